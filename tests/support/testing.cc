@@ -1,0 +1,63 @@
+/* Shared parts of the tests: see testing.h. */
+#include "tests/support/testing.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <unistd.h>
+
+namespace mote_test {
+
+static bool opens(const std::string &name) {
+  mote_device *device = nullptr;
+  if (mote_device_open(name.c_str(), nullptr, &device) != MOTE_OK) return false;
+  mote_device_close(device);
+  return true;
+}
+
+std::vector<std::string> devices() {
+  std::vector<std::string> names = {"cpu"};
+  if (opens("emu"))
+    names.push_back("emu");
+  else
+    printf("note: no emulated device in this build (%s): CUDA kernels are not run\n", mote_last_error());
+  if (mote_cuda_device_count(nullptr) > 0) names.push_back("cuda:0");
+  return names;
+}
+
+std::string shared_file(const std::string &relative) {
+  namespace fs = std::filesystem;
+  if (const char *chosen = std::getenv("MOTE_SHARED")) {
+    fs::path path = fs::path(chosen) / relative;
+    return fs::exists(path) ? path.string() : "";
+  }
+  for (fs::path folder = fs::current_path();; folder = folder.parent_path()) {
+    fs::path path = folder / "shared" / relative;
+    if (fs::exists(path)) return path.string();
+    if (folder == folder.parent_path()) return "";
+  }
+}
+
+TemporaryFolder::TemporaryFolder() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "mote-test-XXXXXX").string();
+  const char *made = mkdtemp(pattern.data());
+  EXPECT_NE(made, nullptr);
+  path = pattern;
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path, ignored);
+}
+
+Device::Device(const std::string &name, int threads) {
+  mote_device_options options = {threads};
+  EXPECT_EQ(MOTE_OK, mote_device_open(name.c_str(), &options, &device)) << mote_last_error();
+  EXPECT_EQ(MOTE_OK, mote_stream_create(device, &stream)) << mote_last_error();
+}
+
+Device::~Device() {
+  mote_stream_destroy(stream);
+  mote_device_close(device);
+}
+
+} // namespace mote_test
