@@ -1,0 +1,68 @@
+/* Materials: an elastic (or viscous) law with a return mapping. Stress below is Kirchhoff stress tau, so that
+   Cauchy stress is tau / J. Lame constants: mu = E / (2 (1 + nu)), lambda = E nu / ((1 + nu) (1 - 2 nu)). */
+#ifndef MOTE_MATERIAL_H
+#define MOTE_MATERIAL_H
+
+#include <mote/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum mote_material_kind {
+  /* tau = 2 mu (F - R) F^T + lambda J (J - 1) I (Stomakhin et al. 2012). */
+  MOTE_FIXED_COROTATED,
+  /* tau = mu (F F^T - I) + lambda log(J) I. */
+  MOTE_NEO_HOOKEAN,
+  /* tau = lambda J (J - 1) I + J viscosity (dev of grad v + grad v^T), F reset to J^(1/dim) I each step. With
+     `bulk_modulus` > 0 the pressure follows Tait's equation, tau = -J p, p = K/gamma (J^-gamma - 1). */
+  MOTE_NEWTONIAN,
+  /* Herschel-Bulkley: deviatoric elastic trial stress on the left Cauchy-Green strain, relaxed to the yield
+     surface by consistency * rate^flow_index (Yue et al. 2015); Bingham is flow_index 1. */
+  MOTE_HERSCHEL_BULKLEY,
+  /* Upper-convected Maxwell with solvent viscosity (Oldroyd-B): elastic b_e relaxes with relaxation_time. */
+  MOTE_VISCOELASTIC,
+  /* Hencky elasticity, U (2 mu log s + lambda tr(log s)) U^T, Drucker-Prager return (Klar et al. 2016). */
+  MOTE_DRUCKER_PRAGER,
+  /* Hencky elasticity, von Mises return on 2 mu |dev log s| with linear hardening of the yield stress. */
+  MOTE_VON_MISES,
+  MOTE_MATERIAL_KINDS
+} mote_material_kind;
+
+/* SI units; a member that a kind does not use is ignored. */
+typedef struct mote_material {
+  char name[64];
+  mote_material_kind kind;
+  float density;         /* kg/m^3 */
+  float youngs_modulus;  /* Pa */
+  float poisson_ratio;   /* in (-1, 0.5) */
+  float bulk_modulus;    /* Pa; Newtonian with Tait's equation when > 0 */
+  float gamma;           /* Tait exponent, 7 for water */
+  float viscosity;       /* Pa s: Newtonian, and the solvent of a viscoelastic fluid */
+  float yield_stress;    /* Pa: von Mises, Herschel-Bulkley */
+  float hardening;       /* Pa per unit of plastic strain: von Mises */
+  float consistency;     /* Pa s^n: Herschel-Bulkley */
+  float flow_index;      /* n: Herschel-Bulkley */
+  float relaxation_time; /* s: viscoelastic */
+  float friction_angle;  /* degrees: Drucker-Prager */
+  float cohesion;        /* Hencky strain at which sand comes apart: Drucker-Prager */
+} mote_material;
+
+/* The name used in files: "fixed_corotated", "neo_hookean", "newtonian", "herschel_bulkley", "viscoelastic",
+   "drucker_prager", "von_mises". */
+const char *mote_material_kind_name(mote_material_kind kind);
+mote_status mote_material_kind_from_name(const char *name, mote_material_kind *kind);
+
+/* Fills `material` with plausible values of a kind (density 1000 kg/m^3 and so on). */
+void mote_material_defaults(mote_material_kind kind, mote_material *material);
+
+/* Checks every parameter that the kind uses; the error names the parameter, its value and its range. */
+mote_status mote_material_check(const mote_material *material);
+
+/* The fastest elastic wave (P-wave speed at rest), m/s: what the CFL limit of the time step needs. */
+float mote_material_wave_speed(const mote_material *material);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,89 @@
+/* A scene: a box-shaped domain with its walls, colliders, materials, starting particles and times. */
+#ifndef MOTE_SCENE_H
+#define MOTE_SCENE_H
+
+#include <mote/material.h>
+#include <mote/particles.h>
+#include <mote/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What a wall or collider does to the velocity of the grid nodes it covers, relative to its own motion. */
+typedef enum mote_contact {
+  MOTE_FREE_SLIP, /* the normal component is removed: sticks to the plane, slides along it */
+  MOTE_NO_SLIP,   /* all of it is removed */
+  MOTE_SEPARATE   /* only motion into the wall is removed; with friction >= 0, Coulomb's law on the rest */
+} mote_contact;
+
+typedef enum mote_collider_shape {
+  MOTE_COLLIDER_PLANE,  /* the half-space behind `center` against `normal` */
+  MOTE_COLLIDER_SPHERE, /* center, radius */
+  MOTE_COLLIDER_BOX,    /* center, half_size, orientation */
+  MOTE_COLLIDER_CAPSULE /* center, half_length along its own y axis, radius, orientation */
+} mote_collider_shape;
+
+/* A rigid collider that stands still or moves as prescribed: position = center + velocity t, rotated about
+   its center by angular_velocity t. In 2-D the z components are ignored but angular_velocity[2]. */
+typedef struct mote_collider {
+  mote_collider_shape shape;
+  mote_contact contact;
+  float friction; /* Coulomb coefficient, MOTE_SEPARATE only */
+  float center[3];
+  float normal[3];
+  float half_size[3];
+  float radius;
+  float half_length;
+  float orientation[4];      /* unit quaternion w, x, y, z */
+  float velocity[3];         /* m/s */
+  float angular_velocity[3]; /* rad/s */
+} mote_collider;
+
+/* A wall of the domain, two an axis. The wall's surface lies `boundary_cells` cells inside the domain: nodes
+   i < boundary_cells and i > cells - boundary_cells obey its contact. */
+typedef struct mote_wall {
+  mote_contact contact;
+  float friction;
+} mote_wall;
+
+typedef struct mote_scene {
+  char name[64];
+  int dim;               /* 2 or 3 */
+  float lower[3];        /* corner of the domain, m */
+  int cells[3];          /* grid cells an axis; node i lies at lower + i * grid_spacing, i = 0..cells */
+  float grid_spacing;    /* m */
+  float time_step;       /* s; 0: chosen from the CFL limits */
+  float gravity[3];      /* m/s^2 */
+  int boundary_cells;    /* thickness of the walls in cells, >= 2; 3 by default */
+  float clip_cells;      /* positions are clamped to this many cells inside the faces; 0.5 by default */
+  mote_wall walls[3][2]; /* [axis][0 lower, 1 upper] */
+  int steps_per_frame;   /* time steps between frames of the trajectory */
+  int frames;            /* frames after the initial one */
+  int material_count;
+  mote_material *materials; /* owned */
+  int collider_count;
+  mote_collider *colliders; /* owned */
+  mote_particles particles; /* at time 0; owned */
+} mote_scene;
+
+/* Reads a YAML scene and fills its bodies with particles. `seed` places jittered and Poisson-disk points.
+   Errors: MOTE_ERROR_IO, MOTE_ERROR_FORMAT (with file, line and what was expected), MOTE_ERROR_ARGUMENT. */
+mote_status mote_scene_load(const char *path, uint64_t seed, mote_scene *scene);
+
+/* An empty scene with defaults: unit domain, 32 cells an axis, free-slip walls, gravity -9.8 on y. */
+mote_status mote_scene_create(int dim, mote_scene *scene);
+
+/* Checks all of it: finite numbers, ranges, particles inside the domain, indices, materials. */
+mote_status mote_scene_check(const mote_scene *scene);
+
+/* The largest stable time step, s: min over materials and the particles' initial speed of
+   the elastic-wave, viscous and advective CFL limits on this grid. */
+float mote_scene_stable_time_step(const mote_scene *scene);
+
+void mote_scene_destroy(mote_scene *scene);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
