@@ -62,7 +62,7 @@ GPU_LIBRARY := $(if $(HAVE_CUDA),$(BUILD)/libmote_cuda.so)
 # The emulated device: the same .cu files through the host compiler, for tests only.
 EMULATOR := $(if $(and $(HAVE_CUDA),$(EMULATOR_CC)),$(BUILD)/libmote_emu.so)
 PLANTED_CU := $(wildcard tests/device/*.cu)
-EMULATE = -std=gnu++17 $(if $(DEBUG),-O0 -g3,-O1 -g1) -fPIC -fvisibility=hidden -fopenmp -Wall -Wextra -Werror -Wno-unknown-pragmas -Wno-psabi $(SANITIZE) \
+EMULATE = -std=gnu++17 $(if $(DEBUG),-O0 -g3,-O1 -g1) -fPIC -fopenmp -Wall -Wextra -Werror -Wno-unknown-pragmas -Wno-psabi $(SANITIZE) \
           -DMOTE_EMULATOR -I. -Iinclude -Itests/emulator -isystem $(CUDA_HOME)/include \
           -isystem $(CUDA_HOME)/include/cccl -include tests/emulator/emulator.h -MMD -MP
 
@@ -98,7 +98,7 @@ $(BUILD)/mote-bench: $(call object,$(BENCH_C)) $(LIBRARY)
 $(BUILD)/mote-micro: $(call object,$(MICRO_CC)) $(LIBRARY)
 	$(CXX) -fopenmp $(SANITIZE) $(call object,$(MICRO_CC)) -o $@ -L$(BUILD) -lmote -Wl,-rpath,'$$ORIGIN' -lbenchmark $(LIBS)
 $(BUILD)/libmote_cuda.so: $(call object,$(GPU_CU)) $(LIBRARY)
-	$(NVCC) -shared $(GENCODE) $(call object,$(GPU_CU)) -o $@ -L$(BUILD) -lmote -lcublas -lcusparse -Xlinker -rpath,'$$ORIGIN' -Xlinker -Bsymbolic
+	$(NVCC) -shared $(GENCODE) $(call object,$(GPU_CU)) -o $@ -L$(BUILD) -lmote -lcublas -lcusparse -Xlinker -rpath,'$$ORIGIN' -Xlinker -rpath,$(CUDA_HOME)/lib64 -Xlinker -Bsymbolic
 $(BUILD)/libmote_emu.so: $(GPU_CU:%=$(BUILD)/emu/%.o) $(PLANTED_CU:%=$(BUILD)/emu/%.o) $(EMULATOR_CC:%=$(BUILD)/emu/%.o) $(LIBRARY)
 	$(CXX) -shared -fopenmp $(SANITIZE) $(if $(SAN),,-Wl$(comma)-z$(comma)defs) $(filter %.o,$^) -o $@ -L$(BUILD) -lmote -Wl,-rpath,'$$ORIGIN' -Wl,-Bsymbolic -lboost_context -lopenblas -lpthread
 

@@ -8,6 +8,9 @@
 
 #include "host/core/device.h"
 
+/* C names, by which tests find them in the device's shared object. */
+extern "C" {
+
 /* Sorts (keys, values) by the low key_bits bits of the key, stably, in place. */
 mote_status mote_cuda_sort_pairs_u32(mote_stream *stream, uint32_t *keys, int32_t *values, int64_t n,
                                      int key_bits, mote_buffer *scratch);
@@ -23,5 +26,7 @@ mote_status mote_cuda_exclusive_scan_i64(mote_stream *stream, const int64_t *in,
 /* *out = sum of in[0..n), in device memory, in an order that depends on n alone. */
 mote_status mote_cuda_sum_f64(mote_stream *stream, const double *in, double *out, int64_t n,
                               mote_buffer *scratch);
+
+} // extern "C"
 
 #endif

@@ -390,14 +390,15 @@ uint64_t warp_wait(wait_kind kind, unsigned mask, uint64_t value, int parameter,
     if (other.state == status::exited)
       kernel_fail(cudaErrorLaunchFailure, "%s (%s:%d) names lane %d, which has left the kernel",
                   wait_name(kind), at.file, at.line, i);
-    if (other.state != status::waiting || other.kind == wait_kind::barrier) {
-      complete = false;
-    } else if (other.kind != kind || other.mask != self.mask) {
+    bool meets = other.state == status::waiting && other.kind == kind && other.mask == self.mask;
+    complete &= meets;
+    /* One that waits for a mask without this lane may still come; one that waits for this lane cannot. */
+    if (!meets && other.state == status::waiting && other.kind != wait_kind::barrier &&
+        other.mask >> (own - first) & 1u)
       kernel_fail(cudaErrorLaunchFailure,
                   "%s (%s:%d) meets lane %d at %s (%s:%d) with the masks %08x and %08x", wait_name(kind),
                   at.file, at.line, i, wait_name(other.kind), other.at.file, other.at.line, self.mask,
                   other.mask);
-    }
   }
   if (complete) {
     complete_warp_wait(warp, present, mask);

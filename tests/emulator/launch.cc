@@ -183,3 +183,14 @@ void run_call(kernel_call &call) {
 }
 
 } // namespace mote_emulator
+
+/* ---- For tests, by name: see control.h ---- */
+
+extern "C" {
+int mote_emulator_verify(int verify) {
+  return std::exchange(mote_emulator::current_settings().verify, verify != 0);
+}
+uint64_t mote_emulator_seed(uint64_t seed) {
+  return std::exchange(mote_emulator::current_settings().seed, seed);
+}
+}
