@@ -61,9 +61,10 @@ NVCCFLAGS_ALL = -std=c++17 -O3 $(GENCODE) -I. -Iinclude --extended-lambda -Xcomp
 GPU_LIBRARY := $(if $(HAVE_CUDA),$(BUILD)/libmote_cuda.so)
 # The emulated device: the same .cu files through the host compiler, for tests only.
 EMULATOR := $(if $(and $(HAVE_CUDA),$(EMULATOR_CC)),$(BUILD)/libmote_emu.so)
+# Null pointers are the emulated device's own to find (and Thrust binds references to them).
 PLANTED_CU := $(wildcard tests/device/*.cu)
 EMULATE = -std=gnu++17 $(if $(DEBUG),-O0 -g3,-O1 -g1) -fPIC -fopenmp -Wall -Wextra -Werror -Wno-unknown-pragmas -Wno-psabi $(SANITIZE) \
-          -DMOTE_EMULATOR -I. -Iinclude -Itests/emulator -isystem $(CUDA_HOME)/include \
+          $(if $(findstring undefined,$(SAN)),-fno-sanitize=null) -DMOTE_EMULATOR -I. -Iinclude -Itests/emulator -isystem $(CUDA_HOME)/include \
           -isystem $(CUDA_HOME)/include/cccl -include tests/emulator/emulator.h -MMD -MP
 
 .PHONY: all setup demo check test bench lint format install clean fuzz

@@ -8,6 +8,7 @@
 #include <link.h>
 #include <numeric>
 
+#include "tests/emulator/block_state.h"
 #include "tests/emulator/fiber.h"
 #include "tests/emulator/launch.h"
 #include "tests/emulator/memory.h"
@@ -17,37 +18,11 @@ extern "C" void *__tls_get_addr(size_t (*module_and_offset)[2]);
 namespace mote_emulator {
 
 index_state position;
+block_state block;
+
+run_options options;
 
 namespace {
-
-constexpr int block_limit = 1024, lanes = 32;
-
-enum class status : unsigned char { fresh, running, ready, waiting, exited };
-
-struct thread_state {
-  status state;
-  wait_kind kind;
-  unsigned mask;
-  uint64_t value, result;
-  int parameter, width;
-  place at;
-  fiber *on;
-};
-
-struct block_state {
-  kernel_call *call = nullptr;
-  int count = 0, begun = 0, exited = 0, at_barrier = 0, predicates = 0, barrier_result = 0;
-  int order_step = 1, order_start = 0;
-  uint64_t random = 1;
-  int ready_count = 0, idle_count = 0, fibers = 0;
-  bool failed = false;
-  int ready[block_limit];
-  fiber *idle[block_limit + 1];
-  uint3 index[block_limit];
-  thread_state threads[block_limit];
-};
-block_state block;
-run_options options;
 
 uint64_t mix(uint64_t x) {
   x += 0x9e3779b97f4a7c15u;
@@ -94,36 +69,6 @@ void fiber_body() {
     self.thread = -1;
     block.idle[block.idle_count++] = &self;
     fiber_leave();
-  }
-}
-
-int own_thread() {
-  return fiber_current()->thread;
-}
-
-void make_ready(int t) {
-  block.threads[t].state = status::ready;
-  block.ready[block.ready_count++] = t;
-}
-
-void wait_in_line(thread_state &self) {
-  self.on = fiber_current();
-  fiber_leave();
-  self.state = status::running;
-}
-
-const char *wait_name(wait_kind kind) {
-  switch (kind) {
-  case wait_kind::barrier: return "__syncthreads";
-  case wait_kind::warp_sync: return "__syncwarp";
-  case wait_kind::shuffle:
-  case wait_kind::shuffle_up:
-  case wait_kind::shuffle_down:
-  case wait_kind::shuffle_xor: return "a shuffle";
-  case wait_kind::ballot:
-  case wait_kind::any:
-  case wait_kind::all: return "a vote";
-  default: return "a warp reduction";
   }
 }
 
@@ -253,6 +198,36 @@ void *dynamic_shared() {
   return dynamic_shared_of(block.call->shared);
 }
 
+int own_thread() {
+  return fiber_current()->thread;
+}
+
+void make_ready(int t) {
+  block.threads[t].state = status::ready;
+  block.ready[block.ready_count++] = t;
+}
+
+void wait_in_line(thread_state &self) {
+  self.on = fiber_current();
+  fiber_leave();
+  self.state = status::running;
+}
+
+const char *wait_name(wait_kind kind) {
+  switch (kind) {
+  case wait_kind::barrier: return "__syncthreads";
+  case wait_kind::warp_sync: return "__syncwarp";
+  case wait_kind::shuffle:
+  case wait_kind::shuffle_up:
+  case wait_kind::shuffle_down:
+  case wait_kind::shuffle_xor: return "a shuffle";
+  case wait_kind::ballot:
+  case wait_kind::any:
+  case wait_kind::all: return "a vote";
+  default: return "a warp reduction";
+  }
+}
+
 kernel_call *running_kernel() {
   return fiber_current() ? block.call : nullptr;
 }
@@ -276,10 +251,6 @@ void kernel_trap() {
   kernel_fail(cudaErrorLaunchFailure, "__trap() was called");
 }
 
-unsigned own_lane() {
-  return unsigned(own_thread()) % lanes;
-}
-
 int block_wait(int predicate, place at) {
   int own = own_thread();
   thread_state &self = block.threads[own];
@@ -299,114 +270,6 @@ int block_wait(int predicate, place at) {
   }
   wait_in_line(self);
   return block.barrier_result;
-}
-
-namespace {
-
-uint64_t combine(wait_kind kind, uint64_t a, uint64_t b) {
-  switch (kind) {
-  case wait_kind::sum: return uint32_t(a + b);
-  case wait_kind::minimum: return int32_t(b) < int32_t(a) ? b : a;
-  case wait_kind::maximum: return int32_t(b) > int32_t(a) ? b : a;
-  case wait_kind::unsigned_minimum: return b < a ? b : a;
-  case wait_kind::unsigned_maximum: return b > a ? b : a;
-  case wait_kind::bit_and:
-  case wait_kind::all: return a & b;
-  case wait_kind::bit_or:
-  case wait_kind::any: return a | b;
-  default: return a ^ b;
-  }
-}
-
-/* The lane that a shuffle reads; its own where the distance leaves the segment (as PTX shfl does). */
-int source_lane(const thread_state &self, int lane) {
-  int first = lane / self.width * self.width;
-  int from = lane;
-  switch (self.kind) {
-  case wait_kind::shuffle: return first + (self.parameter & (self.width - 1));
-  case wait_kind::shuffle_up: from = lane - self.parameter; break;
-  case wait_kind::shuffle_down: from = lane + self.parameter; break;
-  default:
-    from = lane ^ self.parameter; /* xor may read an earlier segment, not a later one */
-    return from < first + self.width ? from : lane;
-  }
-  return from >= first && from < first + self.width ? from : lane;
-}
-
-void complete_warp_wait(thread_state *warp, int present, unsigned mask) {
-  wait_kind kind = warp[__builtin_ctz(mask)].kind;
-  uint64_t total = 0;
-  bool begun = false;
-  unsigned ballot = 0;
-  for (int i = 0; i < present; i++) {
-    if (!(mask >> i & 1u)) continue;
-    total = begun ? combine(kind, total, warp[i].value) : warp[i].value;
-    begun = true;
-    ballot |= unsigned(warp[i].value != 0) << i;
-  }
-  for (int i = 0; i < present; i++) {
-    if (!(mask >> i & 1u)) continue;
-    thread_state &self = warp[i];
-    self.result = total;
-    if (kind >= wait_kind::shuffle && kind <= wait_kind::shuffle_xor) {
-      int from = source_lane(self, i);
-      bool there = from < present && (mask >> from & 1u);
-      self.result = there ? warp[from].value : uint64_t(options.poison) << 32 | options.poison;
-    } else if (kind == wait_kind::ballot) {
-      self.result = ballot;
-    } else if (kind == wait_kind::match_any) {
-      self.result = 0;
-      for (int j = 0; j < present; j++)
-        if (mask >> j & 1u && warp[j].value == self.value) self.result |= uint64_t(1) << j;
-    }
-  }
-}
-
-} // namespace
-
-uint64_t warp_wait(wait_kind kind, unsigned mask, uint64_t value, int parameter, int width, place at) {
-  int own = own_thread(), first = own / lanes * lanes;
-  int present = std::min(lanes, block.count - first);
-  thread_state *warp = block.threads + first;
-  thread_state &self = block.threads[own];
-  if (!(mask >> (own - first) & 1u))
-    kernel_fail(cudaErrorLaunchFailure, "%s (%s:%d) has the mask %08x, without the lane that calls it",
-                wait_name(kind), at.file, at.line, mask);
-  if (width < 1 || width > 32 || (width & (width - 1)))
-    kernel_fail(cudaErrorLaunchFailure, "%s (%s:%d) has the width %d: not a power of two to 32",
-                wait_name(kind), at.file, at.line, width);
-  self.kind = kind;
-  self.mask = mask;
-  self.value = value;
-  self.parameter = parameter;
-  self.width = width;
-  self.at = at;
-  self.state = status::waiting;
-  if (present < lanes) mask &= (1u << present) - 1;
-  bool complete = true;
-  for (int i = 0; i < present; i++) {
-    const thread_state &other = warp[i];
-    if (!(mask >> i & 1u) || i == own - first) continue;
-    if (other.state == status::exited)
-      kernel_fail(cudaErrorLaunchFailure, "%s (%s:%d) names lane %d, which has left the kernel",
-                  wait_name(kind), at.file, at.line, i);
-    bool meets = other.state == status::waiting && other.kind == kind && other.mask == self.mask;
-    complete &= meets;
-    /* One that waits for a mask without this lane may still come; one that waits for this lane cannot. */
-    if (!meets && other.state == status::waiting && other.kind != wait_kind::barrier &&
-        other.mask >> (own - first) & 1u)
-      kernel_fail(cudaErrorLaunchFailure,
-                  "%s (%s:%d) meets lane %d at %s (%s:%d) with the masks %08x and %08x", wait_name(kind),
-                  at.file, at.line, i, wait_name(other.kind), other.at.file, other.at.line, self.mask,
-                  other.mask);
-  }
-  if (complete) {
-    complete_warp_wait(warp, present, mask);
-    for (int i = 0; i < present; i++)
-      if (mask >> i & 1u) make_ready(first + i);
-  }
-  wait_in_line(self);
-  return self.result;
 }
 
 } // namespace mote_emulator

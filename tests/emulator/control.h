@@ -18,8 +18,9 @@ template <typename Function> Function *plugin_function(Device &device, const cha
 
 class Verified {
 public:
-  explicit Verified(Device &device) : set_(plugin_function<int(int)>(device, "mote_emulator_verify")) {
-    if (set_) before_ = set_(1);
+  explicit Verified(Device &device, bool verify = true)
+      : set_(plugin_function<int(int)>(device, "mote_emulator_verify")) {
+    if (set_) before_ = set_(verify);
   }
   ~Verified() {
     if (set_) set_(before_);
@@ -32,7 +33,7 @@ private:
   int before_ = 0;
 };
 
-/* Another sequence of orders for the launches to come. */
+/* Another sequence of orders for the launches to come; the same seed gives the same ones again. */
 inline void shuffle_orders(Device &device, uint64_t seed) {
   if (auto *set = plugin_function<uint64_t(uint64_t)>(device, "mote_emulator_seed")) set(seed);
 }

@@ -191,6 +191,7 @@ int mote_emulator_verify(int verify) {
   return std::exchange(mote_emulator::current_settings().verify, verify != 0);
 }
 uint64_t mote_emulator_seed(uint64_t seed) {
+  mote_emulator::current_settings().launches = 0;
   return std::exchange(mote_emulator::current_settings().seed, seed);
 }
 }
