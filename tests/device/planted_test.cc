@@ -22,6 +22,7 @@ protected:
   void SetUp() override {
     if (!emulated()) GTEST_SKIP() << "no emulated device in this build";
     device = std::make_unique<Device>("emu");
+    if (mote_test::is_checked(*device)) GTEST_SKIP() << "the checked device has tests of its own";
     unverified = std::make_unique<Verified>(*device, false);
     kernels = static_cast<const mote_planted *>(dlsym(device->device->library, "mote_planted_kernels"));
     ASSERT_NE(nullptr, kernels);

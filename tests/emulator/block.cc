@@ -111,7 +111,12 @@ void enter(fiber &f) {
 
 bool run_block() {
   block.begun = block.exited = block.at_barrier = block.predicates = block.ready_count = 0;
-  for (int t = 0; t < block.count; t++) block.threads[t].state = status::fresh;
+  block.barriers = 0;
+  block.serial++;
+  for (int t = 0; t < block.count; t++) {
+    block.threads[t].state = status::fresh;
+    block.threads[t].warp_clock = 0;
+  }
   while (!block.failed) {
     bool fresh = block.begun < block.count;
     if (fresh && (!block.ready_count || below(2))) {
@@ -132,7 +137,6 @@ bool run_block() {
   return false;
 }
 
-/* This shared object's thread-local block, which is where static __shared__ variables are. */
 struct shared_block {
   size_t module = 0, bytes = 0;
 };
@@ -151,25 +155,29 @@ int find_shared(dl_phdr_info *info, size_t, void *out) {
 }
 
 void poison_shared() {
+  memory_span span = static_shared();
+  poison(span.data, span.bytes, options.poison);
+  if (block.call->shared) poison(dynamic_shared(), block.call->shared, options.poison);
+}
+
+} // namespace
+
+memory_span static_shared() {
   static const shared_block shared = [] {
     shared_block found;
     dl_iterate_phdr(find_shared, &found);
     return found;
   }();
-  if (shared.bytes) {
-    size_t index[2] = {shared.module, 0};
-    poison(__tls_get_addr(&index), shared.bytes, options.poison);
-  }
-  if (block.call->shared) poison(dynamic_shared(), block.call->shared, options.poison);
+  size_t index[2] = {shared.module, 0};
+  return {shared.bytes ? static_cast<unsigned char *>(__tls_get_addr(&index)) : nullptr, shared.bytes};
 }
-
-} // namespace
 
 bool run_grid(kernel_call &call, const run_options &chosen) {
   options = chosen;
   block.call = &call;
   block.count = int(call.block.x * call.block.y * call.block.z);
   block.failed = false;
+  block.run++;
   block.random = mix(options.seed);
   position.block_dim = call.block;
   position.grid_dim = call.grid;
@@ -265,6 +273,7 @@ int block_wait(int predicate, place at) {
                     "waits at the barrier of line %d of %s while thread %d waits at that of line %d", at.line,
                     at.file, t, block.threads[t].at.line);
     block.barrier_result = block.predicates;
+    block.barriers++;
     block.at_barrier = block.predicates = 0;
     for (int t = 0; t < block.count; t++) make_ready(t);
   }

@@ -19,6 +19,7 @@ struct thread_state {
   int parameter, width;
   place at;
   fiber *on;
+  uint16_t warp_clock; /* warp operations it took part in, in its warp's count */
 };
 
 struct block_state {
@@ -28,6 +29,9 @@ struct block_state {
   uint64_t random = 1;
   int ready_count = 0, idle_count = 0, fibers = 0;
   bool failed = false;
+  uint32_t run = 0;      /* counts grids */
+  uint32_t serial = 0;   /* counts blocks of all grids */
+  uint16_t barriers = 0; /* that this block has passed */
   int ready[block_limit];
   fiber *idle[block_limit + 1];
   uint3 index[block_limit];
@@ -35,6 +39,13 @@ struct block_state {
 };
 extern block_state block;
 extern run_options options;
+
+/* This shared object's thread-local block, which is where static __shared__ variables are. */
+struct memory_span {
+  unsigned char *data;
+  size_t bytes;
+};
+memory_span static_shared();
 
 int own_thread();
 /* The thread may go on when its turn comes. */

@@ -16,6 +16,12 @@ template <typename Function> Function *plugin_function(Device &device, const cha
   return device.device->library ? reinterpret_cast<Function *>(dlsym(device.device->library, name)) : nullptr;
 }
 
+/* Whether each load and store of its kernels is watched. */
+inline bool is_checked(Device &device) {
+  auto *ask = plugin_function<int()>(device, "mote_emulator_is_checked");
+  return ask && ask();
+}
+
 class Verified {
 public:
   explicit Verified(Device &device, bool verify = true)

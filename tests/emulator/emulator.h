@@ -1,29 +1,37 @@
 /* The emulated CUDA device, included before every .cu file that the host compiler builds for tests.
 
    A grid runs block by block and a block thread by thread on one core. A thread is a plain call until it
-   waits (a barrier, a warp operation); only then does another fiber take over. Kernels are ordinary CUDA:
-     supported   threadIdx & co., __shared__ (static), MOTE_SHARED_DYNAMIC, __constant__ with an initialiser,
-                 __syncthreads and its _count/_and/_or forms, __syncwarp, __shfl*_sync, __ballot/any/all_sync,
-                 __match_any_sync, __reduce_*_sync, atomics, __ldg, fences, the usual math intrinsics (warp.h,
-                 intrinsics.h), kernels that are templates (give every template argument), structs and lambdas
-   as arguments not         extern __shared__ (use MOTE_SHARED_DYNAMIC), arrays of device pointers in device
-   memory (pass them in a struct argument), cooperative groups, textures, inline PTX, tensor cores and bulk
-                 copies: put those behind an inline function with a plain twin under #ifdef MOTE_EMULATOR
-   What it finds, each as a CUDA error of the launch that names the kernel, the block and the thread:
+   waits (a barrier, a warp operation); only then does another fiber take over. Kernels are ordinary CUDA.
+
+   Supported:
+     - threadIdx & co., static __shared__, MOTE_SHARED_DYNAMIC, __constant__ with an initialiser
+     - __syncthreads and its _count/_and/_or forms, __syncwarp, __shfl*_sync, __ballot/any/all_sync,
+       __match_any_sync, __reduce_*_sync (warp.h)
+     - atomics, __ldg, fences, the usual bit and math intrinsics (intrinsics.h)
+     - kernels that are templates (give every template argument); structs and lambdas as arguments
+   Not supported:
+     - extern __shared__: use MOTE_SHARED_DYNAMIC
+     - arrays of device pointers in device memory: pass them in a struct argument
+     - cooperative groups, textures, inline PTX, tensor cores, bulk copies: put those behind an inline
+   function with a plain twin under #ifdef MOTE_EMULATOR
+
+   What it finds, each as a CUDA error of the launch that names the kernel, and mostly block and thread:
      - an access outside device memory: allocations end at a guard page, to within 16 bytes; the rest is
        filled with a pattern that is checked after each launch
      - a pointer argument that is no device memory, or was freed, also inside struct arguments
      - threads that leave or wait elsewhere while others are at a barrier or a warp operation
-     - host code that touches device memory: the process stops with a message, since what host code holds
-       is an address that nothing is mapped at; arguments are translated at the launch
+     - host code that touches device memory: the process stops with a message, since what host code holds is
+       an address that nothing is mapped at; arguments are translated at the launch
      - reads of unwritten shared or fresh device memory show as NaN (0x7ffd7ffd, a large int)
-   The order of blocks and threads is shuffled by a seed that changes launch by launch.
-     MOTE_EMU_SEED=n     another sequence of orders
-     MOTE_EMU_VERIFY=1   runs every launch three times from the same memory, in other orders and with other
-   poison, and fails when a bit of the outcome differs: missing barriers, races between blocks, reads of
-                         unwritten shared memory. Kernels whose result rightly depends on the order (slots
-                         taken by atomicAdd) fail it. In a test: mote_test::Verified guard(device); see
-   control.h. A checked build goes further: see access.cc. */
+
+   The order of blocks and threads is shuffled by a seed that changes launch by launch. Environment:
+     - MOTE_EMU_SEED=n: another sequence of orders
+     - MOTE_EMU_VERIFY=1: runs every launch three times from the same memory, in other orders and with other
+       poison, and fails when a bit of the outcome differs: missing barriers, races between blocks, reads of
+       unwritten shared memory. A kernel whose result rightly depends on the order (slots taken by atomicAdd)
+       fails it. In a test, for a scope: mote_test::Verified guard(device), see control.h.
+     - MOTE_PLUGIN_DIR=build/latest/checked: the checked build, which sees each load and store of the kernels
+       and needs no luck with orders or values (access.cc). `make checked` runs all tests on it. */
 #ifndef MOTE_EMULATOR_H
 #define MOTE_EMULATOR_H
 

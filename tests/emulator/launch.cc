@@ -190,6 +190,13 @@ extern "C" {
 int mote_emulator_verify(int verify) {
   return std::exchange(mote_emulator::current_settings().verify, verify != 0);
 }
+int mote_emulator_is_checked() {
+#ifdef MOTE_EMULATOR_CHECKED
+  return 1;
+#else
+  return 0;
+#endif
+}
 uint64_t mote_emulator_seed(uint64_t seed) {
   mote_emulator::current_settings().launches = 0;
   return std::exchange(mote_emulator::current_settings().seed, seed);

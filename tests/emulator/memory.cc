@@ -15,6 +15,7 @@ struct memory_range {
   uintptr_t handles = 0, next = 0;
   uintptr_t distance = 0; /* from handles to what kernels see */
   size_t in_use = 0;
+  uint64_t version = 1;
   std::map<uintptr_t, allocation> all; /* by handle */
 };
 
@@ -118,6 +119,7 @@ void *memory_allocate(size_t bytes) {
   poison(a.data(), bytes, poison_one);
   memset(a.data() + bytes, canary, size_t(first + page_bytes - (a.data() + bytes)));
   r.in_use += bytes;
+  r.version++;
   r.all[a.handle] = a;
   return reinterpret_cast<void *>(a.handle);
 }
@@ -131,6 +133,7 @@ bool memory_release(void *handle, std::string *damage) {
   mmap(reinterpret_cast<void *>(a.pages), a.page_bytes, PROT_NONE,
        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
   r.in_use -= a.bytes;
+  r.version++;
   r.all.erase(found);
   return true;
 }
@@ -147,6 +150,9 @@ const std::map<uintptr_t, allocation> &memory_all() {
 }
 size_t memory_in_use() {
   return range().in_use;
+}
+uint64_t memory_version() {
+  return range().version;
 }
 bool memory_is_handle(uintptr_t address) {
   return address - range().handles < range_bytes;

@@ -27,6 +27,8 @@ bool memory_release(void *handle, std::string *damage);
 const allocation *memory_find(uintptr_t handle);
 const std::map<uintptr_t, allocation> &memory_all();
 size_t memory_in_use();
+/* Changes with each allocation and release. */
+uint64_t memory_version();
 
 /* Whether the address lies in the range of handles (or of what kernels see), in an allocation or not. */
 bool memory_is_handle(uintptr_t address);

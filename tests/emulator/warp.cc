@@ -43,6 +43,8 @@ int source_lane(const thread_state &self, int lane) {
 void complete_warp_wait(thread_state *warp, int present, unsigned mask) {
   wait_kind kind = warp[__builtin_ctz(mask)].kind;
   uint64_t total = 0;
+  uint16_t clock = 0;
+  for (int i = 0; i < present; i++) clock = std::max(clock, warp[i].warp_clock);
   bool begun = false;
   unsigned ballot = 0;
   for (int i = 0; i < present; i++) {
@@ -55,6 +57,7 @@ void complete_warp_wait(thread_state *warp, int present, unsigned mask) {
     if (!(mask >> i & 1u)) continue;
     thread_state &self = warp[i];
     self.result = total;
+    self.warp_clock = uint16_t(clock + 1);
     if (kind >= wait_kind::shuffle && kind <= wait_kind::shuffle_xor) {
       int from = source_lane(self, i);
       bool there = from < present && (mask >> from & 1u);
