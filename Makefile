@@ -61,11 +61,13 @@ NVCCFLAGS_ALL = -std=c++17 -O3 $(GENCODE) -I. -Iinclude --extended-lambda -Xcomp
 GPU_LIBRARY := $(if $(HAVE_CUDA),$(BUILD)/libmote_cuda.so)
 # The emulated device: the same .cu files through the host compiler, for tests only.
 EMULATOR := $(if $(and $(HAVE_CUDA),$(EMULATOR_CC)),$(BUILD)/libmote_emu.so)
+# Null pointers are the emulated device's own to find (and Thrust binds references to them).
+PLANTED_CU := $(wildcard tests/device/*.cu)
 EMULATE = -std=gnu++17 $(if $(DEBUG),-O0 -g3,-O1 -g1) -fPIC -fopenmp -Wall -Wextra -Werror -Wno-unknown-pragmas -Wno-psabi $(SANITIZE) \
-          -DMOTE_EMULATOR -I. -Iinclude -Itests/emulator -isystem $(CUDA_HOME)/include \
+          $(if $(findstring undefined,$(SAN)),-fno-sanitize=null) -DMOTE_EMULATOR -I. -Iinclude -Itests/emulator -isystem $(CUDA_HOME)/include \
           -isystem $(CUDA_HOME)/include/cccl -include tests/emulator/emulator.h -MMD -MP
 
-.PHONY: all setup demo check test bench lint format install clean fuzz
+.PHONY: all setup demo check checked test bench lint format install clean fuzz
 all: $(LIBRARY) $(if $(CLI_C),$(BUILD)/mote) $(if $(BENCH_C),$(BUILD)/mote-bench) $(GPU_LIBRARY)
 	@ln -sfn $(VARIANT) build/latest 2>/dev/null || true
 
@@ -97,9 +99,19 @@ $(BUILD)/mote-bench: $(call object,$(BENCH_C)) $(LIBRARY)
 $(BUILD)/mote-micro: $(call object,$(MICRO_CC)) $(LIBRARY)
 	$(CXX) -fopenmp $(SANITIZE) $(call object,$(MICRO_CC)) -o $@ -L$(BUILD) -lmote -Wl,-rpath,'$$ORIGIN' -lbenchmark $(LIBS)
 $(BUILD)/libmote_cuda.so: $(call object,$(GPU_CU)) $(LIBRARY)
-	$(NVCC) -shared $(GENCODE) $(call object,$(GPU_CU)) -o $@ -L$(BUILD) -lmote -lcublas -lcusparse -Xlinker -rpath,'$$ORIGIN' -Xlinker -Bsymbolic
-$(BUILD)/libmote_emu.so: $(GPU_CU:%=$(BUILD)/emu/%.o) $(EMULATOR_CC:%=$(BUILD)/emu/%.o) $(LIBRARY)
-	$(CXX) -shared -fopenmp $(SANITIZE) $(filter %.o,$^) -o $@ -L$(BUILD) -lmote -Wl,-rpath,'$$ORIGIN' -Wl,-Bsymbolic -lboost_context -lopenblas -lpthread
+	$(NVCC) -shared $(GENCODE) $(call object,$(GPU_CU)) -o $@ -L$(BUILD) -lmote -lcublas -lcusparse -Xlinker -rpath,'$$ORIGIN' -Xlinker -rpath,$(CUDA_HOME)/lib64 -Xlinker -Bsymbolic
+$(BUILD)/libmote_emu.so: $(GPU_CU:%=$(BUILD)/emu/%.o) $(PLANTED_CU:%=$(BUILD)/emu/%.o) $(EMULATOR_CC:%=$(BUILD)/emu/%.o) $(LIBRARY)
+	$(CXX) -shared -fopenmp $(SANITIZE) $(if $(SAN),,-Wl$(comma)-z$(comma)defs) $(filter %.o,$^) -o $@ -L$(BUILD) -lmote -Wl,-rpath,'$$ORIGIN' -Wl,-Bsymbolic -lboost_context -lopenblas -lpthread
+# The checked variant, whose kernels report each load and store (tests/emulator/access.cc).
+CHECKED := $(if $(SAN),,$(EMULATOR:$(BUILD)/%=$(BUILD)/checked/%))
+$(BUILD)/checked/%.cu.o: %.cu tests/emulator/emulator.h
+	@mkdir -p $(@D)
+	$(CXX) -x c++ $(EMULATE) -DMOTE_EMULATOR_CHECKED -fsanitize=thread --param tsan-instrument-func-entry-exit=0 -c $< -o $@
+$(BUILD)/checked/%.cc.o: %.cc
+	@mkdir -p $(@D)
+	$(CXX) $(EMULATE) -DMOTE_EMULATOR_CHECKED -c $< -o $@
+$(BUILD)/checked/libmote_emu.so: $(GPU_CU:%=$(BUILD)/checked/%.o) $(PLANTED_CU:%=$(BUILD)/checked/%.o) $(EMULATOR_CC:%=$(BUILD)/checked/%.o) $(LIBRARY)
+	$(CXX) -shared -fopenmp -Wl,-z,defs $(filter %.o,$^) -o $@ -L$(BUILD) -lmote -Wl,-rpath,'$$ORIGIN/..' -Wl,-Bsymbolic -lboost_context -lopenblas -lpthread
 
 SUPPORT_O := $(call object,$(wildcard tests/support/*.cc))
 define test_program
@@ -114,7 +126,10 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(LIBRARY)
 	clang -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -D_GNU_SOURCE -I. -Iinclude $(PACKAGE_CFLAGS) \
 	  $< $(filter-out host/cli/%,$(LIBRARY_C)) -o $@ $(LIBS) -Wno-everything
 
-test-programs: all $(TEST_PROGRAMS) $(EMULATOR)
+test-programs: all $(TEST_PROGRAMS) $(EMULATOR) $(CHECKED)
+# Every kernel test once more on the emulated device, each load and store watched.
+checked: test-programs
+	@MOTE_PLUGIN_DIR=$(abspath $(BUILD)/checked) GTEST_FILTER='*emu*' scripts/run_tests.sh $(BUILD)
 test: test-programs
 	@scripts/run_tests.sh $(BUILD)
 check: setup
