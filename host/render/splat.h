@@ -2,6 +2,8 @@
 #ifndef MOTE_RENDER_SPLAT_H
 #define MOTE_RENDER_SPLAT_H
 
+#include <stddef.h>
+
 #include "host/render/camera.h"
 
 #ifdef __cplusplus
