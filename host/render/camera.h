@@ -25,6 +25,14 @@ void mote_camera_frame(const mote_render_options *options, int width, int height
 void mote_camera_light(const float forward[3], int up_axis, const float lower[3], const float upper[3], int size,
                        mote_camera *camera);
 
+/* Of two numbers neither of which is NaN: fminf and fmaxf are calls, for the sake of NaN. */
+static inline float mote_min(float a, float b) {
+  return a < b ? a : b;
+}
+static inline float mote_max(float a, float b) {
+  return a > b ? a : b;
+}
+
 static inline float mote_dot3(const float a[3], const float b[3]) {
   return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 }

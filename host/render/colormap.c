@@ -1,5 +1,5 @@
-/* The colour map is made where it is used: a path in OKLCh with linear lightness, whose chroma is reduced until the
-   colour is one that sRGB has. */
+/* The colour map is a path in OKLCh: lightness linear, hue nearly so, and a chroma just below the largest that sRGB
+   has along that path, so that nothing is clipped and the map has no kink. */
 #include "host/render/colormap.h"
 
 #include <math.h>
@@ -35,14 +35,8 @@ void mote_colormap(float t, uint8_t rgb[3]) {
   }
   t = t < 0 ? 0 : t > 1 ? 1 : t;
   float lightness = 0.27f + 0.64f * t;
-  float hue = (300 - 195 * powf(t, 1.1f)) * 0.017453292f, linear[3], inside = 0, outside = 0.135f + 0.05f * t;
-  for (int k = 0; k < 16; k++) { /* bisection for the largest chroma, up to the wanted one, that sRGB has */
-    float chroma = k ? (inside + outside) / 2 : outside;
-    oklab_to_linear(lightness, chroma * cosf(hue), chroma * sinf(hue), linear);
-    int fits = fminf(linear[0], fminf(linear[1], linear[2])) >= 0 &&
-               fmaxf(linear[0], fmaxf(linear[1], linear[2])) <= 1;
-    *(fits ? &inside : &outside) = chroma;
-    if (fits && !k) break;
-  }
+  float hue = (300 - 195 * powf(t, 1.1f)) * 0.017453292f, linear[3];
+  float chroma = 0.1f + (t < 0.45f ? 0.15f : 0.25f) * (t - 0.45f) * (t - 0.45f); /* sRGB has all of these */
+  oklab_to_linear(lightness, chroma * cosf(hue), chroma * sinf(hue), linear);
   for (int c = 0; c < 3; c++) rgb[c] = encode(linear[c]);
 }

@@ -27,7 +27,7 @@ static void reduce_depth(mote_occlusion *o, const float *fine, int width, int he
       float nearest = MOTE_SPLAT_FAR;
       for (int j = y * o->factor; j < (y + 1) * o->factor && j < height; j++)
         for (int i = x * o->factor; i < (x + 1) * o->factor && i < width; i++)
-          nearest = fminf(nearest, fine[(size_t)j * (size_t)width + (size_t)i]);
+          nearest = mote_min(nearest, fine[(size_t)j * (size_t)width + (size_t)i]);
       o->depth[(size_t)y * (size_t)o->width + (size_t)x] = nearest;
     }
 }
@@ -49,7 +49,7 @@ static void smooth(const mote_occlusion *o, const float *from, float *to, int ho
       for (int k = -half; k <= half; k++) {
         if (position + k < 0 || position + k >= limit) continue;
         float z = from[(ptrdiff_t)at + k * step], apart = (z - center) * inverse;
-        float w = weight[k < 0 ? -k : k] * fmaxf(0, 1 - apart * apart);
+        float w = weight[k < 0 ? -k : k] * mote_max(0, 1 - apart * apart);
         if (w <= 0) continue;
         sum += w * z;
         total += w;
@@ -97,7 +97,7 @@ static void surface_normal(const mote_occlusion *o, const mote_camera *c, int x,
 static float ambient(const mote_occlusion *o, const mote_camera *c, int x, int y, const float p[3],
                      const float n[3], float reach) {
   float depth = o->depth[(size_t)y * (size_t)o->width + (size_t)x], sum = 0;
-  float pixels = fminf(reach * c->focal / depth / (float)o->factor, (float)o->height / 4);
+  float pixels = mote_min(reach * c->focal / depth / (float)o->factor, (float)o->height / 4);
   float turn = (float)(((x & 3) * 4 + (y & 3)) * 7 % 16) / 16 * 6.2831853f;
   for (int k = 0; k < SAMPLES; k++) {
     float alpha = ((float)k + 0.5f) / SAMPLES, angle = alpha * TURNS * 6.2831853f + turn;
@@ -107,11 +107,11 @@ static float ambient(const mote_occlusion *o, const mote_camera *c, int x, int y
     if (z >= MOTE_SPLAT_FAR) continue;
     point_at(o, c, i, j, z, q);
     float v[3] = {q[0] - p[0], q[1] - p[1], q[2] - p[2]}, squared = mote_dot3(v, v);
-    float fall = fmaxf(0, 1 - squared / (reach * reach));
+    float fall = mote_max(0, 1 - squared / (reach * reach));
     float cosine = mote_dot3(v, n) / sqrtf(squared + 1e-12f);
-    sum += fall * fmaxf(0, cosine - 0.12f);
+    sum += fall * mote_max(0, cosine - 0.12f);
   }
-  return fmaxf(0, 1 - 2.6f * sum / SAMPLES);
+  return mote_max(0, 1 - 2.6f * sum / SAMPLES);
 }
 
 /* The light on the floor that the pixel looks at: shadow and the openness of the sky above it. */
@@ -165,14 +165,14 @@ mote_status mote_occlusion_build(mote_occlusion *o, const mote_camera *c, const 
   float middle[3], screen[3];
   for (int k = 0; k < 3; k++) middle[k] = (shadow->lower[k] + shadow->upper[k]) / 2;
   mote_camera_project(c, middle, screen);
-  float distance = fmaxf(fabsf(screen[2]), 1e-3f * size);
+  float distance = mote_max(fabsf(screen[2]), 1e-3f * size);
   float grain = radius * c->focal / distance / (float)factor; /* a particle's radius in coarse pixels */
-  int half = (int)fminf(MAX_BLUR, fmaxf(2, ceilf(1.6f * grain)));
+  int half = (int)mote_min(MAX_BLUR, mote_max(2, ceilf(1.6f * grain)));
   for (int pass = 0; pass < 2; pass++) {
     smooth(o, o->depth, o->scratch, 1, half, 3.5f * radius, threads);
     smooth(o, o->scratch, o->depth, 0, half, 3.5f * radius, threads);
   }
-  float reach = fmaxf(0.09f * size, 5 * radius);
+  float reach = mote_max(0.09f * size, 5 * radius);
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 8)
   for (int y = 0; y < o->height; y++)
     for (int x = 0; x < o->width; x++) {

@@ -134,6 +134,7 @@ static const mote_color ink = {34, 40, 50, 255}, soft_ink = {92, 100, 112, 255};
 
 typedef struct layout {
   float unit; /* px: the size of text */
+  float wide; /* width over height of a panel's picture, about */
   int columns, rows, header, bar, footer;
   int shared_bar; /* all bars are alike: one in the footer */
 } layout;
@@ -161,9 +162,10 @@ static void make_layout(const mote_renderer *r, const mote_render_panel *panels,
   l->header = titles ? (int)(2.3f * u) : 0;
   l->bar = bars && !l->shared_bar ? (int)(3.2f * u) : 0;
   l->footer = l->shared_bar ? (int)(3.4f * u) : caption || legend ? (int)(2.2f * u) : 0;
-  /* The number of columns that gives the panels the largest picture of a domain 1.25 times as wide as high. */
-  float best = 0, wide = 1.25f;
+  /* The number of columns that gives the panels the largest picture of a domain that looks nearly square. */
+  float best = 0, wide = 1.05f;
   if (o->dim == 2) wide = (float)((o->upper[0] - o->lower[0]) / (o->upper[1] - o->lower[1]));
+  l->wide = wide;
   for (int columns = 1; columns <= count; columns++) {
     int rows = (count + columns - 1) / columns;
     float w = (float)o->width / (float)columns, h = (float)(o->height - l->footer) / (float)rows;
@@ -242,7 +244,10 @@ static mote_status draw_panel(mote_renderer *r, const mote_render_panel *p, cons
   int in_row = row == l->rows - 1 ? count - row * l->columns : l->columns; /* a last row that is short is centred */
   int cell = o->width / l->columns, height = (o->height - l->footer) / l->rows;
   int x = (o->width - in_row * cell) / 2 + column * cell, y = row * height;
-  int box[4] = {x, y + l->header, cell, height - l->header - l->bar};
+  /* The view is no higher than the domain's picture needs, so that title and bar stand close to it. */
+  int room = height - l->header - l->bar, view = (int)((float)cell / l->wide);
+  if (view < room) y += (room - view) / 2, room = view;
+  int box[4] = {x, y + l->header, cell, room};
   if (box[2] < 8 || box[3] < 8)
     return mote_fail(MOTE_ERROR_ARGUMENT, "a picture of %d x %d pixels is too small for %d panels", o->width,
                      o->height, count);

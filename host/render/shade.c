@@ -60,7 +60,7 @@ static const float *albedo(const shading *s, int32_t id) {
     float v = p->value[id], range = p->value_max - p->value_min;
     if (!isfinite(v)) return s->no_value;
     float t = range > 0 ? (v - p->value_min) / range : 0;
-    return s->value_color[(int)(255 * fminf(fmaxf(t, 0), 1) + 0.5f)];
+    return s->value_color[(int)(255 * mote_min(mote_max(t, 0), 1) + 0.5f)];
   }
   int label = p->label ? p->label[id] % s->labels : 0;
   return s->label_color[label < 0 ? label + s->labels : label];
@@ -95,7 +95,7 @@ static mote_surface gather(const mote_occlusion *o, float x, float y, float dept
 /* The normal of the sphere `d` at a pixel, in the world. */
 static void sphere_normal(const mote_camera *c, const mote_disc *d, float x, float y, float n[3]) {
   float u = (x - d->x) / d->radius, v = (d->y - y) / d->radius, square = u * u + v * v;
-  float w = sqrtf(fmaxf(0, 1 - square));
+  float w = sqrtf(mote_max(0, 1 - square));
   for (int k = 0; k < 3; k++) n[k] = u * c->right[k] + v * c->up[k] - w * c->forward[k];
 }
 
@@ -108,12 +108,14 @@ static uint32_t shade_solid(const shading *s, const mote_view *view, int up, int
     n[k] = GRAIN * n[k] + (1 - GRAIN) * m.normal[k];
     squared += n[k] * n[k];
   }
-  float inverse = 1 / sqrtf(fmaxf(squared, 1e-12f));
+  float inverse = 1 / sqrtf(mote_max(squared, 1e-12f));
   for (int k = 0; k < 3; k++) n[k] *= inverse;
-  float facing = fmaxf(0, (mote_dot3(n, s->light) + 0.2f) / 1.2f), sky = 0.5f + 0.5f * n[up];
-  float open = m.open * (0.35f + 0.65f * m.open), key = 1.0f * facing * (0.12f + 0.88f * m.sun);
+  /* Where colour is a value, shadows are weaker: dark must not read as small. */
+  float shadow = s->panel->value ? 0.55f : 0.25f;
+  float facing = mote_max(0, (mote_dot3(n, s->light) + 0.2f) / 1.2f), sky = 0.5f + 0.5f * n[up];
+  float open = m.open * (0.35f + 0.65f * m.open), key = facing * (shadow + (1 - shadow) * m.sun);
   float ambient = (0.26f + 0.30f * sky) * open;
-  float shine = fmaxf(0, mote_dot3(n, s->half));
+  float shine = mote_max(0, mote_dot3(n, s->half));
   shine *= shine;
   shine *= shine;
   shine *= shine;
@@ -125,15 +127,15 @@ static uint32_t shade_solid(const shading *s, const mote_view *view, int up, int
 
 static uint32_t shade_disc(const shading *s, const mote_disc *d, int x, int y, int32_t id) {
   float u = ((float)x + 0.5f - d->x) / d->radius, v = ((float)y + 0.5f - d->y) / d->radius, color[3];
-  float rim = fmaxf(0, u * u + v * v - 0.35f);
+  float rim = mote_max(0, u * u + v * v - 0.35f);
   const float *base = albedo(s, id);
   for (int k = 0; k < 3; k++) color[k] = base[k] * (1 - 0.45f * rim);
   return encode(s, color);
 }
 
 static float floor_at(const mote_occlusion *o, int x, int y) {
-  float u = fminf(fmaxf(((float)x + 0.5f) / (float)o->factor - 0.5f, 0), (float)o->width - 1.001f);
-  float v = fminf(fmaxf(((float)y + 0.5f) / (float)o->factor - 0.5f, 0), (float)o->height - 1.001f);
+  float u = mote_min(mote_max(((float)x + 0.5f) / (float)o->factor - 0.5f, 0), (float)o->width - 1.001f);
+  float v = mote_min(mote_max(((float)y + 0.5f) / (float)o->factor - 0.5f, 0), (float)o->height - 1.001f);
   int i = (int)u, j = (int)v, right = i + 1 < o->width, below = j + 1 < o->height ? o->width : 0;
   const float *p = o->floor + (size_t)j * (size_t)o->width + (size_t)i;
   float fu = u - (float)i, fv = v - (float)j;

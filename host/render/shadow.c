@@ -21,30 +21,50 @@ static int clamp_index(int i, int n) {
   return i < 0 ? 0 : i >= n ? n - 1 : i;
 }
 
-/* A box blur of half-width r along rows, written transposed: two of them blur both ways. The running sum starts afresh
-   in each row, so its rounding does not depend on the threads; it is in float64 as exponentials differ vastly. */
-static void blur_transposed(const float *from, float *to, int n, int r, int threads) {
+static void blur_rows(const float *from, float *to, int n, int r, int threads) {
+  float scale = 1 / (float)(2 * r + 1);
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (int y = 0; y < n; y++) {
     const float *row = from + (size_t)y * (size_t)n;
-    for (int x = 0; x < n; x++) {
-      double sum = 0;
-      for (int k = -r; k <= r; k++) sum += row[clamp_index(x + k, n)];
-      to[(size_t)x * (size_t)n + (size_t)y] = (float)(sum / (2 * r + 1));
+    float *out = to + (size_t)y * (size_t)n;
+    for (int x = 0; x < n; x++) out[x] = 0;
+    for (int k = -r; k <= r; k++) {
+      int first = k < 0 ? -k : 0, last = k > 0 ? n - k : n;
+      for (int x = 0; x < first; x++) out[x] += row[0];
+#pragma omp simd
+      for (int x = first; x < last; x++) out[x] += row[x + k];
+      for (int x = last; x < n; x++) out[x] += row[n - 1];
     }
+    for (int x = 0; x < n; x++) out[x] *= scale;
   }
 }
 
-static void blur(float *map, float *scratch, int n, int r, int passes, int threads) {
-  for (int k = 0; k < passes; k++) {
-    blur_transposed(map, scratch, n, r, threads);
-    blur_transposed(scratch, map, n, r, threads);
+static void blur_columns(const float *from, float *to, int n, int r, int threads) {
+  float scale = 1 / (float)(2 * r + 1);
+#pragma omp parallel for num_threads(threads) schedule(static)
+  for (int y = 0; y < n; y++) {
+    float *out = to + (size_t)y * (size_t)n;
+    for (int x = 0; x < n; x++) out[x] = 0;
+    for (int k = -r; k <= r; k++) {
+      const float *row = from + (size_t)clamp_index(y + k, n) * (size_t)n;
+#pragma omp simd
+      for (int x = 0; x < n; x++) out[x] += row[x];
+    }
+    for (int x = 0; x < n; x++) out[x] *= scale;
+  }
+}
+
+/* Two box blurs of half-width r both ways: nearly a Gaussian. */
+static void blur(float *map, float *scratch, int n, int r, int threads) {
+  for (int pass = 0; pass < 2; pass++) {
+    blur_rows(map, scratch, n, r, threads);
+    blur_columns(scratch, map, n, r, threads);
   }
 }
 
 static float sample(const float *map, int n, float x, float y) {
-  x = fminf(fmaxf(x - 0.5f, 0), (float)n - 1.001f);
-  y = fminf(fmaxf(y - 0.5f, 0), (float)n - 1.001f);
+  x = mote_min(mote_max(x - 0.5f, 0), (float)n - 1.001f);
+  y = mote_min(mote_max(y - 0.5f, 0), (float)n - 1.001f);
   int ix = (int)x, iy = (int)y;
   float fx = x - (float)ix, fy = y - (float)iy;
   const float *p = map + (size_t)iy * (size_t)n + (size_t)ix;
@@ -69,13 +89,13 @@ static void build_contact(mote_shadow *s, const float *position, int64_t count, 
   float weight = 3.1416f * radius * radius / cell;
   for (int64_t i = 0; i < count; i++) {
     const float *p = position + i * 3;
-    float height = fmaxf(0, p[s->up] - s->lower[s->up]), at[2];
+    float height = mote_max(0, p[s->up] - s->lower[s->up]), at[2];
     floor_cell(s, p, at);
     if (!(at[0] >= 0 && at[0] < (float)n && at[1] >= 0 && at[1] < (float)n) || !(height < 6 * fade)) continue;
     s->contact[(size_t)at[1] * (size_t)n + (size_t)at[0]] += weight * expf(-height / fade);
   }
   for (int k = 0; k < n * n; k++) s->contact[k] = 1 - expf(-1.2f * s->contact[k]);
-  blur(s->contact, s->scratch, n, 3, 2, threads);
+  blur(s->contact, s->scratch, n, 3, threads);
 }
 
 mote_status mote_shadow_build(mote_shadow *s, const mote_render_options *o, const float toward_light[3],
@@ -98,8 +118,8 @@ mote_status mote_shadow_build(mote_shadow *s, const mote_render_options *o, cons
   MOTE_TRY(mote_splat_project(&s->splatter, &s->light, position, count, 3, radius, n, n, threads));
   MOTE_TRY(mote_splat_draw(&s->splatter, count, radius, n, n, threads, s->map, NULL));
 #pragma omp parallel for num_threads(threads) schedule(static)
-  for (int k = 0; k < n * n; k++) s->map[k] = expf(SHARPNESS * (fminf(s->map[k] * s->depth_scale, 1.05f) - 1));
-  blur(s->map, s->scratch, n, 3, 2, threads);
+  for (int k = 0; k < n * n; k++) s->map[k] = expf(SHARPNESS * (mote_min(s->map[k] * s->depth_scale, 1.05f) - 1));
+  blur(s->map, s->scratch, n, 4, threads);
   build_contact(s, position, count, radius, threads);
   return MOTE_OK;
 }
@@ -110,7 +130,7 @@ float mote_shadow_light(const mote_shadow *s, const float p[3], float bias) {
   const float edge = MOTE_SHADOW_SIZE - 1;
   if (!(screen[0] > 1 && screen[1] > 1 && screen[0] < edge && screen[1] < edge)) return 1;
   float blurred = sample(s->map, MOTE_SHADOW_SIZE, screen[0], screen[1]);
-  float lit = blurred * expf(SHARPNESS * (1 - fminf((screen[2] - bias) * s->depth_scale, 1.05f)));
+  float lit = blurred * expf(SHARPNESS * (1 - mote_min((screen[2] - bias) * s->depth_scale, 1.05f)));
   return lit > 1 ? 1 : lit;
 }
 

@@ -1,5 +1,6 @@
-/* Spheres to pixels. The trick: spheres are sorted into tiles of the screen by counting, in a fixed number of chunks
-   whatever the threads, so that each tile sees them in their own order and is drawn by one thread in cache. */
+/* Spheres to pixels. The trick: spheres are sorted from front to back and then into tiles of the screen, by counting
+   in a fixed number of chunks whatever the threads, so that each tile sees the same list, is drawn by one thread
+   in cache, and passes over all that lies behind what it already shows. */
 #include "host/render/splat.h"
 
 #include <stdlib.h>
@@ -9,9 +10,11 @@
 
 #define TILE 32
 #define CHUNKS 16
+#define LEVELS 256 /* of depth, by which the spheres are sorted roughly from front to back */
 
 void mote_splatter_free(mote_splatter *s) {
   free(s->discs);
+  free(s->order);
   free(s->begin);
   free(s->list);
   *s = (mote_splatter){0};
@@ -37,7 +40,7 @@ mote_status mote_splat_project(mote_splatter *s, const mote_camera *camera, cons
   for (int64_t i = 0; i < count; i++) {
     const float *q = position + i * dim;
     float p[3] = {q[0], q[1], dim == 3 ? q[2] : 0}, screen[3];
-    float scale = mote_camera_project(camera, p, screen), r = fmaxf(radius * scale, 0.71f);
+    float scale = mote_camera_project(camera, p, screen), r = mote_max(radius * scale, 0.71f);
     mote_disc d = {screen[0], screen[1], screen[2], r};
     /* Written so that NaN is not visible either. */
     int visible = (camera->orthographic || d.depth > 1.5f * radius) && d.x + r > 0 && d.y + r > 0 &&
@@ -48,19 +51,48 @@ mote_status mote_splat_project(mote_splatter *s, const mote_camera *camera, cons
   return MOTE_OK;
 }
 
+/* s->order: the visible discs, roughly from front to back, those of one level in their own order. */
+static mote_status sort_by_depth(mote_splatter *s, int64_t count, int threads, int64_t *visible) {
+  MOTE_TRY(mote_reserve((void **)&s->order, &s->order_capacity, count, sizeof *s->order));
+  float near = MOTE_SPLAT_FAR, far = -MOTE_SPLAT_FAR;
+#pragma omp parallel for num_threads(threads) reduction(min : near) reduction(max : far)
+  for (int64_t i = 0; i < count; i++) {
+    if (s->discs[i].radius <= 0) continue;
+    near = mote_min(near, s->discs[i].depth);
+    far = mote_max(far, s->discs[i].depth);
+  }
+  float scale = far > near ? (LEVELS - 0.01f) / (far - near) : 0;
+  int32_t begin[LEVELS + 1][CHUNKS] = {{0}};
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+  for (int chunk = 0; chunk < CHUNKS; chunk++)
+    for (int64_t i = count * chunk / CHUNKS; i < count * (chunk + 1) / CHUNKS; i++)
+      if (s->discs[i].radius > 0) begin[(int)((s->discs[i].depth - near) * scale)][chunk]++;
+  int32_t total = 0;
+  for (int k = 0; k < LEVELS * CHUNKS; k++) {
+    int32_t here = begin[k / CHUNKS][k % CHUNKS];
+    begin[k / CHUNKS][k % CHUNKS] = total;
+    total += here;
+  }
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+  for (int chunk = 0; chunk < CHUNKS; chunk++)
+    for (int64_t i = count * chunk / CHUNKS; i < count * (chunk + 1) / CHUNKS; i++)
+      if (s->discs[i].radius > 0)
+        s->order[begin[(int)((s->discs[i].depth - near) * scale)][chunk]++] = (int32_t)i;
+  *visible = total;
+  return MOTE_OK;
+}
+
 typedef struct grid {
   int across, down;
 } grid;
 
 /* Tiles [box[0], box[2]] x [box[1], box[3]] that a disc touches. */
-static int tiles_of(const mote_disc *d, grid g, int box[4]) {
-  if (d->radius <= 0) return 0;
+static void tiles_of(const mote_disc *d, grid g, int box[4]) {
   const float inverse = 1.0f / TILE;
-  box[0] = (int)fmaxf(0, (d->x - d->radius) * inverse);
-  box[1] = (int)fmaxf(0, (d->y - d->radius) * inverse);
-  box[2] = (int)fminf((float)(g.across - 1), (d->x + d->radius) * inverse);
-  box[3] = (int)fminf((float)(g.down - 1), (d->y + d->radius) * inverse);
-  return 1;
+  box[0] = (int)mote_max(0, (d->x - d->radius) * inverse);
+  box[1] = (int)mote_max(0, (d->y - d->radius) * inverse);
+  box[2] = (int)mote_min((float)(g.across - 1), (d->x + d->radius) * inverse);
+  box[3] = (int)mote_min((float)(g.down - 1), (d->y + d->radius) * inverse);
 }
 
 /* begin[tile][chunk] becomes where the chunk's discs of that tile start in the list. */
@@ -72,7 +104,7 @@ static mote_status bin(mote_splatter *s, int64_t count, grid g, int threads) {
   for (int chunk = 0; chunk < CHUNKS; chunk++)
     for (int64_t i = count * chunk / CHUNKS; i < count * (chunk + 1) / CHUNKS; i++) {
       int box[4];
-      if (!tiles_of(&s->discs[i], g, box)) continue;
+      tiles_of(&s->discs[s->order[i]], g, box);
       for (int y = box[1]; y <= box[3]; y++)
         for (int x = box[0]; x <= box[2]; x++) s->begin[((int64_t)y * g.across + x) * CHUNKS + chunk]++;
     }
@@ -89,10 +121,10 @@ static mote_status bin(mote_splatter *s, int64_t count, grid g, int threads) {
   for (int chunk = 0; chunk < CHUNKS; chunk++)
     for (int64_t i = count * chunk / CHUNKS; i < count * (chunk + 1) / CHUNKS; i++) {
       int box[4];
-      if (!tiles_of(&s->discs[i], g, box)) continue;
+      tiles_of(&s->discs[s->order[i]], g, box);
       for (int y = box[1]; y <= box[3]; y++)
         for (int x = box[0]; x <= box[2]; x++)
-          s->list[s->begin[((int64_t)y * g.across + x) * CHUNKS + chunk]++] = (int32_t)i;
+          s->list[s->begin[((int64_t)y * g.across + x) * CHUNKS + chunk]++] = s->order[i];
     }
   return MOTE_OK; /* begin[k] is now the end of k, which is the start of k + 1 */
 }
@@ -104,17 +136,17 @@ typedef struct tile_pixels {
 
 static void draw_disc(const mote_disc *d, int32_t id, float radius, float x0, float y0, tile_pixels *t) {
   float cx = d->x - x0 - 0.5f, cy = d->y - y0 - 0.5f, inverse = 1 / (d->radius * d->radius);
-  int first = (int)fmaxf(0, ceilf(cy - d->radius)), last = (int)fminf(TILE - 1, floorf(cy + d->radius));
+  int first = (int)mote_max(0, ceilf(cy - d->radius)), last = (int)mote_min(TILE - 1, floorf(cy + d->radius));
   for (int y = first; y <= last; y++) {
     float dy = (float)y - cy, rest = d->radius * d->radius - dy * dy;
-    float half = sqrtf(fmaxf(rest, 0));
-    int left = (int)fmaxf(0, ceilf(cx - half)), right = (int)fminf(TILE - 1, floorf(cx + half));
+    float half = sqrtf(mote_max(rest, 0));
+    int left = (int)mote_max(0, ceilf(cx - half)), right = (int)mote_min(TILE - 1, floorf(cx + half));
     float *depth = t->depth[y];
     int32_t *index = t->index[y];
 #pragma omp simd
     for (int x = left; x <= right; x++) {
       float dx = (float)x - cx;
-      float z = d->depth - radius * sqrtf(fmaxf((rest - dx * dx) * inverse, 0));
+      float z = d->depth - radius * sqrtf(mote_max((rest - dx * dx) * inverse, 0));
       int nearer = z < depth[x];
       depth[x] = nearer ? z : depth[x];
       index[x] = nearer ? id : index[x];
@@ -134,6 +166,7 @@ static float farthest(const tile_pixels *t) {
 mote_status mote_splat_draw(mote_splatter *s, int64_t count, float radius, int width, int height, int threads,
                             float *depth, int32_t *index) {
   grid g = {(width + TILE - 1) / TILE, (height + TILE - 1) / TILE};
+  MOTE_TRY(sort_by_depth(s, count, threads, &count));
   MOTE_TRY(bin(s, count, g, threads));
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 4)
   for (int tile = 0; tile < g.across * g.down; tile++) {
@@ -153,7 +186,7 @@ mote_status mote_splat_draw(mote_splatter *s, int64_t count, float radius, int w
       const mote_disc *d = &s->discs[s->list[k]];
       if (d->depth - radius >= limit) continue;
       draw_disc(d, s->list[k], radius, (float)x0, (float)y0, &t);
-      if (++drawn % 64 == 0) limit = farthest(&t);
+      if (++drawn % 24 == 0) limit = farthest(&t);
     }
     for (int y = 0; y < rows; y++) {
       size_t at = (size_t)(y0 + y) * (size_t)width + (size_t)x0;

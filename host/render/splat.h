@@ -20,8 +20,8 @@ typedef struct mote_disc {
 /* Workspace; all zero is a valid empty one. Buffers grow and are kept. */
 typedef struct mote_splatter {
   mote_disc *discs;
-  int32_t *begin, *list;
-  int64_t disc_capacity, begin_capacity, list_capacity;
+  int32_t *order, *begin, *list;
+  int64_t disc_capacity, order_capacity, begin_capacity, list_capacity;
 } mote_splatter;
 void mote_splatter_free(mote_splatter *splatter);
 
@@ -33,7 +33,8 @@ mote_status mote_splat_project(mote_splatter *splatter, const mote_camera *camer
                                int64_t count, int dim, float radius, int width, int height, int threads);
 
 /* Draws the discs as spheres of world radius `radius`: depth (height, width) m and, unless NULL, index
-   (height, width), -1 where there is none. At equal depth the first in the list is seen. */
+   (height, width), -1 where there is none. At equal depth the result
+   depends on the spheres alone, not on threads. */
 mote_status mote_splat_draw(mote_splatter *splatter, int64_t count, float radius, int width, int height,
                             int threads, float *depth, int32_t *index);
 
