@@ -1,5 +1,5 @@
-/* Cameras. The trick of the framing: with the view direction fixed, each corner of the box gives the least distance
-   at which it is on the screen; the target is then shifted until the box's picture is centred. */
+/* Cameras. The trick of the framing: with the view direction fixed, each corner of the box gives the least
+   distance at which it is on the screen; the target is then shifted until the box's picture is centred. */
 #include "host/render/camera.h"
 
 #include <string.h>
@@ -27,8 +27,8 @@ static void make_frame(double azimuth, double elevation, int axis, double frame[
   frame[1][axis] = cos(el);
 }
 
-static double fit_distance(const mote_render_options *o, double frame[3][3], const double target[3], double tx,
-                           double ty) {
+static double fit_distance(const mote_render_options *o, double frame[3][3], const double target[3],
+                           double tx, double ty) {
   double distance = 0;
   for (int i = 0; i < 8; i++) {
     double p[3];
@@ -84,7 +84,8 @@ void mote_camera_frame(const mote_render_options *o, int width, int height, mote
     frame_flat(o, width, height, camera);
     return;
   }
-  double frame[3][3], target[3], ty = tan(o->field_of_view * M_PI / 360), tx = ty * width / height, distance = 0;
+  double frame[3][3], target[3], ty = tan(o->field_of_view * M_PI / 360), tx = ty * width / height,
+                                 distance = 0;
   make_frame(o->azimuth, o->elevation, o->up, frame);
   for (int k = 0; k < 3; k++) target[k] = (o->lower[k] + o->upper[k]) / 2;
   for (int pass = 0; pass < 6; pass++) {
@@ -102,8 +103,8 @@ static void normalize(float v[3]) {
   for (int k = 0; k < 3; k++) v[k] /= length;
 }
 
-void mote_camera_light(const float forward[3], int up_axis, const float lower[3], const float upper[3], int size,
-                       mote_camera *camera) {
+void mote_camera_light(const float forward[3], int up_axis, const float lower[3], const float upper[3],
+                       int size, mote_camera *camera) {
   *camera = (mote_camera){.orthographic = 1, .center = {(float)size / 2, (float)size / 2}};
   memcpy(camera->forward, forward, sizeof camera->forward);
   normalize(camera->forward);

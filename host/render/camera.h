@@ -1,5 +1,5 @@
-/* The camera: a perspective one that frames a box by itself, or an orthographic one. Screen x goes right and y
-   down, in pixels; depth is the distance along the view direction, m. */
+/* The camera: a perspective one that frames a box by itself, or an orthographic one. Screen x goes right and
+   y down, in pixels; depth is the distance along the view direction, m. */
 #ifndef MOTE_RENDER_CAMERA_H
 #define MOTE_RENDER_CAMERA_H
 
@@ -22,8 +22,8 @@ typedef struct mote_camera {
 void mote_camera_frame(const mote_render_options *options, int width, int height, mote_camera *camera);
 
 /* An orthographic camera that looks along `forward` and has the box in a square of `size` px. */
-void mote_camera_light(const float forward[3], int up_axis, const float lower[3], const float upper[3], int size,
-                       mote_camera *camera);
+void mote_camera_light(const float forward[3], int up_axis, const float lower[3], const float upper[3],
+                       int size, mote_camera *camera);
 
 /* Of two numbers neither of which is NaN: fminf and fmaxf are calls, for the sake of NaN. */
 static inline float mote_min(float a, float b) {

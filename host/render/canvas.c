@@ -11,7 +11,8 @@ mote_status mote_canvas_create(mote_image *image, mote_canvas *canvas) {
   canvas->image = image;
   canvas->distance = malloc((size_t)image->width * (size_t)image->height * sizeof(float));
   if (!canvas->distance)
-    return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a canvas of %d x %d pixels", image->width, image->height);
+    return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a canvas of %d x %d pixels", image->width,
+                     image->height);
   return MOTE_OK;
 }
 
@@ -123,7 +124,7 @@ void mote_canvas_disc(mote_canvas *canvas, float x, float y, float radius, mote_
 
 /* ---- Text ---- */
 
-#define PEN 1.45f   /* of a regular stroke, in font units */
+#define PEN 1.45f    /* of a regular stroke, in font units */
 #define RAISED 0.68f /* the size of a superscript */
 
 /* Walks over the text once; with a canvas it draws. Returns the width. */
@@ -152,7 +153,9 @@ static float walk(mote_canvas *canvas, float x, float y, const char *text, const
       *g = style->vertical ? (mote_segment){x - ay, y - ax, x - by, y - bx}
                            : (mote_segment){x + ax, y - ay, x + bx, y - by};
     }
-    if (canvas) mote_canvas_stroke(canvas, segments, count, PEN * style->weight * (raised ? 1.25f : 1) * s, style->color, NULL);
+    if (canvas)
+      mote_canvas_stroke(canvas, segments, count, PEN * style->weight * (raised ? 1.25f : 1) * s,
+                         style->color, NULL);
     pen += advance * s;
   }
   return pen;

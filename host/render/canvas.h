@@ -1,6 +1,6 @@
-/* Two-dimensional drawing on an image: antialiased lines, shapes and text. The trick: a path is turned into the
-   distance of each pixel to its nearest segment first, and painted once, so that joints and crossings of a
-   translucent path do not show. Coordinates are pixels, y down, pixel centres at halves. */
+/* Two-dimensional drawing on an image: antialiased lines, shapes and text. The trick: a path is turned into
+   the distance of each pixel to its nearest segment first, and painted once, so that joints and crossings of
+   a translucent path do not show. Coordinates are pixels, y down, pixel centres at halves. */
 #ifndef MOTE_RENDER_CANVAS_H
 #define MOTE_RENDER_CANVAS_H
 
@@ -40,7 +40,7 @@ void mote_canvas_disc(mote_canvas *canvas, float x, float y, float radius, mote_
 /* How text stands at its point. */
 typedef enum mote_align { MOTE_ALIGN_LEFT, MOTE_ALIGN_CENTER, MOTE_ALIGN_RIGHT } mote_align;
 typedef struct mote_text_style {
-  float size; /* px; capitals are 0.7 of it */
+  float size;   /* px; capitals are 0.7 of it */
   float weight; /* of the pen relative to a regular one: 1, and about 1.4 for titles */
   mote_align align;
   int vertical; /* 1: reads upwards */

@@ -1,13 +1,13 @@
-/* The colour map is a path in OKLCh: lightness linear, hue nearly so, and a chroma just below the largest that sRGB
-   has along that path, so that nothing is clipped and the map has no kink. */
+/* The colour map is a path in OKLCh: lightness linear, hue nearly so, and a chroma just below the largest
+   that sRGB has along that path, so that nothing is clipped and the map has no kink. */
 #include "host/render/colormap.h"
 
 #include <math.h>
 
-const uint8_t mote_palette[16][3] = {
-    {0, 114, 178},   {230, 159, 0},  {0, 158, 115},  {213, 94, 0},  {204, 121, 167}, {86, 180, 233},
-    {240, 228, 66},  {120, 120, 120}, {0, 68, 108},  {150, 100, 0}, {0, 98, 70},     {135, 58, 0},
-    {136, 66, 104},  {40, 122, 170}, {170, 160, 20}, {60, 60, 60}};
+const uint8_t mote_palette[16][3] = {{0, 114, 178},   {230, 159, 0},  {0, 158, 115},  {213, 94, 0},
+                                     {204, 121, 167}, {86, 180, 233}, {240, 228, 66}, {120, 120, 120},
+                                     {0, 68, 108},    {150, 100, 0},  {0, 98, 70},    {135, 58, 0},
+                                     {136, 66, 104},  {40, 122, 170}, {170, 160, 20}, {60, 60, 60}};
 
 /* OKLab to linear sRGB (Ottosson 2020, "A perceptual color space for image processing"). */
 static void oklab_to_linear(float L, float a, float b, float rgb[3]) {

@@ -1,4 +1,5 @@
-/* The sources of a movie: reading their frames, and what must hold for the whole movie (domain, colour ranges). */
+/* The sources of a movie: reading their frames, and what must hold for the whole movie (domain, colour
+ * ranges). */
 #include "host/render/film.h"
 
 #include <math.h>
@@ -17,13 +18,15 @@ static mote_status open_source(mote_film *film, int index, const mote_render_sou
   if (f->info.dim != film->sources[0].info.dim)
     return mote_fail(MOTE_ERROR_ARGUMENT, "cannot draw %d-D and %d-D trajectories side by side",
                      film->sources[0].info.dim, f->info.dim);
-  if (f->info.frames < 1) return mote_fail(MOTE_ERROR_ARGUMENT, "trajectory %d of panel %d has no frame",
-                                           source->trajectory, index);
+  if (f->info.frames < 1)
+    return mote_fail(MOTE_ERROR_ARGUMENT, "trajectory %d of panel %d has no frame", source->trajectory,
+                     index);
   if (source->color == MOTE_COLOR_ERROR) {
     const mote_render_source *truth = film->options.against;
     mote_trajectory_info info;
     if (!truth)
-      return mote_fail(MOTE_ERROR_ARGUMENT, "colour by error needs a trajectory to compare against (--against)");
+      return mote_fail(MOTE_ERROR_ARGUMENT,
+                       "colour by error needs a trajectory to compare against (--against)");
     MOTE_TRY(mote_trajectory_get_info(truth->reader, truth->trajectory, &info));
     if (info.particles != f->info.particles || info.dim != f->info.dim)
       return mote_fail(MOTE_ERROR_ARGUMENT,
@@ -31,7 +34,8 @@ static mote_status open_source(mote_film *film, int index, const mote_render_sou
                        (long long)f->info.particles, f->info.dim, (long long)info.particles, info.dim);
     film->frames = info.frames < film->frames ? info.frames : film->frames;
   }
-  f->has_velocity = mote_trajectory_field_width(source->reader, source->trajectory, "velocity") == f->info.dim;
+  f->has_velocity =
+      mote_trajectory_field_width(source->reader, source->trajectory, "velocity") == f->info.dim;
   film->frames = f->info.frames < film->frames ? f->info.frames : film->frames;
   size_t n = (size_t)f->info.particles + 1;
   f->position = malloc(n * (size_t)f->info.dim * sizeof(float));
@@ -53,7 +57,8 @@ void mote_film_close(mote_film *film) {
 }
 
 /* Distances |position - other| times `scale`, or lengths of other with position NULL. */
-static void lengths(const float *position, const float *other, int64_t n, int dim, float scale, float *value) {
+static void lengths(const float *position, const float *other, int64_t n, int dim, float scale,
+                    float *value) {
   for (int64_t i = 0; i < n; i++) {
     double sum = 0;
     for (int k = 0; k < dim; k++) {
@@ -136,11 +141,13 @@ static mote_status survey(mote_film *film, int find_domain) {
   for (int s = 0; s < film->count && status == MOTE_OK; s++) {
     mote_film_source *f = &film->sources[s];
     int colored = f->source.color != MOTE_COLOR_MATERIAL;
-    for (int64_t t = 0; t < film->frames && status == MOTE_OK && (colored || find_domain || t == 0); t += stride) {
+    for (int64_t t = 0; t < film->frames && status == MOTE_OK && (colored || find_domain || t == 0);
+         t += stride) {
       status = read_source(film, f, t);
       if (status != MOTE_OK) break;
       if (t == 0) f->radius = f->source.radius;
-      if (t == 0 && f->radius <= 0) f->radius = mote_render_radius(f->position, f->info.particles, f->info.dim);
+      if (t == 0 && f->radius <= 0)
+        f->radius = mote_render_radius(f->position, f->info.particles, f->info.dim);
       if (find_domain) widen(o, f);
       if (!colored) continue;
       float *range = f->source.color == MOTE_COLOR_SPEED ? &film->speed_max : &film->error_max;
@@ -155,7 +162,8 @@ static mote_status survey(mote_film *film, int find_domain) {
 /* Many fewer particles than the fullest panel has: they are drawn apart rather than as a closed body. */
 static void shrink_sparse(mote_film *film) {
   int64_t most = 0;
-  for (int s = 0; s < film->count; s++) most = most > film->sources[s].info.particles ? most : film->sources[s].info.particles;
+  for (int s = 0; s < film->count; s++)
+    most = most > film->sources[s].info.particles ? most : film->sources[s].info.particles;
   for (int s = 0; s < film->count; s++)
     if (film->sources[s].source.radius <= 0 && film->sources[s].info.particles * 4 < most)
       film->sources[s].radius *= 0.75f;
@@ -165,7 +173,8 @@ mote_status mote_film_open(mote_film *film, const mote_render_source *sources, i
                            const mote_render_trajectory_options *options) {
   *film = (mote_film){.options = *options, .frames = INT64_MAX, .error_scale = 1};
   if (count < 1 || count > MOTE_RENDER_PANELS)
-    return mote_fail(MOTE_ERROR_ARGUMENT, "%d trajectories to draw: expected 1 to %d", count, MOTE_RENDER_PANELS);
+    return mote_fail(MOTE_ERROR_ARGUMENT, "%d trajectories to draw: expected 1 to %d", count,
+                     MOTE_RENDER_PANELS);
   film->count = count;
   for (int s = 0; s < count; s++) MOTE_TRY(open_source(film, s, &sources[s]));
   mote_render_options *o = &film->options.render;

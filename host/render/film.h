@@ -25,14 +25,14 @@ typedef struct mote_film {
   int count;
   mote_film_source sources[MOTE_RENDER_PANELS];
   char names[MOTE_RENDER_LABELS][32];
-  int64_t frames;        /* of the shortest */
-  double frame_time;     /* s between frames; 0: unknown */
+  int64_t frames;    /* of the shortest */
+  double frame_time; /* s between frames; 0: unknown */
   float speed_max, error_max;
-  float error_scale;     /* 1, or 1000 for millimetres */
+  float error_scale; /* 1, or 1000 for millimetres */
 } mote_film;
 
-/* Opens the sources, reads labels, makes the legend, finds the domain and the colour ranges. On failure the film is
-   to be closed as well. */
+/* Opens the sources, reads labels, makes the legend, finds the domain and the colour ranges. On failure the
+   film is to be closed as well. */
 mote_status mote_film_open(mote_film *film, const mote_render_source *sources, int count,
                            const mote_render_trajectory_options *options);
 void mote_film_close(mote_film *film);

@@ -1,5 +1,5 @@
-/* The stroke font. Each glyph is its width and a path: "L x,y x,y ..." is a polyline, "E cx,cy rx,ry a0,a1" an
-   arc of an ellipse from angle a0 to a1 in degrees. Digits are all 8 wide, so that columns align. */
+/* The stroke font. Each glyph is its width and a path: "L x,y x,y ..." is a polyline, "E cx,cy rx,ry a0,a1"
+   an arc of an ellipse from angle a0 to a1 in degrees. Digits are all 8 wide, so that columns align. */
 #include "host/render/font.h"
 
 #include <math.h>
@@ -22,7 +22,9 @@ static const glyph ascii[95] = {
     /* # */ {10, "L2.2,0 4.4,14 L6.4,0 8.6,14 L0.6,9.6 10,9.6 L0,4.4 9.4,4.4"},
     /* $ */ {8.4f, "E4.2,10 3.7,3 30,270 E4.2,3.8 4.2,3.2 90,-150 L4.2,15.6 4.2,-1.6"},
     /* % */ {12.6f, "E2.6,11 2.6,3 0,360 E10,3 2.6,3 0,360 L10.6,14 2,0"},
-    /* & */ {10.4f, "L10.4,0 2.6,8.7 E4.6,11 2.9,3 228,-40 L6.82,9.07 2.2,6.6 E3.8,3.5 3.8,3.5 115,310 L6.24,0.8 9.6,6"},
+    /* & */
+    {10.4f,
+     "L10.4,0 2.6,8.7 E4.6,11 2.9,3 228,-40 L6.82,9.07 2.2,6.6 E3.8,3.5 3.8,3.5 115,310 L6.24,0.8 9.6,6"},
     /* ' */ {0, "L0,14 0,10"},
     /* ( */ {3, "E6,6 6,9.4 120,240"},
     /* ) */ {3, "E-3,6 6,9.4 60,-60"},
@@ -48,10 +50,13 @@ static const glyph ascii[95] = {
     /* = */ {8.6f, "L0,7.6 8.6,7.6 L0,3.4 8.6,3.4"},
     /* > */ {8, "L0,10 8,5.5 0,1"},
     /* ? */ {7.4f, "E3.7,10.4 3.7,3.6 170,-50 L6.08,7.64 3.7,5.6 3.7,4.2 L3.7,0 3.7,0"},
-    /* @ */ {14, "E7,5.6 2.9,3.3 0,360 L9.9,8.9 9.9,4 E11.95,4 2.05,1.8 180,360 L14,4 14,5.6 E7,5.6 7,7.8 0,308"},
+    /* @ */
+    {14, "E7,5.6 2.9,3.3 0,360 L9.9,8.9 9.9,4 E11.95,4 2.05,1.8 180,360 L14,4 14,5.6 E7,5.6 7,7.8 0,308"},
     /* A */ {11, "L0,0 5.5,14 11,0 L1.9,4.8 9.1,4.8"},
-    /* B */ {8.6f, "L4.6,0 0,0 0,14 4.4,14 E4.4,10.7 3.3,3.3 90,-90 L4.4,7.4 0,7.4 L4.4,7.4 4.9,7.4 E4.9,3.7 3.7,3.7 90,-90"
-                   " L4.9,0 4.6,0"},
+    /* B */
+    {8.6f,
+     "L4.6,0 0,0 0,14 4.4,14 E4.4,10.7 3.3,3.3 90,-90 L4.4,7.4 0,7.4 L4.4,7.4 4.9,7.4 E4.9,3.7 3.7,3.7 90,-90"
+     " L4.9,0 4.6,0"},
     /* C */ {10.6f, "E6.4,7 6.4,7 50,310"},
     /* D */ {10, "L3.6,0 0,0 0,14 3.6,14 E3.6,7 6.4,7 90,-90"},
     /* E */ {7.6f, "L7.6,14 0,14 0,0 7.6,0 L0,7.2 6.8,7.2"},
@@ -191,8 +196,10 @@ static int flatten(const char *p, mote_segment *segments) {
       if (!read_numbers(&p, v, 2)) return count;
       while (read_numbers(&p, next, 2)) {
         int dot = v[0] == next[0] && v[1] == next[1];
-        if (dot) count = add_arc(segments, count, (float[]){v[0], v[1], DOT, DOT, 0, 360});
-        else count = add(segments, count, v[0], v[1], next[0], next[1]);
+        if (dot)
+          count = add_arc(segments, count, (float[]){v[0], v[1], DOT, DOT, 0, 360});
+        else
+          count = add(segments, count, v[0], v[1], next[0], next[1]);
         v[0] = next[0];
         v[1] = next[1];
       }

@@ -1,5 +1,5 @@
-/* A stroke font: every glyph is a few lines and elliptic arcs drawn with a round pen, so that it is sharp at any
-   size and any angle. Printable ASCII, and a few signs of physics in UTF-8. */
+/* A stroke font: every glyph is a few lines and elliptic arcs drawn with a round pen, so that it is sharp at
+   any size and any angle. Printable ASCII, and a few signs of physics in UTF-8. */
 #ifndef MOTE_RENDER_FONT_H
 #define MOTE_RENDER_FONT_H
 

@@ -13,7 +13,8 @@
 mote_status mote_image_create(int width, int height, mote_image *image) {
   *image = (mote_image){0};
   if (width < 1 || height < 1 || width > 16384 || height > 16384)
-    return mote_fail(MOTE_ERROR_ARGUMENT, "image of %d x %d pixels: each side must be in 1..16384", width, height);
+    return mote_fail(MOTE_ERROR_ARGUMENT, "image of %d x %d pixels: each side must be in 1..16384", width,
+                     height);
   size_t bytes = (size_t)width * (size_t)height * 3;
   image->pixel = malloc(bytes);
   if (!image->pixel)

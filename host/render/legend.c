@@ -13,8 +13,9 @@ static const struct {
   int type;
   const char *name;
   int color;
-} kinds[] = {{MOTE_TYPE_RIGID, "rigid", 15},  {MOTE_TYPE_KINEMATIC, "kinematic", 7}, {MOTE_TYPE_FLUID, "fluid", 0},
-             {MOTE_TYPE_SAND, "sand", 1},     {MOTE_TYPE_ELASTIC, "elastic", 2},     {MOTE_TYPE_PLASTIC, "plastic", 3}};
+} kinds[] = {{MOTE_TYPE_RIGID, "rigid", 15},    {MOTE_TYPE_KINEMATIC, "kinematic", 7},
+             {MOTE_TYPE_FLUID, "fluid", 0},     {MOTE_TYPE_SAND, "sand", 1},
+             {MOTE_TYPE_ELASTIC, "elastic", 2}, {MOTE_TYPE_PLASTIC, "plastic", 3}};
 
 typedef struct legend {
   int count;
@@ -49,9 +50,12 @@ static void name_entry(const legend *l, int k, char *name, size_t size) {
     same += l->type[j] == l->type[k];
     place += l->type[j] == l->type[k] && j <= k;
   }
-  if (!kind) snprintf(name, size, "type %d", (int)l->type[k]);
-  else if (same == 1) snprintf(name, size, "%s", kind);
-  else snprintf(name, size, "%s %d", kind, place);
+  if (!kind)
+    snprintf(name, size, "type %d", (int)l->type[k]);
+  else if (same == 1)
+    snprintf(name, size, "%s", kind);
+  else
+    snprintf(name, size, "%s %d", kind, place);
 }
 
 /* Reads the field of every source into label[]; fails when one lacks it. */
@@ -68,7 +72,8 @@ static mote_status gather(mote_film *film, legend *l) {
   for (int s = 0; s < film->count; s++) {
     mote_film_source *f = &film->sources[s];
     int32_t *type = malloc((size_t)(f->info.particles + 1) * sizeof *type);
-    if (!type) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for %lld labels", (long long)f->info.particles);
+    if (!type)
+      return mote_fail(MOTE_ERROR_MEMORY, "out of memory for %lld labels", (long long)f->info.particles);
     mote_status status =
         mote_trajectory_read_labels(f->source.reader, f->source.trajectory, "particle_type", type);
     for (int64_t i = 0; i < f->info.particles && status == MOTE_OK; i++)

@@ -1,5 +1,6 @@
-/* Movies through the ffmpeg program. The trick: it reads its frames from a socket and not from a pipe, because a write
-   to a socket can be told not to raise SIGPIPE, so the host program's signals are left alone. */
+/* Movies through the ffmpeg program. The trick: it reads its frames from a socket and not from a pipe,
+   because a write to a socket can be told not to raise SIGPIPE, so the host program's signals are left alone.
+ */
 #include <mote/render.h>
 
 #include <errno.h>
@@ -22,9 +23,9 @@ extern char **environ;
 struct mote_movie {
   mote_output output;
   int width, height;
-  int socket;   /* our end of ffmpeg's standard input; -1 when closed */
+  int socket;     /* our end of ffmpeg's standard input; -1 when closed */
   int complaints; /* a file in memory that is ffmpeg's standard error */
-  pid_t child;  /* 0: none */
+  pid_t child;    /* 0: none */
 };
 
 /* What ffmpeg said last, in one line. */
@@ -56,7 +57,8 @@ static int spawn(mote_movie *movie, int input, char *const arguments[]) {
     posix_spawn_file_actions_destroy(&actions);
     return error;
   }
-  /* A group of its own: an interrupt from the terminal is for the program, which then ends the movie properly. */
+  /* A group of its own: an interrupt from the terminal is for the program, which then ends the movie
+   * properly. */
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
   posix_spawnattr_setpgroup(&attributes, 0);
   posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
@@ -88,25 +90,51 @@ static mote_status start(mote_movie *movie, double rate, int gif) {
   snprintf(size, sizeof size, "%dx%d", movie->width, movie->height);
   snprintf(speed, sizeof speed, "%d/1000", (int)lround(rate * 1000)); /* no decimal point: locales */
   snprintf(file, sizeof file, "file:%s", movie->output.temporary);
-  const char *input[] = {"ffmpeg", "-hide_banner", "-loglevel", "error", "-nostdin", "-y",   "-f",     "rawvideo",
-                         "-pix_fmt", "rgb24",      "-s",        size,    "-r",       speed,  "-i",     "pipe:0",
-                         "-an",      NULL};
-  const char *mp4[] = {"-vf", "scale=out_color_matrix=bt709:out_range=tv", "-c:v", "libx264", "-preset", "fast",
-                       "-crf", "20", "-pix_fmt", "yuv420p", "-colorspace", "bt709", "-color_primaries", "bt709",
-                       "-color_trc", "bt709", "-color_range", "tv", "-movflags", "+faststart", "-f", "mp4", file,
+  const char *input[] = {"ffmpeg", "-hide_banner", "-loglevel", "error",  "-nostdin", "-y",
+                         "-f",     "rawvideo",     "-pix_fmt",  "rgb24",  "-s",       size,
+                         "-r",     speed,          "-i",        "pipe:0", "-an",      NULL};
+  const char *mp4[] = {"-vf",
+                       "scale=out_color_matrix=bt709:out_range=tv",
+                       "-c:v",
+                       "libx264",
+                       "-preset",
+                       "fast",
+                       "-crf",
+                       "20",
+                       "-pix_fmt",
+                       "yuv420p",
+                       "-colorspace",
+                       "bt709",
+                       "-color_primaries",
+                       "bt709",
+                       "-color_trc",
+                       "bt709",
+                       "-color_range",
+                       "tv",
+                       "-movflags",
+                       "+faststart",
+                       "-f",
+                       "mp4",
+                       file,
                        NULL};
   const char *animation[] = {"-filter_complex",
                              "[0:v]split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1",
-                             "-loop", "0", "-f", "gif", file, NULL};
+                             "-loop",
+                             "0",
+                             "-f",
+                             "gif",
+                             file,
+                             NULL};
   int count = 0;
   append(arguments, &count, input);
   append(arguments, &count, gif ? animation : mp4);
   int error = spawn(movie, ends[1], arguments);
   close(ends[1]);
   if (error == ENOENT)
-    return mote_fail(MOTE_ERROR_UNSUPPORTED,
-                     "%s: movies need the program ffmpeg, which is not in the PATH: install it, or draw single frames",
-                     movie->output.path);
+    return mote_fail(
+        MOTE_ERROR_UNSUPPORTED,
+        "%s: movies need the program ffmpeg, which is not in the PATH: install it, or draw single frames",
+        movie->output.path);
   if (error)
     return mote_fail(MOTE_ERROR_IO, "%s: cannot start ffmpeg: %s", movie->output.path, strerror(error));
   return MOTE_OK;
@@ -119,8 +147,8 @@ mote_status mote_movie_create(const char *path, int width, int height, double ra
   if (!gif && !(ending && !strcasecmp(ending, ".mp4")))
     return mote_fail(MOTE_ERROR_ARGUMENT, "%s: a movie's name must end in .mp4 or .gif", path);
   if (width < 2 || height < 2 || width > 16384 || height > 16384 || width % 2 || height % 2)
-    return mote_fail(MOTE_ERROR_ARGUMENT, "%s: movie of %d x %d pixels: both must be even, in 2..16384", path, width,
-                     height);
+    return mote_fail(MOTE_ERROR_ARGUMENT, "%s: movie of %d x %d pixels: both must be even, in 2..16384", path,
+                     width, height);
   if (!(rate >= 0.1 && rate <= 1000))
     return mote_fail(MOTE_ERROR_ARGUMENT, "%s: %g frames per second: expected 0.1 to 1000", path, rate);
   if (strlen(path) > 4000) return mote_fail(MOTE_ERROR_ARGUMENT, "the name of the movie is too long");
@@ -131,8 +159,10 @@ mote_status mote_movie_create(const char *path, int width, int height, double ra
   movie->socket = movie->complaints = -1;
   mote_status status = mote_output_begin(path, 0, &movie->output);
   if (status == MOTE_OK) status = start(movie, rate, gif);
-  if (status != MOTE_OK) mote_movie_abort(movie);
-  else *result = movie;
+  if (status != MOTE_OK)
+    mote_movie_abort(movie);
+  else
+    *result = movie;
   return status;
 }
 
@@ -149,7 +179,8 @@ mote_status mote_movie_append(mote_movie *movie, const mote_image *image) {
       int reason = errno;
       char text[400];
       if (reason != EPIPE && reason != ECONNRESET)
-        return mote_fail(MOTE_ERROR_IO, "%s: cannot send a frame to ffmpeg: %s", movie->output.path, strerror(reason));
+        return mote_fail(MOTE_ERROR_IO, "%s: cannot send a frame to ffmpeg: %s", movie->output.path,
+                         strerror(reason));
       if (movie->child) wait_for(movie); /* it is dead: its last words are complete after this */
       return mote_fail(MOTE_ERROR_IO, "%s: ffmpeg has ended early: %s", movie->output.path,
                        words_of(movie, text, sizeof text));
@@ -166,7 +197,8 @@ mote_status mote_movie_finish(mote_movie *movie) {
   int state = movie->child ? wait_for(movie) : -1;
   mote_status status = MOTE_OK;
   char text[400];
-  if (state == 0) status = mote_output_commit(&movie->output);
+  if (state == 0)
+    status = mote_output_commit(&movie->output);
   else
     status = mote_fail(MOTE_ERROR_IO, "%s: ffmpeg failed: %s", movie->output.path,
                        words_of(movie, text, sizeof text));

@@ -1,6 +1,6 @@
-/* Ambient occlusion in screen space on a smoothed depth, after the volumetric-obscurance family (McGuire et al. 2012,
-   "Scalable Ambient Obscurance"). The trick: the depth is smoothed over the size of a particle first, so that
-   occlusion and normal belong to the body and not to its grains. */
+/* Ambient occlusion in screen space on a smoothed depth, after the volumetric-obscurance family (McGuire et
+   al. 2012, "Scalable Ambient Obscurance"). The trick: the depth is smoothed over the size of a particle
+   first, so that occlusion and normal belong to the body and not to its grains. */
 #include "host/render/occlusion.h"
 
 #include <stdlib.h>
@@ -33,8 +33,8 @@ static void reduce_depth(mote_occlusion *o, const float *fine, int width, int he
 }
 
 /* Bilateral: depths that differ by more than `range` belong to another surface. */
-static void smooth(const mote_occlusion *o, const float *from, float *to, int horizontal, int half, float range,
-                   int threads) {
+static void smooth(const mote_occlusion *o, const float *from, float *to, int horizontal, int half,
+                   float range, int threads) {
   float weight[MAX_BLUR + 1], inverse = 1 / range;
   for (int k = 0; k <= half; k++) weight[k] = expf(-2.0f * (float)(k * k) / (float)(half * half + 1));
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -59,7 +59,8 @@ static void smooth(const mote_occlusion *o, const float *from, float *to, int ho
 }
 
 static void point_at(const mote_occlusion *o, const mote_camera *c, int x, int y, float depth, float p[3]) {
-  mote_camera_unproject(c, ((float)x + 0.5f) * (float)o->factor, ((float)y + 0.5f) * (float)o->factor, depth, p);
+  mote_camera_unproject(c, ((float)x + 0.5f) * (float)o->factor, ((float)y + 0.5f) * (float)o->factor, depth,
+                        p);
 }
 
 /* The derivative of position along x or y: one-sided, from the side whose depth differs less. */
@@ -158,8 +159,8 @@ static mote_status reserve(mote_occlusion *o, int width, int height, int factor)
 }
 
 mote_status mote_occlusion_build(mote_occlusion *o, const mote_camera *c, const mote_shadow *shadow,
-                                 const float *depth, int width, int height, int factor, float radius, float size,
-                                 int threads) {
+                                 const float *depth, int width, int height, int factor, float radius,
+                                 float size, int threads) {
   MOTE_TRY(reserve(o, width, height, factor));
   reduce_depth(o, depth, width, height, threads);
   float middle[3], screen[3];

@@ -1,5 +1,5 @@
-/* The light that arrives at the surface, on a coarser screen: ambient occlusion, shadow, and the normal of the
-   body that the particles form, as opposed to that of each small sphere. */
+/* The light that arrives at the surface, on a coarser screen: ambient occlusion, shadow, and the normal of
+   the body that the particles form, as opposed to that of each small sphere. */
 #ifndef MOTE_RENDER_OCCLUSION_H
 #define MOTE_RENDER_OCCLUSION_H
 
@@ -27,9 +27,9 @@ typedef struct mote_occlusion {
 void mote_occlusion_free(mote_occlusion *occlusion);
 
 /* From the fine depth (height, width) of `camera`. `radius` is the particles', m; `size` the domain's, m. */
-mote_status mote_occlusion_build(mote_occlusion *occlusion, const mote_camera *camera, const mote_shadow *shadow,
-                                 const float *depth, int width, int height, int factor, float radius, float size,
-                                 int threads);
+mote_status mote_occlusion_build(mote_occlusion *occlusion, const mote_camera *camera,
+                                 const mote_shadow *shadow, const float *depth, int width, int height,
+                                 int factor, float radius, float size, int threads);
 
 #ifdef __cplusplus
 }

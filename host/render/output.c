@@ -1,5 +1,5 @@
-/* Output that appears whole or not at all. The trick: mkstemp in the folder of the final name, because a rename
-   is atomic within one file system only. */
+/* Output that appears whole or not at all. The trick: mkstemp in the folder of the final name, because a
+   rename is atomic within one file system only. */
 #include "host/render/output.h"
 
 #include <errno.h>
@@ -28,8 +28,9 @@ mote_status mote_output_begin(const char *path, int open, mote_output *output) {
   if (descriptor < 0) {
     int reason = errno;
     forget(output);
-    return mote_fail(MOTE_ERROR_IO, "%s: cannot create a file there: %s; check the folder and its permissions",
-                     path, strerror(reason));
+    return mote_fail(MOTE_ERROR_IO,
+                     "%s: cannot create a file there: %s; check the folder and its permissions", path,
+                     strerror(reason));
   }
   mode_t mask = umask(0);
   umask(mask);
@@ -44,7 +45,8 @@ mote_status mote_output_begin(const char *path, int open, mote_output *output) {
 mote_status mote_output_commit(mote_output *output) {
   int reason = 0;
   if (output->file) {
-    if (fflush(output->file) || ferror(output->file) || fsync(fileno(output->file))) reason = errno ? errno : EIO;
+    if (fflush(output->file) || ferror(output->file) || fsync(fileno(output->file)))
+      reason = errno ? errno : EIO;
     if (fclose(output->file) && !reason) reason = errno;
     output->file = NULL;
   }

@@ -55,14 +55,18 @@ static void make_layout(const mote_plot *plot, const mote_image *image, int64_t 
   find_range(plot, x, y, points);
   if (plot->y_from_zero && !plot->log_y && y[0] > 0) y[0] = 0;
   float u = l->unit = fmaxf(11, (float)image->height / 34);
-  if (plot->log_y) mote_ticks_logarithmic(y[0], y[1], 7, &l->y);
-  else mote_ticks_linear(y[0], y[1], 6, 1, &l->y);
+  if (plot->log_y)
+    mote_ticks_logarithmic(y[0], y[1], 7, &l->y);
+  else
+    mote_ticks_linear(y[0], y[1], 6, 1, &l->y);
   l->y0 = plot->title ? 3.1f * u : 1.4f * u;
   l->y1 = (float)image->height - (plot->x_label ? 4.1f : 2.4f) * u;
   l->x0 = widest_label(&l->y, u) + (plot->y_label ? 3.2f : 1.6f) * u;
   l->x1 = (float)image->width - 1.9f * u;
-  if (plot->log_x) mote_ticks_logarithmic(x[0], x[1], 8, &l->x);
-  else mote_ticks_linear(x[0], x[1], 8, 0, &l->x);
+  if (plot->log_x)
+    mote_ticks_logarithmic(x[0], x[1], 8, &l->x);
+  else
+    mote_ticks_linear(x[0], x[1], 8, 0, &l->x);
 }
 
 static void draw_axes(mote_canvas *canvas, const mote_plot *plot, const layout *l) {
@@ -129,7 +133,8 @@ static mote_status draw_series(mote_canvas *canvas, const mote_plot *plot, int i
   if (limit > INT32_MAX / 2)
     return mote_fail(MOTE_ERROR_ARGUMENT, "plot: a series of %lld points is too long", (long long)s->count);
   mote_segment *segments = malloc((size_t)limit * sizeof *segments);
-  if (!segments) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a plot of %lld points", (long long)s->count);
+  if (!segments)
+    return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a plot of %lld points", (long long)s->count);
   const float clip[4] = {l->x0, l->y0, l->x1, l->y1};
   mote_color color = series_color(plot, index);
   float px = 0, py = 0, phase = 0, width = 0.14f * l->unit;
@@ -141,8 +146,10 @@ static mote_status draw_series(mote_canvas *canvas, const mote_plot *plot, int i
     }
     float x = place(&l->x, s->x[k], l->x0, l->x1), y = place(&l->y, s->y[k], l->y1, l->y0);
     mote_segment line = joined ? (mote_segment){px, py, x, y} : (mote_segment){x, y, x, y};
-    if (s->dashed && joined) count = add_dashes(segments, count, (int)limit, line, l->unit, &phase);
-    else if (count < limit) segments[count++] = line;
+    if (s->dashed && joined)
+      count = add_dashes(segments, count, (int)limit, line, l->unit, &phase);
+    else if (count < limit)
+      segments[count++] = line;
     joined = 1;
     px = x;
     py = y;
@@ -205,7 +212,8 @@ static void draw_legend(mote_canvas *canvas, const mote_plot *plot, const layout
     mote_segment line = {best[0] + 0.6f * u, y, best[0] + 2.6f * u, y};
     int count = plot->series[s].dashed ? add_dashes(sample, 0, 8, line, u, &phase) : (sample[0] = line, 1);
     mote_canvas_stroke(canvas, sample, count, 0.14f * u, series_color(plot, s), NULL);
-    if (plot->series[s].markers) mote_canvas_disc(canvas, best[0] + 1.6f * u, y, 0.27f * u, series_color(plot, s));
+    if (plot->series[s].markers)
+      mote_canvas_disc(canvas, best[0] + 1.6f * u, y, 0.27f * u, series_color(plot, s));
     mote_text_style text = {u, 1, MOTE_ALIGN_LEFT, 0, ink};
     mote_canvas_text(canvas, best[0] + 3.2f * u, y + 0.35f * u, plot->series[s].name, &text);
     y += 1.55f * u;
@@ -214,7 +222,8 @@ static void draw_legend(mote_canvas *canvas, const mote_plot *plot, const layout
 
 mote_status mote_plot_draw(const mote_plot *plot, mote_image *image) {
   if (plot->series_count < 0 || plot->series_count > MOTE_PLOT_SERIES)
-    return mote_fail(MOTE_ERROR_ARGUMENT, "plot of %d series: at most %d", plot->series_count, MOTE_PLOT_SERIES);
+    return mote_fail(MOTE_ERROR_ARGUMENT, "plot of %d series: at most %d", plot->series_count,
+                     MOTE_PLOT_SERIES);
   MOTE_TRY(mote_image_create(plot->width ? plot->width : 1200, plot->height ? plot->height : 750, image));
   mote_canvas canvas;
   mote_status status = mote_canvas_create(image, &canvas);
@@ -223,10 +232,13 @@ mote_status mote_plot_draw(const mote_plot *plot, mote_image *image) {
   if (status == MOTE_OK) {
     make_layout(plot, image, &points, &l);
     draw_axes(&canvas, plot, &l);
-    for (int s = 0; s < plot->series_count && status == MOTE_OK; s++) status = draw_series(&canvas, plot, s, &l);
+    for (int s = 0; s < plot->series_count && status == MOTE_OK; s++)
+      status = draw_series(&canvas, plot, s, &l);
     mote_text_style note = {l.unit, 1, MOTE_ALIGN_CENTER, 0, {120, 124, 132, 255}};
-    if (!points) mote_canvas_text(&canvas, (l.x0 + l.x1) / 2, (l.y0 + l.y1) / 2, "no data", &note);
-    else draw_legend(&canvas, plot, &l);
+    if (!points)
+      mote_canvas_text(&canvas, (l.x0 + l.x1) / 2, (l.y0 + l.y1) / 2, "no data", &note);
+    else
+      draw_legend(&canvas, plot, &l);
     mote_canvas_destroy(&canvas);
   }
   if (status != MOTE_OK) mote_image_destroy(image);

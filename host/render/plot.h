@@ -1,5 +1,5 @@
-/* Line plots to PNG: several series, linear or logarithmic axes with round ticks, legend, labels. Values that are
-   not finite (or not positive on a logarithmic axis) leave a gap. */
+/* Line plots to PNG: several series, linear or logarithmic axes with round ticks, legend, labels. Values that
+   are not finite (or not positive on a logarithmic axis) leave a gap. */
 #ifndef MOTE_RENDER_PLOT_H
 #define MOTE_RENDER_PLOT_H
 
@@ -18,7 +18,7 @@ typedef struct mote_plot_series {
   const double *x, *y; /* (count) */
   int markers;         /* discs at the points */
   int dashed;
-  int color;           /* index into the palette; -1: by position */
+  int color; /* index into the palette; -1: by position */
 } mote_plot_series;
 
 typedef struct mote_plot {
@@ -44,9 +44,9 @@ typedef struct mote_ticks {
   char label[MOTE_PLOT_TICKS][64]; /* "" for a minor tick */
 } mote_ticks;
 
-/* About `target` ticks at 1, 2 or 5 times a power of ten over [lower, upper], which is widened to round numbers
-   with `widen`; a range without extent gets one about its value. Logarithmic: powers of ten, and between them
-   2..9 without labels where there are few. */
+/* About `target` ticks at 1, 2 or 5 times a power of ten over [lower, upper], which is widened to round
+   numbers with `widen`; a range without extent gets one about its value. Logarithmic: powers of ten, and
+   between them 2..9 without labels where there are few. */
 void mote_ticks_linear(double lower, double upper, int target, int widen, mote_ticks *ticks);
 void mote_ticks_logarithmic(double lower, double upper, int target, mote_ticks *ticks);
 

@@ -21,15 +21,22 @@ struct mote_renderer {
 };
 
 void mote_render_options_defaults(int dim, mote_render_options *o) {
-  *o = (mote_render_options){.width = 1280, .height = 720, .supersample = 2, .dim = dim, .up = 1, .azimuth = 30,
-                             .elevation = 18, .field_of_view = 30, .upper = {1, 1, 1}};
+  *o = (mote_render_options){.width = 1280,
+                             .height = 720,
+                             .supersample = 2,
+                             .dim = dim,
+                             .up = 1,
+                             .azimuth = 30,
+                             .elevation = 18,
+                             .field_of_view = 30,
+                             .upper = {1, 1, 1}};
   memcpy(o->label_color, mote_palette, sizeof o->label_color);
 }
 
 static mote_status check(const mote_render_options *o) {
   if (o->width < 64 || o->height < 64 || o->width > 8192 || o->height > 8192)
-    return mote_fail(MOTE_ERROR_ARGUMENT, "picture of %d x %d pixels: each side must be in 64..8192", o->width,
-                     o->height);
+    return mote_fail(MOTE_ERROR_ARGUMENT, "picture of %d x %d pixels: each side must be in 64..8192",
+                     o->width, o->height);
   if (o->supersample != 1 && o->supersample != 2)
     return mote_fail(MOTE_ERROR_ARGUMENT, "supersample %d: expected 1 or 2", o->supersample);
   if (o->dim != 2 && o->dim != 3) return mote_fail(MOTE_ERROR_ARGUMENT, "dim %d: expected 2 or 3", o->dim);
@@ -38,16 +45,17 @@ static mote_status check(const mote_render_options *o) {
   if (o->label_count < 0 || o->label_count > MOTE_RENDER_LABELS)
     return mote_fail(MOTE_ERROR_ARGUMENT, "%d labels: at most %d", o->label_count, MOTE_RENDER_LABELS);
   if (!(o->elevation >= -89 && o->elevation <= 89) || !isfinite(o->azimuth))
-    return mote_fail(MOTE_ERROR_ARGUMENT, "camera at azimuth %g, elevation %g: elevation must be in -89..89 degrees",
-                     o->azimuth, o->elevation);
+    return mote_fail(MOTE_ERROR_ARGUMENT,
+                     "camera at azimuth %g, elevation %g: elevation must be in -89..89 degrees", o->azimuth,
+                     o->elevation);
   if (!(o->field_of_view >= 1 && o->field_of_view <= 120) || !(o->distance >= 0 && isfinite(o->distance)))
     return mote_fail(MOTE_ERROR_ARGUMENT,
                      "field of view %g, distance %g: expected 1..120 degrees and a distance >= 0 m",
                      o->field_of_view, o->distance);
   for (int k = 0; k < o->dim; k++)
     if (!(isfinite(o->lower[k]) && isfinite(o->upper[k]) && o->lower[k] < o->upper[k]))
-      return mote_fail(MOTE_ERROR_ARGUMENT, "domain from %g to %g on axis %d: it must have an extent", o->lower[k],
-                       o->upper[k], k);
+      return mote_fail(MOTE_ERROR_ARGUMENT, "domain from %g to %g on axis %d: it must have an extent",
+                       o->lower[k], o->upper[k], k);
   return MOTE_OK;
 }
 
@@ -71,8 +79,10 @@ mote_status mote_renderer_create(const mote_render_options *options, mote_render
   mote_image size = {.width = options->width, .height = options->height};
   if (status == MOTE_OK) status = mote_canvas_create(&size, &r->canvas);
   r->canvas.image = NULL;
-  if (status != MOTE_OK) mote_renderer_destroy(r);
-  else *renderer = r;
+  if (status != MOTE_OK)
+    mote_renderer_destroy(r);
+  else
+    *renderer = r;
   return status;
 }
 
@@ -145,17 +155,20 @@ static int same_bar(const mote_render_panel *a, const mote_render_panel *b) {
           (a->value_label && b->value_label && !strcmp(a->value_label, b->value_label)));
 }
 
-static void make_layout(const mote_renderer *r, const mote_render_panel *panels, int count, const char *caption,
-                        layout *l) {
+static void make_layout(const mote_renderer *r, const mote_render_panel *panels, int count,
+                        const char *caption, layout *l) {
   const mote_render_options *o = &r->options;
   float u = l->unit = fmaxf(10, fminf((float)o->height / 36, (float)o->width / 52));
   int titles = 0, bars = 0, alike = 1, legend = 0, labels = 0;
   const mote_render_panel *first = NULL;
   for (int k = 0; k < count; k++) {
     titles |= panels[k].title != NULL;
-    if (!panels[k].value) labels = 1;
-    else if (bars++ == 0) first = &panels[k];
-    else alike &= same_bar(first, &panels[k]);
+    if (!panels[k].value)
+      labels = 1;
+    else if (bars++ == 0)
+      first = &panels[k];
+    else
+      alike &= same_bar(first, &panels[k]);
   }
   for (int k = 0; k < o->label_count && labels; k++) legend |= r->names[k] != NULL;
   l->shared_bar = bars > 1 && alike && !legend;
@@ -181,7 +194,8 @@ static void make_layout(const mote_renderer *r, const mote_render_panel *panels,
 /* ---- Words ---- */
 
 /* A colour bar with its label and numbers, in a strip of height 3.2 units whose top is y. */
-static void draw_bar(mote_canvas *canvas, const mote_render_panel *p, float unit, float x0, float x1, float y) {
+static void draw_bar(mote_canvas *canvas, const mote_render_panel *p, float unit, float x0, float x1,
+                     float y) {
   int columns = (int)(x1 - x0);
   float top = y + 0.15f * unit, bottom = top + 0.62f * unit;
   for (int k = 0; k < columns; k++) {
@@ -206,7 +220,8 @@ static void draw_bar(mote_canvas *canvas, const mote_render_panel *p, float unit
   if (p->value_label) mote_canvas_text(canvas, (x0 + x1) / 2, bottom + 2.15f * unit, p->value_label, &text);
 }
 
-static void draw_legend(const mote_renderer *r, mote_canvas *canvas, float unit, float right, float baseline) {
+static void draw_legend(const mote_renderer *r, mote_canvas *canvas, float unit, float right,
+                        float baseline) {
   const mote_render_options *o = &r->options;
   mote_text_style text = {0.95f * unit, 1, MOTE_ALIGN_RIGHT, 0, ink};
   for (int k = o->label_count - 1; k >= 0; k--) { /* from the right */
@@ -220,8 +235,8 @@ static void draw_legend(const mote_renderer *r, mote_canvas *canvas, float unit,
   }
 }
 
-static void draw_footer(const mote_renderer *r, mote_canvas *canvas, const mote_render_panel *panels, int count,
-                        const char *caption, const layout *l) {
+static void draw_footer(const mote_renderer *r, mote_canvas *canvas, const mote_render_panel *panels,
+                        int count, const char *caption, const layout *l) {
   const mote_render_options *o = &r->options;
   float u = l->unit, baseline = (float)o->height - 0.8f * u;
   mote_text_style text = {0.95f * u, 1, MOTE_ALIGN_LEFT, 0, soft_ink};
@@ -237,11 +252,12 @@ static void draw_footer(const mote_renderer *r, mote_canvas *canvas, const mote_
            (float)(o->height - l->footer) + 0.1f * u);
 }
 
-static mote_status draw_panel(mote_renderer *r, const mote_render_panel *p, const layout *l, int index, int count,
-                              mote_image *image) {
+static mote_status draw_panel(mote_renderer *r, const mote_render_panel *p, const layout *l, int index,
+                              int count, mote_image *image) {
   const mote_render_options *o = &r->options;
   int row = index / l->columns, column = index % l->columns;
-  int in_row = row == l->rows - 1 ? count - row * l->columns : l->columns; /* a last row that is short is centred */
+  int in_row =
+      row == l->rows - 1 ? count - row * l->columns : l->columns; /* a last row that is short is centred */
   int cell = o->width / l->columns, height = (o->height - l->footer) / l->rows;
   int x = (o->width - in_row * cell) / 2 + column * cell, y = row * height;
   /* The view is no higher than the domain's picture needs, so that title and bar stand close to it. */
@@ -269,10 +285,11 @@ static mote_status draw_panel(mote_renderer *r, const mote_render_panel *p, cons
 static mote_status check_panels(const mote_render_panel *panels, int count, const mote_render_options *o,
                                 const mote_image *image) {
   if (count < 1 || count > MOTE_RENDER_PANELS)
-    return mote_fail(MOTE_ERROR_ARGUMENT, "picture of %d panels: expected 1 to %d", count, MOTE_RENDER_PANELS);
+    return mote_fail(MOTE_ERROR_ARGUMENT, "picture of %d panels: expected 1 to %d", count,
+                     MOTE_RENDER_PANELS);
   if (image->width != o->width || image->height != o->height)
-    return mote_fail(MOTE_ERROR_ARGUMENT, "the image has %d x %d pixels, the renderer draws %d x %d", image->width,
-                     image->height, o->width, o->height);
+    return mote_fail(MOTE_ERROR_ARGUMENT, "the image has %d x %d pixels, the renderer draws %d x %d",
+                     image->width, image->height, o->width, o->height);
   for (int k = 0; k < count; k++)
     if (panels[k].count < 0 || panels[k].count > INT32_MAX || (panels[k].count > 0 && !panels[k].position) ||
         !(panels[k].radius >= 0 && isfinite(panels[k].radius)))
@@ -282,8 +299,8 @@ static mote_status check_panels(const mote_render_panel *panels, int count, cons
   return MOTE_OK;
 }
 
-mote_status mote_renderer_draw(mote_renderer *r, const mote_render_panel *panels, int count, const char *caption,
-                               mote_image *image) {
+mote_status mote_renderer_draw(mote_renderer *r, const mote_render_panel *panels, int count,
+                               const char *caption, mote_image *image) {
   MOTE_TRY(check_panels(panels, count, &r->options, image));
   for (size_t k = 0; k < (size_t)image->width * (size_t)image->height; k++) {
     image->pixel[3 * k] = MOTE_PAPER_R;
@@ -294,7 +311,8 @@ mote_status mote_renderer_draw(mote_renderer *r, const mote_render_panel *panels
   make_layout(r, panels, count, caption, &l);
   r->canvas.image = image;
   mote_status status = MOTE_OK;
-  for (int k = 0; k < count && status == MOTE_OK; k++) status = draw_panel(r, &panels[k], &l, k, count, image);
+  for (int k = 0; k < count && status == MOTE_OK; k++)
+    status = draw_panel(r, &panels[k], &l, k, count, image);
   if (status == MOTE_OK) draw_footer(r, &r->canvas, panels, count, caption, &l);
   r->canvas.image = NULL;
   return status;

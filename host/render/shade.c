@@ -1,5 +1,5 @@
-/* Deferred shading, in linear light: a key light with its shadow, a sky above and a paler floor below, both weakened
-   where the surface is enclosed. The normal is between that of the sphere and that of the body. */
+/* Deferred shading, in linear light: a key light with its shadow, a sky above and a paler floor below, both
+   weakened where the surface is enclosed. The normal is between that of the sphere and that of the body. */
 #include "host/render/shade.h"
 
 #include <string.h>
@@ -66,7 +66,8 @@ static const float *albedo(const shading *s, int32_t id) {
   return s->label_color[label < 0 ? label + s->labels : label];
 }
 
-/* The coarse light at a fine pixel: bilinear over those of the four coarse ones that are of the same surface. */
+/* The coarse light at a fine pixel: bilinear over those of the four coarse ones that are of the same surface.
+ */
 static mote_surface gather(const mote_occlusion *o, float x, float y, float depth, float radius) {
   float u = x / (float)o->factor - 0.5f, v = y / (float)o->factor - 0.5f;
   int iu = (int)floorf(u), iv = (int)floorf(v);
@@ -99,8 +100,8 @@ static void sphere_normal(const mote_camera *c, const mote_disc *d, float x, flo
   for (int k = 0; k < 3; k++) n[k] = u * c->right[k] + v * c->up[k] - w * c->forward[k];
 }
 
-static uint32_t shade_solid(const shading *s, const mote_view *view, int up, int x, int y, float depth, int32_t id,
-                            float radius) {
+static uint32_t shade_solid(const shading *s, const mote_view *view, int up, int x, int y, float depth,
+                            int32_t id, float radius) {
   float px = (float)x + 0.5f, py = (float)y + 0.5f, n[3], color[3], squared = 0;
   mote_surface m = gather(&view->occlusion, px, py, depth, radius);
   sphere_normal(s->camera, &view->splatter.discs[id], px, py, n);
@@ -157,8 +158,9 @@ static int on_plate(const mote_render_options *o, const mote_camera *c, int x, i
   return 1;
 }
 
-void mote_shade(mote_view *view, const mote_render_options *o, const mote_render_panel *panel, const mote_camera *c,
-                const float toward_light[3], float radius, int width, int height, int threads) {
+void mote_shade(mote_view *view, const mote_render_options *o, const mote_render_panel *panel,
+                const mote_camera *c, const float toward_light[3], float radius, int width, int height,
+                int threads) {
   shading s = {.panel = panel, .camera = c, .light = toward_light};
   make_tables(&s, o);
   float length = 0;

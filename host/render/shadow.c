@@ -1,5 +1,5 @@
-/* Soft shadows. The trick of the exponential shadow map: lit(d) = mean over a neighbourhood of exp(c (d_map - d)),
-   whose factor exp(c d_map) can be blurred in advance, so a soft shadow costs one look-up. */
+/* Soft shadows. The trick of the exponential shadow map: lit(d) = mean over a neighbourhood of exp(c (d_map -
+   d)), whose factor exp(c d_map) can be blurred in advance, so a soft shadow costs one look-up. */
 #include "host/render/shadow.h"
 
 #include <stdlib.h>
@@ -89,6 +89,7 @@ static void build_contact(mote_shadow *s, const float *position, int64_t count, 
   float weight = 3.1416f * radius * radius / cell;
   for (int64_t i = 0; i < count; i++) {
     const float *p = position + i * 3;
+    if (!isfinite(p[0]) || !isfinite(p[1]) || !isfinite(p[2])) continue;
     float height = mote_max(0, p[s->up] - s->lower[s->up]), at[2];
     floor_cell(s, p, at);
     if (!(at[0] >= 0 && at[0] < (float)n && at[1] >= 0 && at[1] < (float)n) || !(height < 6 * fade)) continue;
@@ -118,7 +119,8 @@ mote_status mote_shadow_build(mote_shadow *s, const mote_render_options *o, cons
   MOTE_TRY(mote_splat_project(&s->splatter, &s->light, position, count, 3, radius, n, n, threads));
   MOTE_TRY(mote_splat_draw(&s->splatter, count, radius, n, n, threads, s->map, NULL));
 #pragma omp parallel for num_threads(threads) schedule(static)
-  for (int k = 0; k < n * n; k++) s->map[k] = expf(SHARPNESS * (mote_min(s->map[k] * s->depth_scale, 1.05f) - 1));
+  for (int k = 0; k < n * n; k++)
+    s->map[k] = expf(SHARPNESS * (mote_min(s->map[k] * s->depth_scale, 1.05f) - 1));
   blur(s->map, s->scratch, n, 4, threads);
   build_contact(s, position, count, radius, threads);
   return MOTE_OK;

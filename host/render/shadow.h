@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-#define MOTE_SHADOW_SIZE 512 /* px of the shadow map's side */
+#define MOTE_SHADOW_SIZE 512  /* px of the shadow map's side */
 #define MOTE_CONTACT_SIZE 192 /* cells of the side of the map of what stands on the floor */
 
 /* Workspace and result; all zero is a valid empty one. */

@@ -1,6 +1,6 @@
-/* Spheres to pixels. The trick: spheres are sorted from front to back and then into tiles of the screen, by counting
-   in a fixed number of chunks whatever the threads, so that each tile sees the same list, is drawn by one thread
-   in cache, and passes over all that lies behind what it already shows. */
+/* Spheres to pixels. The trick: spheres are sorted from front to back and then into tiles of the screen, by
+   counting in a fixed number of chunks whatever the threads, so that each tile sees the same list, is drawn
+   by one thread in cache, and passes over all that lies behind what it already shows. */
 #include "host/render/splat.h"
 
 #include <stdlib.h>
@@ -33,8 +33,8 @@ mote_status mote_reserve(void **memory, int64_t *capacity, int64_t count, size_t
   return MOTE_OK;
 }
 
-mote_status mote_splat_project(mote_splatter *s, const mote_camera *camera, const float *position, int64_t count,
-                               int dim, float radius, int width, int height, int threads) {
+mote_status mote_splat_project(mote_splatter *s, const mote_camera *camera, const float *position,
+                               int64_t count, int dim, float radius, int width, int height, int threads) {
   MOTE_TRY(mote_reserve((void **)&s->discs, &s->disc_capacity, count, sizeof *s->discs));
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (int64_t i = 0; i < count; i++) {

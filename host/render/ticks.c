@@ -8,13 +8,16 @@
 
 /* The step of 1, 2 or 5 times a power of ten that gives at most about `target` ticks. */
 static double round_step(double range, int target) {
-  double rough = range / (target > 1 ? target : 1), power = pow(10, floor(log10(rough))), rest = rough / power;
+  double rough = range / (target > 1 ? target : 1), power = pow(10, floor(log10(rough))),
+         rest = rough / power;
   return power * (rest <= 1.0001 ? 1 : rest <= 2.0001 ? 2 : rest <= 5.0001 ? 5 : 10);
 }
 
 static void power_label(double mantissa, int exponent, char *label, size_t size) {
-  if (mantissa == 1) snprintf(label, size, "10^{%s%d}", exponent < 0 ? "−" : "", abs(exponent));
-  else snprintf(label, size, "%.3g×10^{%s%d}", mantissa, exponent < 0 ? "−" : "", abs(exponent));
+  if (mantissa == 1)
+    snprintf(label, size, "10^{%s%d}", exponent < 0 ? "−" : "", abs(exponent));
+  else
+    snprintf(label, size, "%.3g×10^{%s%d}", mantissa, exponent < 0 ? "−" : "", abs(exponent));
 }
 
 static void linear_label(double value, double step, double largest, char *label, size_t size) {
@@ -28,7 +31,11 @@ static void linear_label(double value, double step, double largest, char *label,
     int exponent = (int)floor(log10(v) + 1e-9), digits = exponent - (int)floor(log10(step) + 1e-9);
     char power[32];
     snprintf(power, sizeof power, "×10^{%s%d}", exponent < 0 ? "−" : "", abs(exponent));
-    snprintf(label, size, "%s%.*f%s", sign, digits < 0 ? 0 : digits > 6 ? 6 : digits, v * pow(10, -exponent), power);
+    snprintf(label, size, "%s%.*f%s", sign,
+             digits < 0   ? 0
+             : digits > 6 ? 6
+                          : digits,
+             v * pow(10, -exponent), power);
     return;
   }
   int decimals = (int)ceil(-log10(step) - 1e-9);
@@ -56,7 +63,8 @@ void mote_ticks_linear(double lower, double upper, int target, int widen, mote_t
 }
 
 static void add_tick(mote_ticks *ticks, double at) {
-  if (ticks->count == MOTE_PLOT_TICKS || at < ticks->lower * (1 - 1e-9) || at > ticks->upper * (1 + 1e-9)) return;
+  if (ticks->count == MOTE_PLOT_TICKS || at < ticks->lower * (1 - 1e-9) || at > ticks->upper * (1 + 1e-9))
+    return;
   ticks->at[ticks->count] = at;
   ticks->label[ticks->count++][0] = 0;
 }
@@ -69,21 +77,19 @@ void mote_ticks_logarithmic(double lower, double upper, int target, mote_ticks *
   double spread = pow(upper / lower, 0.03);
   ticks->lower = lower / spread;
   ticks->upper = upper * spread;
-  int first = (int)floor(log10(ticks->lower) + 1e-9), last = (int)ceil(log10(ticks->upper) - 1e-9);
-  int decades = last - first, stride = (decades + target - 1) / (target > 1 ? target : 1), whole = 0;
-  if (stride < 1) stride = 1;
-  for (int e = first; e <= last; e++)
-    whole += pow(10, e) >= ticks->lower * (1 - 1e-9) && pow(10, e) <= ticks->upper * (1 + 1e-9);
-  for (int e = first; e <= last; e += 1) {
-    int before = ticks->count;
-    if (decades <= 7 || (e - first) % stride == 0) add_tick(ticks, pow(10, e));
-    if (ticks->count > before && (e - first) % stride == 0)
-      power_label(1, e, ticks->label[before], sizeof ticks->label[0]);
-    for (int m = 2; m <= 9 && decades <= 7; m++) {
+  int first = (int)ceil(log10(ticks->lower) - 1e-9), last = (int)floor(log10(ticks->upper) + 1e-9);
+  int whole = last - first + 1,
+      stride = whole > target ? (whole + target - 1) / (target > 1 ? target : 1) : 1;
+  int fine = whole <= 7;
+  for (int e = first - 1; e <= last; e++) {
+    int labelled = (e - first) % stride == 0, before = ticks->count;
+    if (fine || labelled) add_tick(ticks, pow(10, e));
+    if (ticks->count > before && labelled) power_label(1, e, ticks->label[before], sizeof ticks->label[0]);
+    for (int m = 2; m <= 9 && fine; m++) {
       before = ticks->count;
       add_tick(ticks, m * pow(10, e));
-      int labelled = whole < 2 && (ticks->upper / ticks->lower > 4 ? m == 2 || m == 5 : 1);
-      if (ticks->count > before && labelled) power_label(m, e, ticks->label[before], sizeof ticks->label[0]);
+      int wanted = whole < 2 && (ticks->upper / ticks->lower > 4 ? m == 2 || m == 5 : 1);
+      if (ticks->count > before && wanted) power_label(m, e, ticks->label[before], sizeof ticks->label[0]);
     }
   }
 }

@@ -17,13 +17,15 @@ static mote_status draw_frame(mote_film *film, mote_renderer *renderer, int64_t 
   if (film->frame_time > 0)
     snprintf(caption, sizeof caption, "t = %.3f s   frame %lld of %lld", (double)frame * film->frame_time,
              (long long)frame, (long long)film->frames - 1);
-  else snprintf(caption, sizeof caption, "frame %lld of %lld", (long long)frame, (long long)film->frames - 1);
+  else
+    snprintf(caption, sizeof caption, "frame %lld of %lld", (long long)frame, (long long)film->frames - 1);
   return mote_renderer_draw(renderer, panels, film->count, caption, image);
 }
 
 static mote_status draw_movie(mote_film *film, mote_renderer *renderer, mote_image *image, const char *path,
                               const mote_monitor *monitor) {
-  int64_t stride = film->options.stride > 0 ? film->options.stride : 1, total = (film->frames - 1) / stride + 1;
+  int64_t stride = film->options.stride > 0 ? film->options.stride : 1,
+          total = (film->frames - 1) / stride + 1;
   double rate = film->options.frames_per_second > 0 ? film->options.frames_per_second : 30;
   mote_movie *movie;
   MOTE_TRY(mote_movie_create(path, image->width, image->height, rate, &movie));
@@ -55,8 +57,10 @@ static mote_status draw(mote_film *film, const char *path, const mote_monitor *m
   MOTE_TRY(mote_renderer_create(o, &renderer));
   mote_status status = mote_image_create(o->width, o->height, &image);
   if (status == MOTE_OK) {
-    if (still) status = draw_frame(film, renderer, film->options.frame, &image);
-    else status = draw_movie(film, renderer, &image, path, monitor);
+    if (still)
+      status = draw_frame(film, renderer, film->options.frame, &image);
+    else
+      status = draw_movie(film, renderer, &image, path, monitor);
     if (still && status == MOTE_OK) status = mote_image_write_png(&image, path);
     mote_image_destroy(&image);
   }

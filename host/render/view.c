@@ -53,9 +53,10 @@ static void paint_wire(const mote_view *v, int supersample, const int r[4], int 
   for (int j = 0; j < 3; j++) p[j] = (uint8_t)((float)p[j] + (ink[j] - (float)p[j]) * a + 0.5f);
 }
 
-/* A line in the world, one pixel wide: steps along its longer side on the screen, with 1/depth linear there. */
-static void draw_wire(const mote_view *v, const mote_camera *c, int supersample, const int r[4], const double from[3],
-                      const double to[3], float strength, mote_image *image) {
+/* A line in the world, one pixel wide: steps along its longer side on the screen, with 1/depth linear there.
+ */
+static void draw_wire(const mote_view *v, const mote_camera *c, int supersample, const int r[4],
+                      const double from[3], const double to[3], float strength, mote_image *image) {
   float a[3], b[3], pa[3], pb[3];
   for (int k = 0; k < 3; k++) {
     pa[k] = (float)from[k];
@@ -91,8 +92,8 @@ static void draw_wire(const mote_view *v, const mote_camera *c, int supersample,
   }
 }
 
-static void draw_domain(const mote_view *v, const mote_render_options *o, const mote_camera *c, const int r[4],
-                        mote_image *image) {
+static void draw_domain(const mote_view *v, const mote_render_options *o, const mote_camera *c,
+                        const int r[4], mote_image *image) {
   for (int i = 0; i < 1 << o->dim; i++)
     for (int axis = 0; axis < o->dim; axis++) {
       if (i >> axis & 1) continue;
@@ -126,8 +127,8 @@ static void key_light(const mote_render_options *o, const mote_camera *c, float 
   for (int k = 0; k < 3; k++) light[k] /= length;
 }
 
-mote_status mote_view_draw(mote_view *v, const mote_render_options *o, const mote_render_panel *panel, float radius,
-                           int threads, const int r[4], mote_image *image) {
+mote_status mote_view_draw(mote_view *v, const mote_render_options *o, const mote_render_panel *panel,
+                           float radius, int threads, const int r[4], mote_image *image) {
   int width = r[2] * o->supersample, height = r[3] * o->supersample;
   int64_t pixels = (int64_t)width * height;
   MOTE_TRY(mote_reserve((void **)&v->depth, &v->depth_capacity, pixels, sizeof(float)));
@@ -136,15 +137,15 @@ mote_status mote_view_draw(mote_view *v, const mote_render_options *o, const mot
   mote_camera camera;
   float light[3] = {0, 0, 1}, size = 0;
   mote_camera_frame(o, width, height, &camera);
-  MOTE_TRY(mote_splat_project(&v->splatter, &camera, panel->position, panel->count, o->dim, radius, width, height,
-                              threads));
+  MOTE_TRY(mote_splat_project(&v->splatter, &camera, panel->position, panel->count, o->dim, radius, width,
+                              height, threads));
   MOTE_TRY(mote_splat_draw(&v->splatter, panel->count, radius, width, height, threads, v->depth, v->index));
   if (o->dim == 3) {
     key_light(o, &camera, light);
     for (int k = 0; k < 3; k++) size = fmaxf(size, (float)(o->upper[k] - o->lower[k]));
     MOTE_TRY(mote_shadow_build(&v->shadow, o, light, panel->position, panel->count, radius, threads));
-    MOTE_TRY(mote_occlusion_build(&v->occlusion, &camera, &v->shadow, v->depth, width, height, 2 * o->supersample,
-                                  radius, size, threads));
+    MOTE_TRY(mote_occlusion_build(&v->occlusion, &camera, &v->shadow, v->depth, width, height,
+                                  2 * o->supersample, radius, size, threads));
   }
   mote_shade(v, o, panel, &camera, light, radius, width, height, threads);
   shrink(v, o->supersample, r, image, threads);

@@ -13,9 +13,9 @@ typedef struct mote_view {
   mote_splatter splatter;
   mote_shadow shadow;
   mote_occlusion occlusion;
-  float *depth;     /* (height, width) fine pixels */
-  int32_t *index;   /* the same */
-  uint32_t *color;  /* the same: 8-bit sRGB in the low three bytes */
+  float *depth;    /* (height, width) fine pixels */
+  int32_t *index;  /* the same */
+  uint32_t *color; /* the same: 8-bit sRGB in the low three bytes */
   int64_t depth_capacity, index_capacity, color_capacity;
 } mote_view;
 void mote_view_free(mote_view *view);
@@ -26,8 +26,9 @@ void mote_view_free(mote_view *view);
 #define MOTE_PAPER_B 245
 
 /* Draws the panel into the rectangle (x, y, width, height) of the image. */
-mote_status mote_view_draw(mote_view *view, const mote_render_options *options, const mote_render_panel *panel,
-                           float radius, int threads, const int rectangle[4], mote_image *image);
+mote_status mote_view_draw(mote_view *view, const mote_render_options *options,
+                           const mote_render_panel *panel, float radius, int threads, const int rectangle[4],
+                           mote_image *image);
 
 #ifdef __cplusplus
 }

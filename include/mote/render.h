@@ -1,6 +1,6 @@
-/* Pictures and movies of particles, drawn by the CPU: depth-tested, shaded spheres in 3-D, discs in 2-D, several
-   panels side by side with titles, legend and colour bars. A renderer takes plain host arrays; the last
-   function of this header draws whole trajectories. */
+/* Pictures and movies of particles, drawn by the CPU: depth-tested, shaded spheres in 3-D, discs in 2-D,
+   several panels side by side with titles, legend and colour bars. A renderer takes plain host arrays; the
+   last function of this header draws whole trajectories. */
 #ifndef MOTE_RENDER_H
 #define MOTE_RENDER_H
 
@@ -33,18 +33,18 @@ mote_status mote_image_write_png(const mote_image *image, const char *path);
 #define MOTE_RENDER_LABELS 16
 
 typedef struct mote_render_options {
-  int width, height;      /* px of the whole picture; 1280 x 720 */
-  int supersample;        /* 1, or 2: each pixel is the mean of four; 2 */
-  int threads;            /* 0: as many as OpenMP has; the picture does not depend on it */
-  int dim;                /* 2 or 3 */
-  int up;                 /* axis that points up; 1 */
-  double lower[3];        /* the domain, m: what the camera frames */
+  int width, height; /* px of the whole picture; 1280 x 720 */
+  int supersample;   /* 1, or 2: each pixel is the mean of four; 2 */
+  int threads;       /* 0: as many as OpenMP has; the picture does not depend on it */
+  int dim;           /* 2 or 3 */
+  int up;            /* axis that points up; 1 */
+  double lower[3];   /* the domain, m: what the camera frames */
   double upper[3];
-  double azimuth;         /* degrees about the up axis; 30 */
-  double elevation;       /* degrees above the floor, -89..89; 18 */
-  double field_of_view;   /* degrees, vertical, 1..120; 30 */
-  double distance;        /* of the camera from the domain's centre, m; 0: so that the domain fills the picture */
-  int label_count;        /* entries of the legend, <= MOTE_RENDER_LABELS */
+  double azimuth;       /* degrees about the up axis; 30 */
+  double elevation;     /* degrees above the floor, -89..89; 18 */
+  double field_of_view; /* degrees, vertical, 1..120; 30 */
+  double distance; /* of the camera from the domain's centre, m; 0: so that the domain fills the picture */
+  int label_count; /* entries of the legend, <= MOTE_RENDER_LABELS */
   const char *label_name[MOTE_RENDER_LABELS]; /* NULL: no entry in the legend */
   uint8_t label_color[MOTE_RENDER_LABELS][3]; /* sRGB; filled with a colour-blind-safe palette by default */
 } mote_render_options;
@@ -57,16 +57,16 @@ void mote_render_options_defaults(int dim, mote_render_options *options);
 typedef struct mote_render_panel {
   const char *title; /* or NULL */
   int64_t count;
-  const float *position;        /* (count, dim) m; a particle whose position is not finite is not drawn */
-  float radius;                 /* m; 0: from the volume the particles fill (mote_render_radius) */
-  const int32_t *label;         /* (count), taken modulo label_count (MOTE_RENDER_LABELS when that is 0) */
-  const float *value;           /* (count) */
-  float value_min, value_max;   /* the range of the colour bar; values outside take its end colours */
-  const char *value_label;      /* under the colour bar, "speed (m/s)" */
+  const float *position;      /* (count, dim) m; a particle whose position is not finite is not drawn */
+  float radius;               /* m; 0: from the volume the particles fill (mote_render_radius) */
+  const int32_t *label;       /* (count), taken modulo label_count (MOTE_RENDER_LABELS when that is 0) */
+  const float *value;         /* (count) */
+  float value_min, value_max; /* the range of the colour bar; values outside take its end colours */
+  const char *value_label;    /* under the colour bar, "speed (m/s)" */
 } mote_render_panel;
 
-/* A radius at which `count` particles (count, dim) look like a closed body: about half their spacing, estimated
-   from the number of cells that they occupy on a coarse grid. 0 for no particles. */
+/* A radius at which `count` particles (count, dim) look like a closed body: about half their spacing,
+   estimated from the number of cells that they occupy on a coarse grid. 0 for no particles. */
 float mote_render_radius(const float *position, int64_t count, int dim);
 
 typedef struct mote_renderer mote_renderer;
@@ -75,9 +75,9 @@ typedef struct mote_renderer mote_renderer;
 mote_status mote_renderer_create(const mote_render_options *options, mote_renderer **renderer);
 void mote_renderer_destroy(mote_renderer *renderer); /* NULL is allowed */
 
-/* Draws 1..MOTE_RENDER_PANELS panels. `caption` (NULL: none) stands at the bottom left. `image` must be of the
-   size in the options. After the first picture of a kind no memory is allocated. The same input gives
-   the same bytes whatever the number of threads. */
+/* Draws 1..MOTE_RENDER_PANELS panels. `caption` (NULL: none) stands at the bottom left. `image` must be of
+   the size in the options. After the first picture of a kind no memory is allocated. The same input gives the
+   same bytes whatever the number of threads. */
 mote_status mote_renderer_draw(mote_renderer *renderer, const mote_render_panel *panels, int panel_count,
                                const char *caption, mote_image *image);
 
@@ -85,9 +85,10 @@ mote_status mote_renderer_draw(mote_renderer *renderer, const mote_render_panel 
 
 typedef struct mote_movie mote_movie;
 
-/* Starts the `ffmpeg` program of the PATH and feeds it frames. The name's ending chooses the format: .mp4 (H.264,
-   yuv420p, constant rate factor 20, index at the front) or .gif. Width and height must be even. It is
-   written beside its final name. MOTE_ERROR_UNSUPPORTED: no ffmpeg; MOTE_ERROR_ARGUMENT: size, rate, ending. */
+/* Starts the `ffmpeg` program of the PATH and feeds it frames. The name's ending chooses the format: .mp4
+   (H.264, yuv420p, constant rate factor 20, index at the front) or .gif. Width and height must be even. It is
+   written beside its final name. MOTE_ERROR_UNSUPPORTED: no ffmpeg; MOTE_ERROR_ARGUMENT: size, rate, ending.
+ */
 mote_status mote_movie_create(const char *path, int width, int height, double frames_per_second,
                               mote_movie **movie);
 
@@ -118,12 +119,13 @@ typedef struct mote_render_source {
 } mote_render_source;
 
 typedef struct mote_render_trajectory_options {
-  mote_render_options render; /* the domain is taken from `metadata` where that is given, else from the data */
-  const mote_metadata *metadata;   /* for bounds, time and gravity's direction; or NULL */
+  mote_render_options
+      render; /* the domain is taken from `metadata` where that is given, else from the data */
+  const mote_metadata *metadata;     /* for bounds, time and gravity's direction; or NULL */
   const mote_render_source *against; /* truth for MOTE_COLOR_ERROR: the same number of particles; or NULL */
-  double frames_per_second;        /* 0: 30 */
-  int64_t frame;                   /* >= 0: only that one, as a PNG; -1: all of them, as a movie */
-  int64_t stride;                  /* every stride-th frame; 0: 1 */
+  double frames_per_second;          /* 0: 30 */
+  int64_t frame;                     /* >= 0: only that one, as a PNG; -1: all of them, as a movie */
+  int64_t stride;                    /* every stride-th frame; 0: 1 */
 } mote_render_trajectory_options;
 
 void mote_render_trajectory_options_defaults(int dim, mote_render_trajectory_options *options);
