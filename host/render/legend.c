@@ -48,7 +48,7 @@ static void name_entry(const legend *l, int k, char *name, size_t size) {
     if (kinds[j].type == l->type[k]) kind = kinds[j].name;
   for (int j = 0; j < l->count; j++) {
     same += l->type[j] == l->type[k];
-    place += l->type[j] == l->type[k] && j <= k;
+    place += j <= k && l->type[j] == l->type[k];
   }
   if (!kind)
     snprintf(name, size, "type %d", (int)l->type[k]);

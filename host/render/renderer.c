@@ -135,7 +135,7 @@ float mote_render_radius(const float *position, int64_t count, int dim) {
     if (per_cell < 12) break;
   }
   free(cells);
-  return finite ? (float)(1.15 * best) : 0;
+  return finite ? (float)((dim == 2 ? 1.4 : 1.15) * best) : 0; /* random points leave wider gaps in a plane */
 }
 
 /* ---- Layout ---- */
