@@ -4,6 +4,11 @@
 #ifndef MOTE_KERNELS_FAMILIES_H
 #define MOTE_KERNELS_FAMILIES_H
 
-#define MOTE_FAMILIES(FAMILY) FAMILY(array)
+/* clang-format off */
+#define MOTE_FAMILIES(FAMILY) \
+  FAMILY(array)               \
+  FAMILY(neighbor)            \
+  FAMILY(nearest)
+/* clang-format on */
 
 #endif
