@@ -129,6 +129,93 @@ MOTE_HD static inline void mote_nearest_offer(mote_nearest_list *list, int k, fl
   list->index[at] = index;
 }
 
+/* The tree as a kernel reads it. */
+typedef struct mote_nearest_view {
+  const float *boxes, *x, *y, *z;
+  const int32_t *order;
+  int32_t leaves, count;
+} mote_nearest_view;
+
+static inline mote_nearest_view mote_nearest_view_of(const mote_nearest_tree *tree) {
+  mote_nearest_view view;
+  view.boxes = (const float *)tree->boxes.data;
+  view.x = (const float *)tree->sorted.data;
+  view.y = view.x + tree->leaves * MOTE_NEAREST_LEAF;
+  view.z = view.y + tree->leaves * MOTE_NEAREST_LEAF;
+  view.order = (const int32_t *)tree->order.data;
+  view.leaves = (int32_t)tree->leaves;
+  view.count = (int32_t)tree->count;
+  return view;
+}
+
+MOTE_HD static inline void mote_nearest_leaf(const mote_nearest_view *tree, int32_t leaf, const float q[3],
+                                             int k, mote_nearest_list *best) {
+  int32_t first = leaf * MOTE_NEAREST_LEAF;
+  const float *x = tree->x + first, *y = tree->y + first, *z = tree->z + first;
+  float d2[MOTE_NEAREST_LEAF];
+  int close = 0;
+  for (int l = 0; l < MOTE_NEAREST_LEAF; l++) {
+    d2[l] = mote_distance2(q[0] - x[l], q[1] - y[l], q[2] - z[l]);
+    close |= d2[l] <= best->distance2[k - 1];
+  }
+  if (!close) return;
+  int count = tree->count - first < MOTE_NEAREST_LEAF ? tree->count - first : MOTE_NEAREST_LEAF;
+  for (int l = 0; l < count; l++) mote_nearest_offer(best, k, d2[l], tree->order[first + l]);
+}
+
+/* The nearer child first; the farther waits on a stack of at most one node a level, of which there are 27. */
+MOTE_HD static inline void mote_nearest_walk(const mote_nearest_view *tree, const float q[3], int k,
+                                             mote_nearest_list *best) {
+  int32_t node_stack[32], depth = 1;
+  float distance_stack[32];
+  mote_nearest_start(best, k);
+  node_stack[0] = 1;
+  distance_stack[0] = 0;
+  while (depth) {
+    int32_t node = node_stack[--depth];
+    float distance = distance_stack[depth];
+    while (node < tree->leaves && distance <= best->distance2[k - 1]) {
+      float left = mote_box_distance2(tree->boxes + (int64_t)2 * node * 6, q[0], q[1], q[2]);
+      float right = mote_box_distance2(tree->boxes + ((int64_t)2 * node + 1) * 6, q[0], q[1], q[2]);
+      int far_is_left = right < left;
+      node_stack[depth] = 2 * node + !far_is_left;
+      distance_stack[depth++] = far_is_left ? left : right;
+      distance = far_is_left ? right : left;
+      node = 2 * node + far_is_left;
+    }
+    if (distance > best->distance2[k - 1] || node < tree->leaves) continue;
+    if ((int64_t)(node - tree->leaves) * MOTE_NEAREST_LEAF < tree->count)
+      mote_nearest_leaf(tree, node - tree->leaves, q, k, best);
+  }
+}
+
+/* One axis of a leaf: its 16 coordinates, infinite past the last point, and the two sides of its box. */
+MOTE_HD static inline void mote_nearest_fill_leaf(const float *points, const int32_t *order, int64_t count,
+                                                  int dim, int axis, int64_t leaf, float *sorted,
+                                                  float *box) {
+  float low = INFINITY, high = -INFINITY;
+  for (int l = 0; l < MOTE_NEAREST_LEAF; l++) {
+    int64_t place = leaf * MOTE_NEAREST_LEAF + l;
+    float x = INFINITY;
+    if (place < count) {
+      x = axis < dim ? points[(int64_t)order[place] * dim + axis] : 0.f;
+      low = x < low ? x : low;
+      high = x > high ? x : high;
+    }
+    sorted[place] = x;
+  }
+  box[axis] = low;
+  box[3 + axis] = high;
+}
+
+MOTE_HD static inline void mote_nearest_join_boxes(float *boxes, int64_t node) {
+  const float *left = boxes + 2 * node * 6, *right = left + 6;
+  for (int a = 0; a < 3; a++) {
+    boxes[node * 6 + a] = left[a] < right[a] ? left[a] : right[a];
+    boxes[node * 6 + 3 + a] = left[3 + a] > right[3 + a] ? left[3 + a] : right[3 + a];
+  }
+}
+
 #ifdef __cplusplus
 }
 #endif
