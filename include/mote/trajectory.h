@@ -62,6 +62,12 @@ mote_status mote_trajectory_read_frames(mote_trajectory_reader *reader, int inde
 mote_status mote_trajectory_read_labels(mote_trajectory_reader *reader, int index, const char *field,
                                         int32_t *values);
 
+/* The metadata of the file: stored in it, or else metadata.json in its folder. */
+mote_status mote_trajectory_metadata(const mote_trajectory_reader *reader, mote_metadata *metadata);
+
+/* Seconds of each frame (frames): stored in the file, or else frame * write_every * dt of its metadata. */
+mote_status mote_trajectory_times(mote_trajectory_reader *reader, int index, double *times);
+
 /* ---- Writing ---- */
 
 typedef struct mote_trajectory_writer mote_trajectory_writer;
@@ -80,6 +86,7 @@ typedef struct mote_trajectory_options {
   const int32_t *particle_type;  /* (n) */
   const int32_t *material;       /* (n) or NULL */
   const int32_t *body;           /* (n) or NULL */
+  const int32_t *index; /* (n) or NULL: of which particles of a denser trajectory these are */
   int compression;               /* deflate level 0..9 */
   const mote_metadata *metadata; /* what is known in advance; statistics are computed while writing */
   int write_xdmf;                /* an XDMF file beside it, for ParaView */

@@ -1,0 +1,62 @@
+/* The reduced-order operator: all particles from the motion of a sparse set. Increments of the sparse
+   particles, frame to frame, are fitted by affine maps at the nodes of nested lattices in the current
+   configuration (moving least squares) and evaluated at the dense points. Any affine motion is reproduced
+   exactly. */
+#ifndef MOTE_OPERATOR_H
+#define MOTE_OPERATOR_H
+
+#include <stdint.h>
+#include <mote/device.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum mote_frame_of_reference {
+  MOTE_CURRENT_FRAME,  /* increments between frames, splatted where the particles are: for all matter */
+  MOTE_REFERENCE_FRAME /* displacements since the first frame, splatted where the particles were: for matter
+                          whose neighbours stay neighbours; errors do not add up */
+} mote_frame_of_reference;
+
+/* The numbers of the operator that do not come from training. Lengths are in sparse spacings
+   s = (volume of the matter / sparse particles)^(1/dim). */
+typedef struct mote_operator_settings {
+  int levels;          /* nested lattices, each twice as coarse: 1 to 6 */
+  float node_spacing;  /* of the finest lattice, in s */
+  float radius;        /* of a node's neighbourhood on the finest lattice, in s */
+  float ridge, shrink; /* regularisation of a node's gradient and value, in weights of one particle */
+  float flight_reach; /* weight of sparse particles around a point (about 3 inside matter) below which it goes
+                         on in free flight; 0: never */
+  mote_frame_of_reference frame;
+} mote_operator_settings;
+void mote_operator_defaults(mote_operator_settings *settings);
+
+/* One scene's reconstruction: its sparse and dense particles at their first frame. */
+typedef struct mote_reconstruction mote_reconstruction;
+
+typedef struct mote_reconstruction_options {
+  int dim;
+  int64_t sparse_count, dense_count;
+  const float *sparse;  /* (sparse_count, dim) m, positions at the first frame */
+  const float *dense;   /* (dense_count, dim) m, positions at the same time */
+  double dense_spacing; /* m, of the dense particles: metadata dx */
+  double bounds[3][2];  /* m: what is reconstructed stays inside */
+  double gravity[3];    /* m per frame squared: what free flight adds to an increment */
+} mote_reconstruction_options;
+
+mote_status mote_reconstruction_create(mote_device *device, const mote_operator_settings *settings,
+                                       const mote_reconstruction_options *options,
+                                       mote_reconstruction **reconstruction);
+void mote_reconstruction_destroy(mote_reconstruction *reconstruction);
+
+/* Advances one frame: `sparse` (sparse_count, dim) are the sparse particles' next positions, host memory. */
+mote_status mote_reconstruction_advance(mote_reconstruction *reconstruction, const float *sparse);
+
+/* The dense particles now, (dense_count, dim), to host memory; `reach` (dense_count), optional: how strongly
+   sparse particles surround each, 0 for a point on its own. */
+mote_status mote_reconstruction_read(mote_reconstruction *reconstruction, float *dense, float *reach);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,269 @@
+/* The reduced-order operator on the CPU. The tricks: a splat gathers, node by node, over runs of particles
+   that lie one behind the other in the bins, 16 at a time, so it needs no atomics and vectorises; a gather
+   blends rows of 16 floats, value and gradient of a node in one register. */
+#include "kernels/reconstruct/reconstruct.h"
+
+#include <float.h>
+#include <string.h>
+
+#include "kernels/reconstruct/field.h"
+
+#define LANES 16
+typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
+typedef int32_t mask __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
+
+/* ---- the global fit ---- */
+
+static void box_and_center(int dim, int64_t n, const float *position, mote_global_fit *fit) {
+  double sum[3] = {0};
+  for (int a = 0; a < 3; a++) fit->lower[a] = a < dim ? FLT_MAX : 0, fit->upper[a] = a < dim ? -FLT_MAX : 0;
+  for (int64_t i = 0; i < n; i++)
+    for (int a = 0; a < dim; a++) {
+      float x = position[i * dim + a];
+      sum[a] += x;
+      if (x < fit->lower[a]) fit->lower[a] = x;
+      if (x > fit->upper[a]) fit->upper[a] = x;
+    }
+  for (int a = 0; a < 3; a++) fit->center[a] = n ? (float)(sum[a] / (double)n) : 0;
+}
+
+static mote_status fit_globally(mote_stream *stream, int dim, int64_t n, const float *position,
+                                const float *increment, mote_global_fit *fit) {
+  (void)stream;
+  double m[MOTE_MOMENTS] = {0};
+  memset(fit, 0, sizeof *fit);
+  if (n == 0) return MOTE_OK;
+  box_and_center(dim, n, position, fit);
+  for (int64_t i = 0; i < n; i++) {
+    double d[3] = {0}, u[3] = {0};
+    for (int a = 0; a < dim; a++) {
+      d[a] = position[i * dim + a] - fit->center[a];
+      u[a] = increment[i * dim + a];
+    }
+    mote_add_to_global(d, u, m);
+  }
+  mote_solve_global(m, fit);
+  return MOTE_OK;
+}
+
+/* ---- bins ---- */
+
+static mote_status bin(mote_stream *stream, int dim, int64_t n, const float *position, const mote_bins *bins,
+                       uint32_t *keys, int32_t *values) {
+  (void)stream;
+  for (int64_t i = 0; i < n; i++) {
+    keys[i] = mote_bin_of(bins, dim, position + i * dim);
+    values[i] = (int32_t)i;
+  }
+  return MOTE_OK;
+}
+
+static mote_status pack(mote_stream *stream, int dim, int64_t n, const uint32_t *keys, const int32_t *order,
+                        const float *position, const float *increment, const mote_bins *bins,
+                        int32_t *bin_start, float *rows, int64_t stride) {
+  (void)stream;
+  int64_t count = (int64_t)bins->count[0] * bins->count[1] * bins->count[2], next = 0;
+  for (int64_t i = 0; i < n; i++)
+    while (next <= keys[i]) bin_start[next++] = (int32_t)i;
+  while (next <= count) bin_start[next++] = (int32_t)n;
+  for (int a = 0; a < 3; a++) {
+    float *x = rows + a * stride, *u = rows + (3 + a) * stride;
+    for (int64_t i = 0; i < n; i++) {
+      x[i] = a < dim ? position[(int64_t)order[i] * dim + a] : 0;
+      u[i] = a < dim ? increment[(int64_t)order[i] * dim + a] : 0;
+    }
+    memset(x + n, 0, (size_t)(stride - n) * sizeof *x);
+    memset(u + n, 0, (size_t)(stride - n) * sizeof *u);
+  }
+  return MOTE_OK;
+}
+
+/* ---- splat ---- */
+
+/* Adds to the lanes' sums the particles [begin, end) of the packed rows. */
+static inline void splat_run(const mote_packed *packed, int32_t begin, int32_t end, const float x[3],
+                             float inverse_unit, float reach2, lanes sum[MOTE_MOMENTS]) {
+  static const mask iota = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  const float *row = packed->rows;
+  int64_t stride = packed->stride;
+  float scale = 1 / reach2;
+  for (int32_t i = begin; i < end; i += LANES) {
+    lanes d[3], u[3];
+    for (int a = 0; a < 3; a++) {
+      d[a] = (*(const lanes *)(row + a * stride + i) - x[a]) * inverse_unit;
+      u[a] = *(const lanes *)(row + (3 + a) * stride + i);
+    }
+    lanes q = 1.0f - (d[0] * d[0] + d[1] * d[1] + d[2] * d[2]) * scale;
+    mask keep = (q > 0.0f) & (iota < end - i);
+    q = (lanes)((mask)q & keep);
+    lanes w = q * q * q;
+    sum[0] += w;
+    lanes wd[3] = {w * d[0], w * d[1], w * d[2]};
+    for (int a = 0; a < 3; a++) sum[1 + a] += wd[a];
+    sum[4] += wd[0] * d[0];
+    sum[5] += wd[0] * d[1];
+    sum[6] += wd[0] * d[2];
+    sum[7] += wd[1] * d[1];
+    sum[8] += wd[1] * d[2];
+    sum[9] += wd[2] * d[2];
+    for (int c = 0; c < 3; c++) {
+      sum[10 + c] += w * u[c];
+      for (int a = 0; a < 3; a++) sum[13 + 3 * c + a] += wd[a] * u[c];
+    }
+  }
+}
+
+static void splat_node(const mote_bins *bins, const mote_packed *packed, const float x[3], float inverse_unit,
+                       float reach2, float *moments) {
+  lanes sum[MOTE_MOMENTS];
+  memset(sum, 0, sizeof sum);
+  int lo[3], hi[3], any = 0;
+  for (int a = 0; a < 3; a++) mote_bins_around(bins, a, x[a], &lo[a], &hi[a]);
+  for (int i = lo[0]; i <= hi[0]; i++)
+    for (int j = lo[1]; j <= hi[1]; j++) {
+      int64_t row = ((int64_t)i * bins->count[1] + j) * bins->count[2];
+      int32_t begin = packed->bin_start[row + lo[2]], end = packed->bin_start[row + hi[2] + 1];
+      if (begin == end) continue;
+      any = 1;
+      splat_run(packed, begin, end, x, inverse_unit, reach2, sum);
+    }
+  memset(moments, 0, MOTE_MOMENT_STRIDE * sizeof *moments);
+  if (!any) return;
+  for (int k = 0; k < MOTE_MOMENTS; k++)
+    for (int l = 0; l < LANES; l++) moments[k] += sum[k][l];
+}
+
+/* Runs `body` for every active node (i, j, k) of a lattice, planes of the first two axes in parallel. */
+#define FOR_ACTIVE_NODES(stream, range)                                                                      \
+  _Pragma("omp parallel for collapse(2) num_threads(threads) schedule(dynamic, 8)") for (                    \
+      int i = range.first[0]; i < range.first[0] + range.count[0];                                           \
+      i++) for (int j = range.first[1]; j < range.first[1] + range.count[1];                                 \
+                j++) for (int k = range.first[2]; k < range.first[2] + range.count[2]; k++)
+
+static mote_status splat(mote_stream *stream, const mote_lattice *lattice, const mote_bins *bins,
+                         const mote_packed *packed, const mote_global_fit *fit, float radius,
+                         float *moments) {
+  mote_node_range range = mote_active_nodes(lattice, fit, radius, 0);
+  float inverse_unit = 1 / lattice->unit, reach = radius * inverse_unit;
+  int threads = mote_stream_threads(stream);
+  FOR_ACTIVE_NODES(stream, range) {
+    float x[3];
+    int64_t node = ((int64_t)i * lattice->nodes[1] + j) * lattice->nodes[2] + k;
+    mote_node_position(lattice, (const int[3]){i, j, k}, x);
+    splat_node(bins, packed, x, inverse_unit, reach * reach, moments + node * MOTE_MOMENT_STRIDE);
+  }
+  return MOTE_OK;
+}
+
+static mote_status restrict_moments(mote_stream *stream, const mote_lattice *fine, const mote_lattice *coarse,
+                                    const mote_global_fit *fit, float radius, int level,
+                                    const float *fine_moments, float *coarse_moments) {
+  mote_node_range range = mote_active_nodes(coarse, fit, radius, level);
+  mote_node_range source = mote_active_nodes(fine, fit, radius, level - 1);
+  int threads = mote_stream_threads(stream);
+  FOR_ACTIVE_NODES(stream, range) {
+    int64_t node = ((int64_t)i * coarse->nodes[1] + j) * coarse->nodes[2] + k;
+    mote_restrict_node(fine, &source, (const int[3]){i, j, k}, fine_moments,
+                       coarse_moments + node * MOTE_MOMENT_STRIDE);
+  }
+  return MOTE_OK;
+}
+
+/* ---- fits ---- */
+
+static mote_status fit_nodes(mote_stream *stream, const mote_lattice *lattice, const mote_lattice *coarse,
+                             const mote_global_fit *fit, float radius, int level, const float *moments,
+                             const float *coarse_field, float ridge, float shrink, float *field) {
+  mote_node_range range = mote_active_nodes(lattice, fit, radius, level), outer = {{0}, {0}};
+  if (coarse_field) outer = mote_active_nodes(coarse, fit, radius, level + 1);
+  int threads = mote_stream_threads(stream);
+  FOR_ACTIVE_NODES(stream, range) {
+    float x[3];
+    int64_t node = ((int64_t)i * lattice->nodes[1] + j) * lattice->nodes[2] + k;
+    mote_node_position(lattice, (const int[3]){i, j, k}, x);
+    mote_fit_at(coarse, coarse_field, &outer, fit, x, moments + node * MOTE_MOMENT_STRIDE, lattice->unit,
+                ridge, shrink, field + node * MOTE_FIELD_STRIDE);
+  }
+  return MOTE_OK;
+}
+
+/* ---- gather ---- */
+
+/* The value and reach of the field in a cell: lanes 4 (a + 1) + c hold gradients, so one multiply by
+   (1, e_x, e_y, e_z), each four times, moves a node's map to the point. */
+static inline void blend_value(const mote_lattice *l, const float *field, const int base[3],
+                               const float fraction[3], float out[4]) {
+  lanes sum, origin, offset[3];
+  memset(&sum, 0, sizeof sum);
+  memset(offset, 0, sizeof offset);
+  for (int c = 0; c < 4; c++) {
+    origin[c] = 1;
+    for (int a = 0; a < 3; a++) {
+      origin[4 * (a + 1) + c] = l->spacing * fraction[a];
+      offset[a][4 * (a + 1) + c] = l->spacing;
+    }
+  }
+  int64_t first = ((int64_t)base[0] * l->nodes[1] + base[1]) * l->nodes[2] + base[2];
+  int64_t step[3] = {(int64_t)l->nodes[1] * l->nodes[2], l->nodes[2], 1};
+  for (int corner = 0; corner < (l->dim == 3 ? 8 : 4); corner++) {
+    float weight = 1;
+    int64_t node = first;
+    lanes move = origin;
+    for (int a = 0; a < 3; a++) {
+      int bit = corner >> a & 1;
+      weight *= bit ? fraction[a] : 1 - fraction[a];
+      node += bit ? step[a] : 0;
+      if (bit) move -= offset[a];
+    }
+    sum += *(const lanes *)(field + node * MOTE_FIELD_STRIDE) * (move * weight);
+  }
+  for (int c = 0; c < 4; c++) out[c] = sum[c] + sum[4 + c] + sum[8 + c] + sum[12 + c];
+}
+
+static mote_status gather(mote_stream *stream, const mote_lattice *lattice, const mote_global_fit *fit,
+                          float radius, const float *field, int64_t n, const float *point, float *increment,
+                          float *reach) {
+  mote_node_range active = mote_active_nodes(lattice, fit, radius, 0);
+  int dim = lattice->dim;
+#pragma omp parallel for num_threads(mote_stream_threads(stream)) schedule(static)
+  for (int64_t p = 0; p < n; p++) {
+    float x[3] = {0}, fraction[3], out[4] = {0};
+    int base[3];
+    for (int a = 0; a < dim; a++) x[a] = point[p * dim + a];
+    if (mote_locate(lattice, &active, x, base, fraction))
+      blend_value(lattice, field, base, fraction, out);
+    else
+      mote_global_value(fit, x, out);
+    for (int a = 0; a < dim; a++) increment[p * dim + a] = out[a];
+    if (reach) reach[p] = out[3];
+  }
+  return MOTE_OK;
+}
+
+static mote_status difference(mote_stream *stream, int64_t n, const float *to, const float *from,
+                              float *out) {
+#pragma omp parallel for simd num_threads(mote_stream_threads(stream)) schedule(static) if (n > 65536)
+  for (int64_t i = 0; i < n; i++) out[i] = to[i] - from[i];
+  return MOTE_OK;
+}
+
+static mote_status advance(mote_stream *stream, int dim, int64_t n, const float *base, const float *increment,
+                           const float *reach, const mote_flight *flight, float *last, float *position) {
+#pragma omp parallel for num_threads(mote_stream_threads(stream)) schedule(static)
+  for (int64_t i = 0; i < n; i++)
+    mote_advance_point(dim, flight, base + i * dim, increment + i * dim, reach ? reach + i : NULL,
+                       last + i * dim, position + i * dim);
+  return MOTE_OK;
+}
+
+const struct mote_reconstruct_kernels mote_reconstruct_cpu = {
+    .fit_globally = fit_globally,
+    .bin = bin,
+    .pack = pack,
+    .splat = splat,
+    .restrict_moments = restrict_moments,
+    .fit_nodes = fit_nodes,
+    .gather = gather,
+    .difference = difference,
+    .advance = advance,
+};

@@ -1,0 +1,291 @@
+/* The reduced-order operator on the GPU: a thread a node, a thread a point, and one block for the global fit.
+   A node gathers the particles around it, in bin order, so nothing is added atomically and bits repeat. */
+#include "kernels/reconstruct/reconstruct.h"
+
+#include <float.h>
+
+#include "cuda/launch.h"
+#include "kernels/reconstruct/field.h"
+
+#define THREADS 128
+#define FIT_THREADS 128
+
+/* ---- the global fit: each thread sums every 128th particle, a tree in shared memory adds the threads ----
+ */
+
+static __device__ void reduce(double *shared, double value, int combine) {
+  int t = (int)threadIdx.x;
+  shared[t] = value;
+  __syncthreads();
+  for (int half = FIT_THREADS / 2; half > 0; half /= 2) {
+    double other = t < half ? shared[t + half] : 0;
+    if (t < half) {
+      if (combine == 0)
+        shared[t] += other;
+      else if (combine < 0)
+        shared[t] = fmin(shared[t], other);
+      else
+        shared[t] = fmax(shared[t], other);
+    }
+    __syncthreads();
+  }
+}
+
+static __global__ void box_kernel(int dim, int64_t n, const float *position, mote_global_fit *fit) {
+  __shared__ double shared[FIT_THREADS];
+  for (int a = 0; a < 3; a++) {
+    double sum = 0, lower = FLT_MAX, upper = -FLT_MAX;
+    for (int64_t i = threadIdx.x; i < n && a < dim; i += FIT_THREADS) {
+      double x = position[i * dim + a];
+      sum += x;
+      lower = fmin(lower, x);
+      upper = fmax(upper, x);
+    }
+    reduce(shared, sum, 0);
+    if (threadIdx.x == 0) fit->center[a] = n > 0 ? (float)(shared[0] / (double)n) : 0;
+    __syncthreads();
+    reduce(shared, lower, -1);
+    if (threadIdx.x == 0) fit->lower[a] = a < dim ? (float)shared[0] : 0;
+    __syncthreads();
+    reduce(shared, upper, 1);
+    if (threadIdx.x == 0) fit->upper[a] = a < dim ? (float)shared[0] : 0;
+    __syncthreads();
+  }
+}
+
+static __global__ void fit_kernel(int dim, int64_t n, const float *position, const float *increment,
+                                  mote_global_fit *fit) {
+  __shared__ double shared[FIT_THREADS];
+  double m[MOTE_MOMENTS], total[MOTE_MOMENTS];
+  for (int k = 0; k < MOTE_MOMENTS; k++) m[k] = 0;
+  for (int64_t i = threadIdx.x; i < n; i += FIT_THREADS) {
+    double d[3] = {0, 0, 0}, u[3] = {0, 0, 0};
+    for (int a = 0; a < dim; a++) {
+      d[a] = position[i * dim + a] - fit->center[a];
+      u[a] = increment[i * dim + a];
+    }
+    mote_add_to_global(d, u, m);
+  }
+  for (int k = 0; k < MOTE_MOMENTS; k++) {
+    reduce(shared, m[k], 0);
+    total[k] = shared[0];
+    __syncthreads();
+  }
+  if (threadIdx.x == 0) mote_solve_global(total, fit);
+}
+
+static mote_status fit_globally(mote_stream *stream, int dim, int64_t n, const float *position,
+                                const float *increment, mote_global_fit *fit) {
+  MOTE_TRY(MOTE_LAUNCH(box_kernel, 1, FIT_THREADS, 0, stream, dim, n, position, fit));
+  return MOTE_LAUNCH(fit_kernel, 1, FIT_THREADS, 0, stream, dim, n, position, increment, fit);
+}
+
+/* ---- bins ---- */
+
+static __global__ void bin_kernel(int dim, int64_t n, const float *position, mote_bins bins, uint32_t *keys,
+                                  int32_t *values) {
+  int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= n) return;
+  keys[i] = mote_bin_of(&bins, dim, position + i * dim);
+  values[i] = (int32_t)i;
+}
+
+static mote_status bin(mote_stream *stream, int dim, int64_t n, const float *position, const mote_bins *bins,
+                       uint32_t *keys, int32_t *values) {
+  return MOTE_LAUNCH(bin_kernel, mote_grid(n, THREADS), THREADS, 0, stream, dim, n, position, *bins, keys,
+                     values);
+}
+
+/* Bin b begins at the first sorted key that is not below b. */
+static __global__ void starts_kernel(int64_t n, int64_t bins, const uint32_t *keys, int32_t *bin_start) {
+  int64_t b = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  if (b > bins) return;
+  int64_t low = 0, high = n;
+  while (low < high) {
+    int64_t middle = (low + high) / 2;
+    if ((int64_t)keys[middle] < b)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  bin_start[b] = (int32_t)low;
+}
+
+static __global__ void pack_kernel(int dim, int64_t n, const int32_t *order, const float *position,
+                                   const float *increment, float *rows, int64_t stride) {
+  int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= stride) return;
+  for (int a = 0; a < 3; a++) {
+    int real = i < n && a < dim;
+    rows[a * stride + i] = real ? position[(int64_t)order[i] * dim + a] : 0;
+    rows[(3 + a) * stride + i] = real ? increment[(int64_t)order[i] * dim + a] : 0;
+  }
+}
+
+static mote_status pack(mote_stream *stream, int dim, int64_t n, const uint32_t *keys, const int32_t *order,
+                        const float *position, const float *increment, const mote_bins *bins,
+                        int32_t *bin_start, float *rows, int64_t stride) {
+  int64_t count = (int64_t)bins->count[0] * bins->count[1] * bins->count[2];
+  MOTE_TRY(MOTE_LAUNCH(starts_kernel, mote_grid(count + 1, THREADS), THREADS, 0, stream, n, count, keys,
+                       bin_start));
+  return MOTE_LAUNCH(pack_kernel, mote_grid(stride, THREADS), THREADS, 0, stream, dim, n, order, position,
+                     increment, rows, stride);
+}
+
+/* ---- nodes ---- */
+
+/* The node of this thread, whole lattice; 0 when it is not active. */
+static __device__ int own_node(const mote_lattice *l, const mote_node_range *range, int at[3],
+                               int64_t *index) {
+  int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= mote_lattice_size(l)) return 0;
+  *index = i;
+  at[2] = (int)(i % l->nodes[2]);
+  at[1] = (int)(i / l->nodes[2] % l->nodes[1]);
+  at[0] = (int)(i / l->nodes[2] / l->nodes[1]);
+  int active = 1;
+  for (int a = 0; a < 3; a++) active &= at[a] >= range->first[a] && at[a] < range->first[a] + range->count[a];
+  return active;
+}
+
+static __device__ void splat_particle(const mote_packed *packed, int32_t i, const float x[3],
+                                      float inverse_unit, float inverse_reach2, float m[MOTE_MOMENTS]) {
+  float d[3], q = 1;
+  for (int a = 0; a < 3; a++) {
+    d[a] = (packed->rows[a * packed->stride + i] - x[a]) * inverse_unit;
+    q -= d[a] * d[a] * inverse_reach2;
+  }
+  if (!(q > 0)) return;
+  float w = q * q * q;
+  m[0] += w;
+  for (int a = 0, at = 4; a < 3; a++) {
+    m[1 + a] += w * d[a];
+    for (int b = a; b < 3; b++, at++) m[at] += w * d[a] * d[b];
+  }
+  for (int c = 0; c < 3; c++) {
+    float u = w * packed->rows[(3 + c) * packed->stride + i];
+    m[10 + c] += u;
+    for (int a = 0; a < 3; a++) m[13 + 3 * c + a] += u * d[a];
+  }
+}
+
+static __global__ void splat_kernel(mote_lattice lattice, mote_bins bins, mote_packed packed,
+                                    const mote_global_fit *fit, float radius, float *moments) {
+  mote_node_range range = mote_active_nodes(&lattice, fit, radius, 0);
+  int at[3], lo[3], hi[3];
+  int64_t node;
+  if (!own_node(&lattice, &range, at, &node)) return;
+  float x[3], m[MOTE_MOMENTS], reach = radius / lattice.unit;
+  mote_node_position(&lattice, at, x);
+  for (int k = 0; k < MOTE_MOMENTS; k++) m[k] = 0;
+  for (int a = 0; a < 3; a++) mote_bins_around(&bins, a, x[a], &lo[a], &hi[a]);
+  for (int i = lo[0]; i <= hi[0]; i++)
+    for (int j = lo[1]; j <= hi[1]; j++) {
+      int64_t row = ((int64_t)i * bins.count[1] + j) * bins.count[2];
+      int32_t end = packed.bin_start[row + hi[2] + 1];
+      for (int32_t p = packed.bin_start[row + lo[2]]; p < end; p++)
+        splat_particle(&packed, p, x, 1 / lattice.unit, 1 / (reach * reach), m);
+    }
+  float *out = moments + node * MOTE_MOMENT_STRIDE;
+  for (int k = 0; k < MOTE_MOMENT_STRIDE; k++) out[k] = k < MOTE_MOMENTS ? m[k] : 0;
+}
+
+static mote_status splat(mote_stream *stream, const mote_lattice *lattice, const mote_bins *bins,
+                         const mote_packed *packed, const mote_global_fit *fit, float radius,
+                         float *moments) {
+  return MOTE_LAUNCH(splat_kernel, mote_grid(mote_lattice_size(lattice), THREADS), THREADS, 0, stream,
+                     *lattice, *bins, *packed, fit, radius, moments);
+}
+
+static __global__ void restrict_kernel(mote_lattice fine, mote_lattice coarse, const mote_global_fit *fit,
+                                       float radius, int level, const float *fine_moments,
+                                       float *coarse_moments) {
+  mote_node_range range = mote_active_nodes(&coarse, fit, radius, level);
+  mote_node_range source = mote_active_nodes(&fine, fit, radius, level - 1);
+  int at[3];
+  int64_t node;
+  if (!own_node(&coarse, &range, at, &node)) return;
+  mote_restrict_node(&fine, &source, at, fine_moments, coarse_moments + node * MOTE_MOMENT_STRIDE);
+}
+
+static mote_status restrict_moments(mote_stream *stream, const mote_lattice *fine, const mote_lattice *coarse,
+                                    const mote_global_fit *fit, float radius, int level,
+                                    const float *fine_moments, float *coarse_moments) {
+  return MOTE_LAUNCH(restrict_kernel, mote_grid(mote_lattice_size(coarse), THREADS), THREADS, 0, stream,
+                     *fine, *coarse, fit, radius, level, fine_moments, coarse_moments);
+}
+
+static __global__ void fit_nodes_kernel(mote_lattice lattice, mote_lattice coarse, const mote_global_fit *fit,
+                                        float radius, int level, const float *moments,
+                                        const float *coarse_field, float ridge, float shrink, float *field) {
+  mote_node_range range = mote_active_nodes(&lattice, fit, radius, level);
+  mote_node_range outer = mote_active_nodes(&coarse, fit, radius, level + 1);
+  int at[3];
+  int64_t node;
+  float x[3];
+  if (!own_node(&lattice, &range, at, &node)) return;
+  mote_node_position(&lattice, at, x);
+  mote_fit_at(&coarse, coarse_field, &outer, fit, x, moments + node * MOTE_MOMENT_STRIDE, lattice.unit, ridge,
+              shrink, field + node * MOTE_FIELD_STRIDE);
+}
+
+static mote_status fit_nodes(mote_stream *stream, const mote_lattice *lattice, const mote_lattice *coarse,
+                             const mote_global_fit *fit, float radius, int level, const float *moments,
+                             const float *coarse_field, float ridge, float shrink, float *field) {
+  return MOTE_LAUNCH(fit_nodes_kernel, mote_grid(mote_lattice_size(lattice), THREADS), THREADS, 0, stream,
+                     *lattice, coarse ? *coarse : *lattice, fit, radius, level, moments, coarse_field, ridge,
+                     shrink, field);
+}
+
+/* ---- points ---- */
+
+static __global__ void gather_kernel(mote_lattice lattice, const mote_global_fit *fit, float radius,
+                                     const float *field, int64_t n, const float *point, float *increment,
+                                     float *reach) {
+  int64_t p = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  if (p >= n) return;
+  mote_node_range active = mote_active_nodes(&lattice, fit, radius, 0);
+  float x[3] = {0, 0, 0}, fraction[3], out[MOTE_FIELD_STRIDE];
+  int base[3];
+  for (int a = 0; a < lattice.dim; a++) x[a] = point[p * lattice.dim + a];
+  if (mote_locate(&lattice, &active, x, base, fraction))
+    mote_blend(&lattice, field, base, fraction, out);
+  else
+    mote_global_field(fit, x, out);
+  for (int a = 0; a < lattice.dim; a++) increment[p * lattice.dim + a] = out[a];
+  if (reach) reach[p] = out[3];
+}
+
+static mote_status gather(mote_stream *stream, const mote_lattice *lattice, const mote_global_fit *fit,
+                          float radius, const float *field, int64_t n, const float *point, float *increment,
+                          float *reach) {
+  return MOTE_LAUNCH(gather_kernel, mote_grid(n, THREADS), THREADS, 0, stream, *lattice, fit, radius, field,
+                     n, point, increment, reach);
+}
+
+static __global__ void difference_kernel(int64_t n, const float *to, const float *from, float *out) {
+  int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n) out[i] = to[i] - from[i];
+}
+
+static mote_status difference(mote_stream *stream, int64_t n, const float *to, const float *from,
+                              float *out) {
+  return MOTE_LAUNCH(difference_kernel, mote_grid(n, THREADS), THREADS, 0, stream, n, to, from, out);
+}
+
+static __global__ void advance_kernel(int dim, int64_t n, const float *base, const float *increment,
+                                      const float *reach, mote_flight flight, float *last, float *position) {
+  int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= n) return;
+  mote_advance_point(dim, &flight, base + i * dim, increment + i * dim, reach ? reach + i : NULL,
+                     last + i * dim, position + i * dim);
+}
+
+static mote_status advance(mote_stream *stream, int dim, int64_t n, const float *base, const float *increment,
+                           const float *reach, const mote_flight *flight, float *last, float *position) {
+  return MOTE_LAUNCH(advance_kernel, mote_grid(n, THREADS), THREADS, 0, stream, dim, n, base, increment,
+                     reach, *flight, last, position);
+}
+
+extern "C" const struct mote_reconstruct_kernels mote_reconstruct_gpu = {
+    fit_globally, bin, pack, splat, restrict_moments, fit_nodes, gather, difference, advance};
