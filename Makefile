@@ -61,8 +61,10 @@ NVCCFLAGS_ALL = -std=c++17 -O3 $(GENCODE) -I. -Iinclude --extended-lambda -Xcomp
 GPU_LIBRARY := $(if $(HAVE_CUDA),$(BUILD)/libmote_cuda.so)
 # The emulated device: the same .cu files through the host compiler, for tests only.
 EMULATOR := $(if $(and $(HAVE_CUDA),$(EMULATOR_CC)),$(BUILD)/libmote_emu.so)
+# Null pointers are the emulated device's own to find (and Thrust binds references to them).
+PLANTED_CU := $(wildcard tests/device/*.cu)
 EMULATE = -std=gnu++17 $(if $(DEBUG),-O0 -g3,-O1 -g1) -fPIC -fopenmp -Wall -Wextra -Werror -Wno-unknown-pragmas -Wno-psabi $(SANITIZE) \
-          -DMOTE_EMULATOR -I. -Iinclude -Itests/emulator -isystem $(CUDA_HOME)/include \
+          $(if $(findstring undefined,$(SAN)),-fno-sanitize=null) -DMOTE_EMULATOR -I. -Iinclude -Itests/emulator -isystem $(CUDA_HOME)/include \
           -isystem $(CUDA_HOME)/include/cccl -include tests/emulator/emulator.h -MMD -MP
 
 .PHONY: all setup demo check test bench lint format install clean fuzz
@@ -97,9 +99,9 @@ $(BUILD)/mote-bench: $(call object,$(BENCH_C)) $(LIBRARY)
 $(BUILD)/mote-micro: $(call object,$(MICRO_CC)) $(LIBRARY)
 	$(CXX) -fopenmp $(SANITIZE) $(call object,$(MICRO_CC)) -o $@ -L$(BUILD) -lmote -Wl,-rpath,'$$ORIGIN' -lbenchmark $(LIBS)
 $(BUILD)/libmote_cuda.so: $(call object,$(GPU_CU)) $(LIBRARY)
-	$(NVCC) -shared $(GENCODE) $(call object,$(GPU_CU)) -o $@ -L$(BUILD) -lmote -lcublas -lcusparse -Xlinker -rpath,'$$ORIGIN' -Xlinker -Bsymbolic
-$(BUILD)/libmote_emu.so: $(GPU_CU:%=$(BUILD)/emu/%.o) $(EMULATOR_CC:%=$(BUILD)/emu/%.o) $(LIBRARY)
-	$(CXX) -shared -fopenmp $(SANITIZE) $(filter %.o,$^) -o $@ -L$(BUILD) -lmote -Wl,-rpath,'$$ORIGIN' -Wl,-Bsymbolic -lboost_context -lopenblas -lpthread
+	$(NVCC) -shared $(GENCODE) $(call object,$(GPU_CU)) -o $@ -L$(BUILD) -lmote -lcublas -lcusparse -Xlinker -rpath,'$$ORIGIN' -Xlinker -rpath,$(CUDA_HOME)/lib64 -Xlinker -Bsymbolic
+$(BUILD)/libmote_emu.so: $(GPU_CU:%=$(BUILD)/emu/%.o) $(PLANTED_CU:%=$(BUILD)/emu/%.o) $(EMULATOR_CC:%=$(BUILD)/emu/%.o) $(LIBRARY)
+	$(CXX) -shared -fopenmp $(SANITIZE) $(if $(SAN),,-Wl$(comma)-z$(comma)defs) $(filter %.o,$^) -o $@ -L$(BUILD) -lmote -Wl,-rpath,'$$ORIGIN' -Wl,-Bsymbolic -lboost_context -lopenblas -lpthread
 
 SUPPORT_O := $(call object,$(wildcard tests/support/*.cc))
 define test_program
