@@ -100,4 +100,39 @@ MOTE_HD static inline void mote_particle_sum(const mote_transfer_view *t, int p,
   sums[13] = speed > sums[13] ? speed : sums[13];
 }
 
+/* The particle's own step from its gathered velocity v and columns B_d = sum w v d_d (B[3 d + c], d in
+   cells): C = 4/dx B, position advected and clamped, F, history and stress by its law, the next record.
+   Returns whether the particle failed: not finite, or faster than a cell a step. */
+MOTE_HD static inline int mote_particle_advance(const mote_transfer_view *t, int dim, int p, const float v[3],
+                                                const float B[9]) {
+  float *record = t->record + (size_t)p * MOTE_RECORD, *solid = t->solid + (size_t)p * MOTE_SOLID;
+  float *affine = t->affine + (size_t)p * MOTE_AFFINE;
+  float C[9], F[9], tau[9], history = solid[9], mass = record[3], speed = 0,
+                            advance = t->time_step / t->spacing;
+  for (int d = 0; d < dim; d++)
+    for (int c = 0; c < dim; c++) {
+      C[c * dim + d] = affine[4 * d + c] = 4 / t->spacing * B[3 * d + c];
+      F[c * dim + d] = solid[c * dim + d];
+    }
+  const mote_law *law = &t->laws[mote_solid_material(solid)];
+  if (dim == 3)
+    mote_law_step3(law, t->time_step, C, F, &history, tau);
+  else
+    mote_law_step2(law, t->time_step, C, F, &history, tau);
+  float stress_factor = 4 * t->time_step / t->spacing * solid[10];
+  for (int d = 0; d < dim; d++) {
+    record[d] = mass * v[d];
+    record[7 + 4 * d] = mote_clamp_position(t, d, record[7 + 4 * d] + advance * v[d]);
+    for (int c = 0; c < dim; c++)
+      record[4 + 4 * d + c] = 4 * mass * B[3 * d + c] - stress_factor * tau[c * dim + d];
+    speed += v[d] * v[d];
+  }
+  for (int k = 0; k < dim * dim; k++) {
+    solid[k] = F[k];
+    speed += 0 * tau[k]; /* NaN and infinity become NaN, which fails the comparison */
+  }
+  solid[9] = history;
+  return !(speed * advance * advance < 1);
+}
+
 #endif
