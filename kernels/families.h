@@ -6,10 +6,12 @@
 /* clang-format off */
 #define MOTE_FAMILIES(FAMILY) \
   FAMILY(array)               \
+  FAMILY(constitutive)        \
   FAMILY(nearest)             \
   FAMILY(neighbor)            \
   FAMILY(probe)               \
-  FAMILY(reconstruct)
+  FAMILY(reconstruct)         \
+  FAMILY(transfer)
 /* clang-format on */
 
 #endif

@@ -14,17 +14,23 @@ typedef enum mote_material_kind {
   MOTE_FIXED_COROTATED,
   /* tau = mu (F F^T - I) + lambda log(J) I. */
   MOTE_NEO_HOOKEAN,
-  /* tau = lambda J (J - 1) I + J viscosity (dev of grad v + grad v^T), F reset to J^(1/dim) I each step. With
+  /* tau = lambda J (J - 1) I + J viscosity dev(grad v + grad v^T), F reset to J^(1/dim) I each step. With
      `bulk_modulus` > 0 the pressure follows Tait's equation, tau = -J p, p = K/gamma (J^-gamma - 1). */
   MOTE_NEWTONIAN,
-  /* Herschel-Bulkley: deviatoric elastic trial stress on the left Cauchy-Green strain, relaxed to the yield
-     surface by consistency * rate^flow_index (Yue et al. 2015); Bingham is flow_index 1. */
+  /* Herschel-Bulkley: Hencky elasticity as below; where the shear stress q = |dev tau| / sqrt(2) exceeds
+     yield_stress, it flows at the shear rate g with q = yield_stress + consistency g^flow_index, implicitly
+     (after Yue et al. 2015). Bingham is flow_index 1. */
   MOTE_HERSCHEL_BULKLEY,
-  /* Upper-convected Maxwell with solvent viscosity (Oldroyd-B): elastic b_e relaxes with relaxation_time. */
+  /* Oldroyd-B: tau = mu (b_e - I) + lambda J (J - 1) I + J viscosity dev(grad v + grad v^T), with the
+     upper-convected Maxwell law d b_e/dt = C b_e + b_e C^T - (b_e - I) / relaxation_time, C = grad v: a
+     polymer viscosity of mu relaxation_time. F is the Cholesky factor of b_e, history is log J. */
   MOTE_VISCOELASTIC,
-  /* Hencky elasticity, U (2 mu log s + lambda tr(log s)) U^T, Drucker-Prager return (Klar et al. 2016). */
+  /* Hencky elasticity, tau = U (2 mu log s + lambda tr(log s)) U^T, and the Drucker-Prager return of Klar et
+     al. 2016: |dev tau| <= -alpha tr tau, alpha = sqrt(2/3) 2 sin(phi) / (3 - sin(phi)) in 3-D and sin(phi) /
+     sqrt(2), which is Mohr-Coulomb, in 2-D. */
   MOTE_DRUCKER_PRAGER,
-  /* Hencky elasticity, von Mises return on 2 mu |dev log s| with linear hardening of the yield stress. */
+  /* Hencky elasticity, |dev tau| = 2 mu |dev log s| <= yield_stress + hardening * plastic strain, both in the
+     Frobenius norm; history is the plastic strain. */
   MOTE_VON_MISES,
   MOTE_MATERIAL_KINDS
 } mote_material_kind;
@@ -33,19 +39,21 @@ typedef enum mote_material_kind {
 typedef struct mote_material {
   char name[64];
   mote_material_kind kind;
-  float density;         /* kg/m^3 */
-  float youngs_modulus;  /* Pa */
-  float poisson_ratio;   /* in (-1, 0.5) */
-  float bulk_modulus;    /* Pa; Newtonian with Tait's equation when > 0 */
-  float gamma;           /* Tait exponent, 7 for water */
-  float viscosity;       /* Pa s: Newtonian, and the solvent of a viscoelastic fluid */
-  float yield_stress;    /* Pa: von Mises, Herschel-Bulkley */
-  float hardening;       /* Pa per unit of plastic strain: von Mises */
-  float consistency;     /* Pa s^n: Herschel-Bulkley */
-  float flow_index;      /* n: Herschel-Bulkley */
-  float relaxation_time; /* s: viscoelastic */
-  float friction_angle;  /* degrees: Drucker-Prager */
-  float cohesion;        /* Hencky strain at which sand comes apart: Drucker-Prager */
+  float density;           /* kg/m^3 */
+  float youngs_modulus;    /* Pa */
+  float poisson_ratio;     /* in (-1, 0.5) */
+  float bulk_modulus;      /* Pa; Newtonian with Tait's equation when > 0 */
+  float gamma;             /* Tait exponent, 7 for water */
+  float viscosity;         /* Pa s: Newtonian, and the solvent of a viscoelastic fluid */
+  float yield_stress;      /* Pa: von Mises, Herschel-Bulkley */
+  float hardening;         /* Pa per unit of plastic strain: von Mises */
+  float consistency;       /* Pa s^n: Herschel-Bulkley */
+  float flow_index;        /* n: Herschel-Bulkley */
+  float relaxation_time;   /* s: viscoelastic */
+  float friction_angle;    /* degrees: Drucker-Prager */
+  float cohesion;          /* Hencky strain at which sand comes apart: Drucker-Prager */
+  float volume_correction; /* 1: volume gained while apart is given back before pressure builds up (Tampubolon
+                              et al. 2017), 0: it is forgotten; Drucker-Prager */
 } mote_material;
 
 /* The name used in files: "fixed_corotated", "neo_hookean", "newtonian", "herschel_bulkley", "viscoelastic",
