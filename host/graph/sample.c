@@ -176,7 +176,7 @@ static mote_status sample_all(const float *positions, int64_t n, int dim, const 
 
 mote_status mote_sample(const float *positions, int64_t n, int dim, const mote_sample_options *options,
                         int32_t *indices, int64_t *chosen, float *radius) {
-  float kept;
+  float kept = 0;
   partition p;
   *chosen = 0;
   MOTE_TRY(check(positions, n, dim, options));

@@ -31,25 +31,25 @@ static mote_status exclusive_scan_i32(mote_stream *stream, const int32_t *in, in
                                       mote_buffer *scratch) {
   int64_t chunks = chunk_count(n);
   MOTE_TRY(mote_buffer_reserve(scratch, stream->device, (size_t)(chunks + 1) * sizeof(int32_t)));
-  int32_t *start = scratch->data;
+  uint32_t *start = scratch->data; /* unsigned: totals beyond int32 wrap, as on the GPU */
   int threads = mote_stream_threads(stream);
 #pragma omp parallel for num_threads(threads) schedule(static) if (chunks > 1)
   for (int64_t c = 0; c < chunks; c++) {
-    int32_t sum = 0;
-    for (int64_t i = c * CHUNK; i < chunk_end(c, n); i++) sum += in[i];
+    uint32_t sum = 0;
+    for (int64_t i = c * CHUNK; i < chunk_end(c, n); i++) sum += (uint32_t)in[i];
     start[c + 1] = sum;
   }
   start[0] = 0;
   for (int64_t c = 0; c < chunks; c++) start[c + 1] += start[c];
 #pragma omp parallel for num_threads(threads) schedule(static) if (chunks > 1)
   for (int64_t c = 0; c < chunks; c++) {
-    int32_t sum = start[c];
+    uint32_t sum = start[c];
     for (int64_t i = c * CHUNK; i < chunk_end(c, n); i++) {
-      out[i] = sum;
-      sum += in[i];
+      out[i] = (int32_t)sum;
+      sum += (uint32_t)in[i];
     }
   }
-  out[n] = start[chunks];
+  out[n] = (int32_t)start[chunks];
   return MOTE_OK;
 }
 

@@ -1,12 +1,13 @@
 /* A block of candidates in aligned arrays, and the vector code that tests it: count the hits, list the hits,
    sort a short row. Twice: with AVX-512, whose compress instruction lists hits and whose registers sort rows
-   of up to 64 without a branch, and in plain C. Both use the predicate of neighbor.h. */
+   of up to 64 without a branch, and for eight lanes (AVX2, or plain C). Both use the predicate of neighbor.h.
+ */
 #ifndef MOTE_KERNELS_NEIGHBOR_BLOCK_H
 #define MOTE_KERNELS_NEIGHBOR_BLOCK_H
 
 #include "kernels/neighbor/neighbor.h"
 
-#ifdef __AVX512F__
+#if defined(__AVX2__) && defined(__FMA__)
 #include <immintrin.h>
 #endif
 
@@ -179,36 +180,68 @@ static inline int mote_block_count(const mote_block *block, float x, float y, fl
   return count;
 }
 
-/* Distances of a vector's worth of candidates first, which the compiler vectorises; then the hits, which it
-   cannot, without a branch. */
+/* Which of the eight candidates from i are hits, a bit each. */
+static inline unsigned mote_block_hits(const mote_block *block, int i, float x, float y, float z,
+                                       float radius2, int inclusive, int32_t exclude) {
+#if defined(__AVX2__) && defined(__FMA__)
+  __m256 dx = _mm256_sub_ps(_mm256_load_ps(block->x + i), _mm256_set1_ps(x));
+  __m256 dy = _mm256_sub_ps(_mm256_load_ps(block->y + i), _mm256_set1_ps(y));
+  __m256 dz = _mm256_sub_ps(_mm256_load_ps(block->z + i), _mm256_set1_ps(z));
+  __m256 d2 = _mm256_fmadd_ps(dz, dz, _mm256_fmadd_ps(dy, dy, _mm256_mul_ps(dx, dx)));
+  __m256 r2 = _mm256_set1_ps(radius2);
+  __m256 hit = inclusive ? _mm256_cmp_ps(d2, r2, _CMP_LE_OQ) : _mm256_cmp_ps(d2, r2, _CMP_LT_OQ);
+  __m256i self =
+      _mm256_cmpeq_epi32(_mm256_load_si256((const __m256i *)(block->index + i)), _mm256_set1_epi32(exclude));
+  return (unsigned)_mm256_movemask_ps(_mm256_andnot_ps(_mm256_castsi256_ps(self), hit));
+#else
+  unsigned hits = 0;
+  for (int l = 0; l < 8; l++) {
+    float d2 = mote_distance2(block->x[i + l] - x, block->y[i + l] - y, block->z[i + l] - z);
+    hits |= (unsigned)(mote_neighbor_hit(d2, radius2, inclusive) & (block->index[i + l] != exclude)) << l;
+  }
+  return hits;
+#endif
+}
+
+/* Writes the indices that have a bit, one after the other; up to 8 entries are touched. */
+static inline void mote_compress(const int32_t *index, unsigned hits, int32_t *to) {
+#if defined(__AVX2__) && defined(__FMA__) && defined(__BMI2__)
+  uint64_t bytes = _pdep_u64(hits, 0x0101010101010101u) * 0xFF; /* a byte a lane */
+  __m128i lanes = _mm_cvtsi64_si128((long long)_pext_u64(0x0706050403020100u, bytes));
+  __m256i chosen =
+      _mm256_permutevar8x32_epi32(_mm256_load_si256((const __m256i *)index), _mm256_cvtepu8_epi32(lanes));
+  _mm256_storeu_si256((__m256i *)to, chosen);
+#else
+  for (int l = 0; l < 8; l++) {
+    *to = index[l];
+    to += hits >> l & 1;
+  }
+#endif
+}
+
 static inline int mote_block_emit(const mote_block *block, float x, float y, float z, float radius2,
                                   int inclusive, int32_t exclude, int32_t *row) {
   int count = 0;
-  for (int i = 0; i < block->count; i += BLOCK_LANES) {
-    int32_t hit[BLOCK_LANES];
-    for (int l = 0; l < BLOCK_LANES; l++) {
-      float d2 = mote_distance2(block->x[i + l] - x, block->y[i + l] - y, block->z[i + l] - z);
-      hit[l] = mote_neighbor_hit(d2, radius2, inclusive) & (block->index[i + l] != exclude);
-    }
-    for (int l = 0; l < BLOCK_LANES; l++) {
-      row[count] = block->index[i + l];
-      count += hit[l];
-    }
+  for (int i = 0; i < block->count; i += 8) {
+    unsigned hits = mote_block_hits(block, i, x, y, z, radius2, inclusive, exclude);
+    mote_compress(block->index + i, hits, row + count);
+    count += __builtin_popcount(hits);
   }
   return count;
 }
 
+/* An entry's place is the number of smaller ones, which whole vectors count without a branch. */
 static inline void mote_row_sort(int32_t *row, int count, int32_t *to) {
   if (count > 64) {
     mote_row_sort_long(row, count, to);
     return;
   }
-  for (int i = 0; i < count; i++) {
-    int32_t value = row[i];
-    int k = i;
-    for (; k > 0 && to[k - 1] > value; k--) to[k] = to[k - 1];
-    to[k] = value;
-  }
+  int32_t rank[64] = {0};
+  int lanes = (count + 7) / 8 * 8;
+  for (int i = count; i < lanes; i++) row[i] = INT32_MAX;
+  for (int j = 0; j < count; j++)
+    for (int i = 0; i < lanes; i++) rank[i] += row[i] > row[j];
+  for (int i = 0; i < count; i++) to[rank[i]] = row[i];
 }
 
 #endif

@@ -133,8 +133,7 @@ struct search_view {
   const float *px, *py, *pz, *qx, *qy, *qz;
   double inverse_width;
   float radius2;
-  int dim, table_bits, inclusive, exclude_self;
-  int64_t queries;
+  int32_t dim, table_bits, inclusive, exclude_self, queries; /* no padding: its bytes are an argument */
 };
 
 static search_view view_of(const mote_cells *cells, const mote_cell_order *queries, int flags) {
@@ -155,7 +154,7 @@ static search_view view_of(const mote_cells *cells, const mote_cell_order *queri
   v.table_bits = cells->table_bits;
   v.inclusive = !!(flags & MOTE_NEIGHBOR_INCLUSIVE);
   v.exclude_self = !!(flags & MOTE_NEIGHBOR_EXCLUDE_SELF);
-  v.queries = queries->count;
+  v.queries = static_cast<int32_t>(queries->count);
   return v;
 }
 

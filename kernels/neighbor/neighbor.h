@@ -100,7 +100,7 @@ MOTE_HD static inline int32_t mote_cell_coordinate(float x, double inverse_width
   double cell = floor((double)x * inverse_width);
   int32_t bits;
   memcpy(&bits, &x, sizeof bits);
-  return cell > -0x1p30 && cell < 0x1p30 ? (int32_t)cell : (bits & 0x7f800000) == 0x7f800000 ? 0 : bits;
+  return fabs(cell) < 1073741824.0 ? (int32_t)cell : (bits & 0x7f800000) == 0x7f800000 ? 0 : bits;
 }
 
 MOTE_HD static inline int mote_is_finite_bits(float x) {

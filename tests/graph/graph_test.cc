@@ -192,6 +192,33 @@ TEST_P(GraphTest, InsideAStepTheDeviceNotesWhatGoesWrong) {
   EXPECT_GT(mote_graph_edge_count(graph), 2 * edges);
 }
 
+/* A step as the simulation runs it: planned once, then recorded and replayed on points that moved. */
+TEST_P(GraphTest, IsRebuiltByReplay) {
+  const int n = size_for(GetParam());
+  Owned graph(device, {3, 0.2f, 1, 0, 1});
+  std::vector<float> x = clouds::box(n, 3, 0, 1, 1);
+  Array<float> at(device, x);
+  MOTE_ASSERT_OK(mote_graph_build_on(graph, device.stream, at, n, nullptr, 0));
+  struct Context {
+    mote_graph *graph;
+    const float *at;
+    int n;
+  } context = {graph, at, n};
+  auto step = [](void *data, mote_stream *stream) {
+    auto *c = static_cast<Context *>(data);
+    return mote_graph_enqueue(c->graph, stream, c->at, c->n, nullptr, 0);
+  };
+  mote_replay replay = {};
+  for (uint64_t frame = 2; frame < 6; frame++) {
+    x = clouds::box(n, 3, 0, frame == 4 ? 1.1f : 1, frame);
+    MOTE_ASSERT_OK(mote_upload(device.stream, at.data(), x.data(), x.size() * sizeof(float)));
+    MOTE_ASSERT_OK(mote_replay_run(&replay, device.stream, step, &context));
+    MOTE_ASSERT_OK(mote_graph_check(graph, device.stream));
+    EXPECT_TRUE(download(graph) == clouds::brute_force(x, x, 3, 0.2f, false, false)) << "frame " << frame;
+  }
+  mote_replay_reset(&replay);
+}
+
 TEST(GraphThreads, BitsDoNotDependOnThreads) {
   Device one("cpu", 1), two("cpu", 2), five("cpu", 5);
   for (int dim : {2, 3})
@@ -213,11 +240,11 @@ TEST(GraphThreads, BitsDoNotDependOnThreads) {
 TEST(GraphCrowds, RowsOfThousands) {
   /* Windows: neighbourhoods of far more candidates than a block holds. */
   Device device("cpu");
-  std::vector<float> x = clouds::box(9000, 3, 0, 1, 1);
-  clouds::append(x, clouds::box(9000, 3, 0.5f, 0.51f, 2));
+  std::vector<float> x = clouds::box(6000, 3, 0, 1, 1);
+  clouds::append(x, clouds::box(2000, 3, 0.5f, 0.51f, 2));
   for (float radius : {0.5f, 0.33f}) {
     Owned graph(device, {3, radius, 1, 0, 1});
-    MOTE_ASSERT_OK(mote_graph_build(graph, x.data(), 18000));
+    MOTE_ASSERT_OK(mote_graph_build(graph, x.data(), 8000));
     EXPECT_TRUE(download(graph) == clouds::brute_force(x, x, 3, radius, false, false)) << radius;
   }
 }
