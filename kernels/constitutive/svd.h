@@ -19,6 +19,8 @@ MOTE_INLINE void mote_svd_rotate(mote_real B[9], mote_real V[9], int p, int q) {
   mote_real alpha = B[p] * B[p] + B[3 + p] * B[3 + p] + B[6 + p] * B[6 + p];
   mote_real beta = B[q] * B[q] + B[3 + q] * B[3 + q] + B[6 + q] * B[6 + q];
   mote_real gamma = B[p] * B[q] + B[3 + p] * B[3 + q] + B[6 + p] * B[6 + q];
+  /* Columns that are orthogonal to rounding stay: turning equal ones by what noise says only adds to it. */
+  gamma = mote_select(gamma * gamma > 1.4e-14f * alpha * beta, gamma, mote_splat(0.0f));
   mote_real delta = beta - alpha, twice = 2.0f * gamma;
   mote_real denominator = mote_abs(delta) + mote_sqrt(delta * delta + twice * twice);
   mote_real t = mote_select(delta < 0.0f, -twice, twice) / mote_at_least(denominator, 1e-37f);
