@@ -1,0 +1,40 @@
+/* mote: the command. A table of commands; each lies in the file of its name. */
+#include "host/cli/cli.h"
+
+#include <string.h>
+
+static const cli_command commands[] = {
+    {"simulate", "make a trajectory from a scene by the material point method", cli_simulate},
+    {"sample", "keep a sparse set of a trajectory's particles", cli_sample},
+    {"reconstruct", "recover all particles from the sparse ones", cli_reconstruct},
+    {"evaluate", "measure a trajectory against the truth", cli_evaluate},
+    {"render", "draw trajectories as a movie or a picture", cli_render},
+    {"info", "say what is in a file", cli_info},
+    {"devices", "list the devices that kernels can run on", cli_devices},
+};
+#define COMMANDS ((int)(sizeof commands / sizeof *commands))
+
+static void print_help(FILE *out) {
+  fprintf(out,
+          "Mote %s, a neural physics engine for particles\n\nusage: mote COMMAND [arguments]\n\ncommands:\n",
+          mote_version());
+  for (int k = 0; k < COMMANDS; k++) fprintf(out, "  %-12s %s\n", commands[k].name, commands[k].summary);
+  fprintf(out, "\n`mote COMMAND --help` tells the rest.\n");
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2) return print_help(stderr), CLI_USAGE;
+  if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
+    return print_help(stdout), CLI_OK;
+  if (!strcmp(argv[1], "--version")) return printf("mote %s\n", mote_version()), CLI_OK;
+  const char *names[COMMANDS];
+  for (int k = 0; k < COMMANDS; k++) {
+    names[k] = commands[k].name;
+    if (!strcmp(argv[1], commands[k].name)) return commands[k].run(argc - 1, argv + 1);
+  }
+  const char *closest = cli_closest(argv[1], names, COMMANDS);
+  fprintf(stderr, "mote: unknown command '%s'", argv[1]);
+  if (closest) fprintf(stderr, "; did you mean '%s'?", closest);
+  fprintf(stderr, "\nSee `mote --help`.\n");
+  return CLI_USAGE;
+}
