@@ -129,7 +129,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(LIBRARY)
 	clang -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -D_GNU_SOURCE -I. -Iinclude $(PACKAGE_CFLAGS) \
 	  $< $(filter-out host/cli/%,$(LIBRARY_C)) -o $@ $(LIBS) -Wno-everything
 
-test-programs: all $(TEST_PROGRAMS) $(EMULATOR) $(CHECKED)
+test-programs: all $(TEST_PROGRAMS) $(EMULATOR)
 # Every kernel test once more on the emulated device, each load and store watched.
 checked: test-programs
 	@MOTE_PLUGIN_DIR=$(abspath $(BUILD)/checked) GTEST_FILTER='*emu*' scripts/run_tests.sh $(BUILD)

@@ -11,7 +11,7 @@ for program in "$build"/tests/*; do
   name=$(basename "$program")
   log="$build/tests/$name.log"
   start=$SECONDS
-  "$program" --gtest_color=no --gtest_brief=0 >"$log" 2>&1
+  OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive} "$program" --gtest_color=no --gtest_brief=0 >"$log" 2>&1
   code=$?
   ok=$(grep -c '^\[       OK \]' "$log")
   bad=$(grep -c '^\[  FAILED  \].*ms)$' "$log")

@@ -1,0 +1,156 @@
+/* mote-bench: times Mote's parts on one device, against ceilings measured in the same run; a table on
+   standard output, JSON with --json. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include <cJSON.h>
+
+#include "bench/bench.h"
+#include "host/core/error.h"
+
+typedef struct bench_case {
+  const char *name, *summary;
+  mote_status (*run)(bench_context *bench);
+} bench_case;
+
+static const bench_case cases[] = {
+    {"neighbor", "radius graph and nearest neighbour", bench_neighbor},
+    {"mpm", "material point method, 8 particles a cell", bench_mpm},
+    {"reconstruct", "reduced-order operator, sparse to dense", bench_reconstruct},
+};
+#define CASES ((int)(sizeof cases / sizeof *cases))
+
+void bench_add(bench_context *bench, const bench_result *r) {
+  cJSON *row = cJSON_CreateObject();
+  cJSON_AddStringToObject(row, "name", r->name);
+  cJSON_AddNumberToObject(row, "n", (double)r->n);
+  cJSON_AddNumberToObject(row, "milliseconds", 1e3 * r->seconds);
+  cJSON_AddNumberToObject(row, "spread", r->spread);
+  cJSON_AddNumberToObject(row, "memory_bytes", (double)r->memory);
+  if (r->unit) {
+    cJSON_AddNumberToObject(row, "rate", r->rate);
+    cJSON_AddStringToObject(row, "rate_unit", r->unit);
+  }
+  double bandwidth = r->bytes / r->seconds / bench->peaks.bandwidth;
+  double arithmetic = r->operations / r->seconds / bench->peaks.flops;
+  if (r->bytes > 0) cJSON_AddNumberToObject(row, "share_of_bandwidth", bandwidth);
+  if (r->operations > 0) cJSON_AddNumberToObject(row, "share_of_arithmetic", arithmetic);
+  cJSON_AddItemToArray(bench->results, row);
+  char rate[48] = "";
+  if (r->unit) snprintf(rate, sizeof rate, "%.4g %s", r->rate, r->unit);
+  printf("%-34s %10lld %11.3f %7.0f%% %9.1f %7.1f%% %7.1f%%  %s\n", r->name, (long long)r->n,
+         1e3 * r->seconds, 100 * r->spread, 1e-6 * (double)r->memory, 100 * bandwidth, 100 * arithmetic,
+         rate);
+  fflush(stdout);
+}
+
+static void usage(FILE *out) {
+  fprintf(out, "usage: mote-bench [CASE ...] [options]\n\ncases (all by default):\n");
+  for (int k = 0; k < CASES; k++) fprintf(out, "  %-12s %s\n", cases[k].name, cases[k].summary);
+  fprintf(out, "\noptions:\n"
+               "  --device NAME    auto, cpu, cuda or cuda:N (auto)\n"
+               "  --threads N      CPU threads; 0 for all (0)\n"
+               "  --size N         particles or points, instead of each case's own sizes\n"
+               "  --material NAME  mpm: newtonian or drucker_prager alone\n"
+               "  --quick          small sizes: under a minute on two cores\n"
+               "  --json FILE      write the results as JSON\n"
+               "  -h, --help       this text\n");
+}
+
+typedef struct bench_options {
+  const char *device, *json;
+  int threads;
+  int chosen[CASES];
+} bench_options;
+
+/* Returns -1 to go on, else the exit code. */
+static int parse(int argc, char **argv, bench_options *o, bench_context *bench) {
+  int any = 0;
+  for (int i = 1; i < argc; i++) {
+    const char *word = argv[i];
+    const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+    if (!strcmp(word, "--help") || !strcmp(word, "-h")) return usage(stdout), 0;
+    if (!strcmp(word, "--quick")) {
+      bench->quick = 1;
+      continue;
+    }
+    int takes_value = 1;
+    if (value && !strcmp(word, "--device"))
+      o->device = value;
+    else if (value && !strcmp(word, "--json"))
+      o->json = value;
+    else if (value && !strcmp(word, "--material"))
+      bench->material = value;
+    else if (value && !strcmp(word, "--threads"))
+      o->threads = atoi(value);
+    else if (value && !strcmp(word, "--size") && atoll(value) > 0)
+      bench->size = atoll(value);
+    else
+      takes_value = 0;
+    i += takes_value;
+    int known = takes_value;
+    for (int k = 0; k < CASES && !known; k++)
+      if (!strcmp(word, cases[k].name)) known = any = o->chosen[k] = 1;
+    if (!known)
+      return fprintf(stderr, "mote-bench: unknown or incomplete argument '%s'\n", word), usage(stderr), 2;
+  }
+  for (int k = 0; k < CASES && !any; k++) o->chosen[k] = 1;
+  return -1;
+}
+
+static mote_status write_json(const char *path, const bench_context *bench) {
+  cJSON *root = cJSON_CreateObject();
+  struct utsname system;
+  char date[32];
+  time_t seconds = time(NULL);
+  uname(&system);
+  strftime(date, sizeof date, "%Y-%m-%d", gmtime(&seconds));
+  cJSON_AddStringToObject(root, "mote", mote_version());
+  cJSON_AddStringToObject(root, "date", date);
+  cJSON_AddStringToObject(root, "device", mote_device_name(bench->device));
+  cJSON_AddStringToObject(root, "hardware", mote_device_description(bench->device));
+  cJSON_AddStringToObject(root, "system", system.machine);
+  cJSON_AddNumberToObject(root, "threads", mote_device_threads(bench->device));
+  cJSON_AddNumberToObject(root, "measured_bandwidth_gbs", 1e-9 * bench->peaks.bandwidth);
+  cJSON_AddNumberToObject(root, "measured_gflops", 1e-9 * bench->peaks.flops);
+  cJSON_AddItemReferenceToObject(root, "results", bench->results);
+  char *text = cJSON_Print(root);
+  FILE *file = fopen(path, "w");
+  int failed = !file || fputs(text, file) < 0 || fputc('\n', file) < 0;
+  if (file && fclose(file)) failed = 1;
+  free(text);
+  cJSON_Delete(root);
+  return failed ? mote_fail(MOTE_ERROR_IO, "cannot write %s: %m", path) : MOTE_OK;
+}
+
+static mote_status run(bench_context *bench, const bench_options *o) {
+  mote_device_options device_options = {.threads = o->threads};
+  MOTE_TRY(mote_device_open(o->device, &device_options, &bench->device));
+  MOTE_TRY(mote_stream_create(bench->device, &bench->stream));
+  MOTE_TRY(bench_measure_peaks(bench));
+  printf("%s: %s\nmeasured: %.1f GB/s (triad), %.0f Gflop/s (single-precision FMA)\n\n",
+         mote_device_name(bench->device), mote_device_description(bench->device),
+         1e-9 * bench->peaks.bandwidth, 1e-9 * bench->peaks.flops);
+  printf("%-34s %10s %11s %8s %9s %8s %8s  %s\n", "case", "n", "ms", "spread", "MB", "of GB/s", "of flops",
+         "rate");
+  for (int k = 0; k < CASES; k++)
+    if (o->chosen[k]) MOTE_TRY(cases[k].run(bench));
+  return o->json ? write_json(o->json, bench) : MOTE_OK;
+}
+
+int main(int argc, char **argv) {
+  bench_options o = {.device = "auto"};
+  bench_context bench = {.results = cJSON_CreateArray()};
+  int code = parse(argc, argv, &o, &bench);
+  if (code < 0) {
+    code = run(&bench, &o) == MOTE_OK ? 0 : 1;
+    if (code) fprintf(stderr, "mote-bench: %s\n", mote_last_error());
+  }
+  mote_stream_destroy(bench.stream);
+  mote_device_close(bench.device);
+  cJSON_Delete(bench.results);
+  return code;
+}

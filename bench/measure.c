@@ -1,0 +1,81 @@
+/* Timing, and the machine's own ceilings measured in the same run. */
+#include "bench/bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "host/core/error.h"
+#include "kernels/probe/probe.h"
+
+#define MAX_SAMPLES 1000
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int compare(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+mote_status bench_time(bench_context *bench, mote_step_function step, void *context, int repeats,
+                       bench_result *result) {
+  static double sample[MAX_SAMPLES];
+  mote_timer timer = {0};
+  int count = 0;
+  MOTE_TRY(step(context, bench->stream));
+  MOTE_TRY(mote_stream_synchronize(bench->stream));
+  MOTE_TRY(mote_timer_create(bench->device, &timer));
+  double start = now();
+  while (count < MAX_SAMPLES && (count < repeats || now() - start < 0.3)) {
+    MOTE_TRY(mote_timer_start(&timer, bench->stream));
+    MOTE_TRY(step(context, bench->stream));
+    MOTE_TRY(mote_timer_stop(&timer, bench->stream));
+    MOTE_TRY(mote_timer_seconds(&timer, &sample[count++]));
+  }
+  mote_timer_destroy(&timer);
+  qsort(sample, (size_t)count, sizeof *sample, compare);
+  result->seconds = sample[count / 2];
+  result->spread = (sample[count - 1] - sample[0]) / result->seconds;
+  return MOTE_OK;
+}
+
+typedef struct probe {
+  float *a, *b, *c;
+  int64_t n;
+  int rounds;
+} probe;
+
+static mote_status run_triad(void *context, mote_stream *stream) {
+  const probe *p = context;
+  return stream->device->probe->triad(stream, p->a, p->b, p->c, p->n);
+}
+
+static mote_status run_fma(void *context, mote_stream *stream) {
+  const probe *p = context;
+  return stream->device->probe->fma(stream, p->a, p->n, p->rounds);
+}
+
+mote_status bench_measure_peaks(bench_context *bench) {
+  probe p = {.n = bench->device->has_unified_host_memory ? 1 << 24 : 1 << 27, .rounds = 0};
+  mote_buffer memory = {0};
+  bench_result result;
+  MOTE_TRY(mote_buffer_reserve(&memory, bench->device, (size_t)p.n * 12));
+  MOTE_TRY(mote_fill_bytes(bench->stream, memory.data, 0x3f, (size_t)p.n * 12)); /* 0x3f3f3f3f is 0.75 */
+  p.a = memory.data;
+  p.b = p.a + p.n;
+  p.c = p.b + p.n;
+  mote_status status = bench_time(bench, run_triad, &p, 5, &result);
+  if (status == MOTE_OK) {
+    bench->peaks.bandwidth = 12.0 * (double)p.n / result.seconds;
+    p.n = bench->device->has_unified_host_memory ? 1 << 14 : 1 << 20;
+    p.rounds = 2048;
+    status = bench_time(bench, run_fma, &p, 5, &result);
+    bench->peaks.flops = 2.0 * MOTE_PROBE_CHAINS * p.rounds * (double)p.n / result.seconds;
+  }
+  mote_buffer_free(&memory);
+  return status;
+}

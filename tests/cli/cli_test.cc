@@ -1,0 +1,124 @@
+/* The command as a user meets it: help, mistakes and their answers, and the whole chain on a small scene. */
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/support/testing.h"
+
+namespace fs = std::filesystem;
+using mote_test::TemporaryFolder;
+
+namespace {
+
+struct Answer {
+  int code;
+  std::string text;
+};
+
+/* Runs the `mote` beside this test program's folder; text is standard output and error together. */
+Answer mote(const std::string &arguments) {
+  fs::path self = fs::read_symlink("/proc/self/exe");
+  std::string command =
+      (self.parent_path().parent_path() / "mote").string() + " " + arguments + " 2>&1 </dev/null";
+  FILE *pipe = popen(command.c_str(), "r");
+  Answer answer = {-1, ""};
+  std::array<char, 4096> buffer;
+  size_t got;
+  while (pipe && (got = fread(buffer.data(), 1, buffer.size(), pipe)) > 0)
+    answer.text.append(buffer.data(), got);
+  int result = pipe ? pclose(pipe) : -1;
+  if (WIFEXITED(result)) answer.code = WEXITSTATUS(result);
+  return answer;
+}
+
+bool has(const Answer &answer, const std::string &part) {
+  return answer.text.find(part) != std::string::npos;
+}
+
+const char *scene = R"(name: test
+dim: 3
+domain: {lower: [0, 0, 0], upper: [1, 1, 1], cells: 16}
+gravity: [0, -9.8, 0]
+time: {frame_interval: 0.01, frames: 8}
+materials:
+  jelly: {kind: fixed_corotated, density: 1000, youngs_modulus: 1.0e5, poisson_ratio: 0.2}
+bodies:
+  - name: block
+    material: jelly
+    shape: {kind: box, size: [0.25, 0.25, 0.25]}
+    position: [0.5, 0.5, 0.5]
+)";
+
+} // namespace
+
+TEST(Cli, HelpAndVersion) {
+  Answer none = mote(""), help = mote("--help"), version = mote("--version");
+  EXPECT_EQ(2, none.code);
+  EXPECT_EQ(0, help.code);
+  EXPECT_TRUE(has(help, "simulate") && has(help, "reconstruct"));
+  EXPECT_EQ(0, version.code);
+  for (const char *command : {"simulate", "sample", "reconstruct", "evaluate", "render", "info", "devices"}) {
+    Answer answer = mote(std::string(command) + " --help");
+    EXPECT_EQ(0, answer.code) << command;
+    EXPECT_TRUE(has(answer, "usage: mote " + std::string(command))) << answer.text;
+  }
+}
+
+TEST(Cli, MistakesAreAnswered) {
+  EXPECT_TRUE(has(mote("simulat"), "did you mean 'simulate'"));
+  EXPECT_TRUE(has(mote("simulate x.yaml --outptu y"), "did you mean --output"));
+  EXPECT_TRUE(has(mote("simulate x.yaml"), "--output is required"));
+  EXPECT_TRUE(has(mote("simulate"), "expected SCENE.yaml"));
+  EXPECT_TRUE(has(mote("simulate x.yaml -o y --threads many"), "whole number"));
+  EXPECT_TRUE(has(mote("simulate x.yaml -o"), "needs a value"));
+  Answer missing = mote("simulate /nonexistent.yaml -o y.h5");
+  EXPECT_EQ(1, missing.code);
+  EXPECT_TRUE(has(missing, "/nonexistent.yaml")) << missing.text;
+  EXPECT_TRUE(has(mote("info /nonexistent.h5"), "/nonexistent.h5"));
+  EXPECT_TRUE(has(mote("sample t.h5 -o s.h5"), "--count"));
+}
+
+TEST(Cli, DevicesListsTheCpu) {
+  Answer answer = mote("devices");
+  EXPECT_EQ(0, answer.code);
+  EXPECT_TRUE(has(answer, "cpu") && has(answer, "cuda")) << answer.text;
+}
+
+TEST(Cli, TheWholeChain) {
+  TemporaryFolder folder;
+  { std::ofstream(folder.file("scene.yaml")) << scene; }
+  std::string at = folder.path + "/";
+  Answer answer = mote("simulate " + at + "scene.yaml -o " + at + "t.h5 --diagnostics --velocity");
+  ASSERT_EQ(0, answer.code) << answer.text;
+  EXPECT_TRUE(fs::exists(folder.file("t.diagnostics.csv")));
+  answer = mote("info " + at + "t.h5");
+  EXPECT_TRUE(has(answer, "9 frames") && has(answer, "velocity")) << answer.text;
+  answer = mote("sample " + at + "t.h5 -n 40 -o " + at + "s.h5");
+  ASSERT_EQ(0, answer.code) << answer.text;
+  answer = mote("reconstruct -s " + at + "s.h5 -r " + at + "t.h5 -o " + at + "d.h5");
+  ASSERT_EQ(0, answer.code) << answer.text;
+  answer =
+      mote("evaluate " + at + "d.h5 --against " + at + "t.h5 --csv " + at + "e.csv --plot " + at + "e.png");
+  ASSERT_EQ(0, answer.code) << answer.text;
+  EXPECT_TRUE(has(answer, "d.h5")) << answer.text;
+  EXPECT_GT(fs::file_size(folder.file("e.png")), 1000u);
+  answer = mote("render " + at + "t.h5 " + at + "d.h5 --frame 3 -o " + at + "p.png --size 640x240");
+  ASSERT_EQ(0, answer.code) << answer.text;
+  EXPECT_GT(fs::file_size(folder.file("p.png")), 1000u);
+}
+
+/* Threads change nothing, down to the bytes of the file. */
+TEST(Cli, SameSeedSameBytes) {
+  TemporaryFolder folder;
+  { std::ofstream(folder.file("scene.yaml")) << scene; }
+  std::string at = folder.path + "/";
+  ASSERT_EQ(0, mote("simulate " + at + "scene.yaml -o " + at + "a.h5 --threads 1 -q").code);
+  ASSERT_EQ(0, mote("simulate " + at + "scene.yaml -o " + at + "b.h5 --threads 2 -q").code);
+  std::ifstream a(folder.file("a.h5"), std::ios::binary), b(folder.file("b.h5"), std::ios::binary);
+  std::string first((std::istreambuf_iterator<char>(a)), {}), second((std::istreambuf_iterator<char>(b)), {});
+  EXPECT_GT(first.size(), 1000u);
+  EXPECT_TRUE(first == second);
+}
