@@ -24,44 +24,42 @@ typedef struct mote_overlap {
 } mote_overlap;
 static const mote_overlap mote_overlaps[3] = {{0, 0, -3}, {1, 4, 1}, {5, 7, 5}};
 
-/* Particle-local spline: weights and distances (in cells) of the three nodes an axis. */
+/* Weights and distances of the three nodes of an axis, the same in every lane. */
 typedef struct mote_spline {
-  float weight[3][4], distance[3][4];
+  v16 weight[3], distance[3];
 } mote_spline;
 
-/* The weights of the innermost axis over the four quads of a row, w = alpha + beta (half + s g)^2. */
+/* g = x - base - 1 in [-1/2, 1/2] */
+MOTE_INLINE mote_spline mote_spline_at(v16 g) {
+  v16 low = 0.5f - g, high = 0.5f + g;
+  return (mote_spline){{0.5f * low * low, 0.75f - g * g, 0.5f * high * high}, {-1.f - g, -g, 1.f - g}};
+}
+
+/* The same along the innermost axis, node k in quad k, w = alpha + beta (half + s g)^2; quad 3 is 0. */
 #define QUADS(a, b, c, d) ((v16){a, a, a, a, b, b, b, b, c, c, c, c, d, d, d, d})
 #define QUADS_MOMENTUM(a, b, c, d) ((v16){a, a, a, 0, b, b, b, 0, c, c, c, 0, d, d, d, 0})
 
 typedef struct mote_row_weights {
-  v16 weight;          /* w_k in quad k */
-  v16 momentum_weight; /* the same, 0 in the mass lane */
-  v16 distance;        /* k - f */
+  v16 weight;
+  v16 momentum_weight; /* 0 in the mass lane */
+  v16 distance;
 } mote_row_weights;
 
-MOTE_INLINE mote_row_weights mote_row(float g) {
+MOTE_INLINE mote_row_weights mote_row(v16 g) {
   v16 t = QUADS(0.5f, 0, 0.5f, 0) + QUADS(-1.f, 1.f, 1.f, 0) * g, square = t * t;
   return (mote_row_weights){QUADS(0, 0.75f, 0, 0) + QUADS(0.5f, -1.f, 0.5f, 0) * square,
                             QUADS_MOMENTUM(0, 0.75f, 0, 0) + QUADS_MOMENTUM(0.5f, -1.f, 0.5f, 0) * square,
                             QUADS(-1.f, 0, 1.f, 0) - g};
 }
 
-MOTE_INLINE mote_spline mote_spline_at(v4 g) {
-  mote_spline s;
-  v4 low = 0.5f - g, high = 0.5f + g;
-  v4_store(s.weight[0], 0.5f * low * low);
-  v4_store(s.weight[1], 0.75f - g * g);
-  v4_store(s.weight[2], 0.5f * high * high);
-  v4_store(s.distance[0], -1.f - g);
-  v4_store(s.distance[1], -g);
-  v4_store(s.distance[2], 1.f - g);
-  return s;
+/* The tile cell of a stencil base given from the block's corner, as kept in `key` between steps. */
+MOTE_INLINE int mote_tile_cell(int dim, int x, int y, int z) {
+  int cell = (x + TILE_MARGIN) * TILE_CELLS + y + TILE_MARGIN;
+  return dim == 3 ? cell * TILE_CELLS + z + TILE_MARGIN : cell;
 }
 
-/* Position relative to the middle node of the cell's stencil. */
-MOTE_INLINE v4 mote_offset_in_cell(const float *record, v4 middle) {
-  return (v4){record[7], record[11], record[15], 0} - middle;
-}
+/* How many particles ahead rows are fetched: the order by cell jumps about in a block's rows. */
+enum { PREFETCH = 12 };
 
 /* Few particles are done sooner by one thread than by a team that has to meet at the end of every loop. */
 static inline int mote_transfer_threads(const mote_stream *stream, const mote_transfer_view *t) {

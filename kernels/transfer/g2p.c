@@ -18,8 +18,6 @@ typedef struct report {
   int left_margin;
 } report;
 
-static const v4 zero4 = {0};
-
 MOTE_INLINE v16 add_quads(v16 v, v16 x, v16 y, v16 z) {
   /* Transpose the 4 x 4 matrix of quads and add: quad 0 is the sum of v's quads, and so on. */
   v16 a = __builtin_shufflevector(v, x, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
@@ -32,45 +30,43 @@ MOTE_INLINE v16 add_quads(v16 v, v16 x, v16 y, v16 z) {
   return first + second + third;
 }
 
-MOTE_INLINE v16 gather_particle(int dim, const float *record, v4 middle, const v16 *node) {
+MOTE_INLINE v16 gather_particle(int dim, const float *record, const v16 middle[3], const v16 *node) {
   const i16 fourth = {0, 0, 0, -1, 0, 0, 0, -1, 0, 0, 0, -1, 0, 0, 0, -1};
-  v4 g = mote_offset_in_cell(record, middle);
-  mote_spline s = mote_spline_at(g);
-  mote_row_weights row = mote_row(g[dim - 1]);
-  v16 sum = {0}, sum_x = {0}, sum_y = {0};
-  for (int i = 0; i < 3; i++) {
-    v16 at = node[i];
-    if (dim == 3) {
-      at = s.weight[0][1] * node[3 * i] + s.weight[1][1] * node[3 * i + 1] + s.weight[2][1] * node[3 * i + 2];
-      v16 turn = (s.weight[0][1] * s.distance[0][1]) * node[3 * i] +
-                 (s.weight[1][1] * s.distance[1][1]) * node[3 * i + 1] +
-                 (s.weight[2][1] * s.distance[2][1]) * node[3 * i + 2];
-      sum_y += s.weight[i][0] * turn;
+  v16 r = v16_load(record), sum = {0}, sum_x = {0}, sum_y = {0};
+  mote_spline x = mote_spline_at(v16_lane(r, 7) - middle[0]);
+  if (dim == 2) {
+    mote_row_weights row = mote_row(v16_lane(r, 11) - middle[1]);
+    for (int i = 0; i < 3; i++) {
+      v16 at = x.weight[i] * node[i];
+      sum += at;
+      sum_x += x.distance[i] * at;
     }
-    sum += s.weight[i][0] * at;
-    sum_x += (s.weight[i][0] * s.distance[i][0]) * at;
+    v16 v = sum * row.weight;
+    return v16_select(fourth, r, add_quads(v, sum_x * row.weight, v * row.distance, (v16){0}));
   }
-  v16 v = sum * row.weight, inner = v * row.distance, x = sum_x * row.weight;
-  v16 gathered = dim == 3 ? add_quads(v, x, sum_y * row.weight, inner) : add_quads(v, x, inner, (v16){0});
-  return v16_select(fourth, v16_load(record), gathered);
+  mote_spline y = mote_spline_at(v16_lane(r, 11) - middle[1]);
+  mote_row_weights row = mote_row(v16_lane(r, 15) - middle[2]);
+  for (int j = 0; j < 3; j++) y.distance[j] *= y.weight[j];
+  for (int i = 0; i < 3; i++) {
+    v16 at = y.weight[0] * node[3 * i], turn = y.distance[0] * node[3 * i];
+    for (int j = 1; j < 3; j++) {
+      at += y.weight[j] * node[3 * i + j];
+      turn += y.distance[j] * node[3 * i + j];
+    }
+    at *= x.weight[i];
+    sum += at;
+    sum_x += x.distance[i] * at;
+    sum_y += x.weight[i] * turn;
+  }
+  v16 v = sum * row.weight;
+  return v16_select(fourth, r, add_quads(v, sum_x * row.weight, sum_y * row.weight, v * row.distance));
 }
 
 /* The solid rows of a batch, transposed: components by lanes. */
 MOTE_INLINE void load_solids(const mote_transfer_view *t, const batch *b, v16 solid[16]) {
-  for (int l = 0; l < 16; l++) {
-    const float *from = t->solid + (size_t)b->particle[l] * MOTE_SOLID;
-    v4 q = v4_load(from), r = v4_load(from + 4), s = v4_load(from + 8);
-    v16 low = __builtin_shufflevector(q, r, 0, 1, 2, 3, 4, 5, 6, 7, -1, -1, -1, -1, -1, -1, -1, -1);
-    v16 high = __builtin_shufflevector(s, zero4, 0, 1, 2, 3, 4, 5, 6, 7, -1, -1, -1, -1, -1, -1, -1, -1);
-    solid[l] = __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
-  }
+  for (int l = 0; l < 16; l++) /* four floats of the next row come along */
+    solid[l] = v16_load(t->solid + (size_t)b->particle[l] * MOTE_SOLID);
   v16_transpose(solid);
-}
-
-MOTE_INLINE void store_quads(float *to, v16 row, int quads) {
-  v4 q[4];
-  memcpy(q, &row, sizeof row);
-  for (int k = 0; k < quads; k++) v4_store(to + 4 * k, q[k]);
 }
 
 /* deformation, history and stress of the batch. */
@@ -97,12 +93,6 @@ MOTE_INLINE v16 clamp_lanes(v16 x, float low, float high) {
   return v16_select(x < high, x, v16_set(high));
 }
 
-/* Lanes whose base has left the block by more than the margin. Truncation is floor: x >= 1/2. */
-MOTE_INLINE i16 outside_margin(v16 x, int corner) {
-  v16 base = x - 0.5f;
-  return (base < (float)(corner - TILE_MARGIN)) | (base >= (float)(corner + 4 + TILE_MARGIN));
-}
-
 /* Positions, deformation, stress and records of the batch; lanes beyond its count repeat its first particle.
  */
 MOTE_INLINE void update_batch(const mote_transfer_view *t, int dim, const int corner[3], int keep_affine,
@@ -116,17 +106,20 @@ MOTE_INLINE void update_batch(const mote_transfer_view *t, int dim, const int co
       const i16 momentum = {-1, -1, -1, 0, -1, -1, -1, 0, -1, -1, -1, 0, -1, -1, -1, 0};
       v16 row = v16_select(momentum, state[l], (v16){0}) * (4 / t->spacing);
       row = __builtin_shufflevector(row, row, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3);
-      store_quads(t->affine + (size_t)b->particle[l] * MOTE_AFFINE, row, 3);
+      v16_store12(t->affine + (size_t)b->particle[l] * MOTE_AFFINE, row);
     }
   load_solids(t, b, solid);
   v16_transpose(state);
   update_solids(t, dim, state, solid, tau);
   v16 mass = state[3], volume = solid[10], speed = {0}, limit = v16_set(1 / (advance * advance));
-  i16 left = {0};
+  i16 left = {0}, cell = {0};
   for (int d = 0; d < dim; d++) {
     speed += state[d] * state[d];
     v16 x = clamp_lanes(state[7 + 4 * d] + advance * state[d], t->clip_low, (float)t->cells[d] - t->clip_low);
-    left |= outside_margin(x, corner[d]);
+    /* x >= 1/2, so that truncation is floor */
+    i16 base = __builtin_convertvector(x - 0.5f, i16) - (corner[d] - TILE_MARGIN);
+    left |= (base < 0) | (base >= TILE_CELLS);
+    cell = cell * TILE_CELLS + base;
     state[7 + 4 * d] = x;
     state[d] *= mass;
     for (int c = 0; c < dim; c++)
@@ -140,8 +133,9 @@ MOTE_INLINE void update_batch(const mote_transfer_view *t, int dim, const int co
   v16_transpose(solid);
   for (int l = 0; l < b->count; l++) {
     v16_store(t->record + (size_t)b->particle[l] * MOTE_RECORD, state[l]);
-    store_quads(t->solid + (size_t)b->particle[l] * MOTE_SOLID, solid[l], 3);
+    v16_store12(t->solid + (size_t)b->particle[l] * MOTE_SOLID, solid[l]);
     report->left_margin |= left[l];
+    t->key[b->particle[l]] = (uint32_t)cell[l];
     if (failed[l] && t->id[b->particle[l]] < report->failed) report->failed = t->id[b->particle[l]];
   }
   b->count = 0;
@@ -201,12 +195,15 @@ MOTE_INLINE void gather_block(const mote_transfer_view *t, int dim, int slot, in
     uint32_t cell = t->key[t->order[k]]; /* as p2g left it */
     int side_z = dim == 3 ? TILE_CELLS : 1;
     int z = (int)cell % side_z, y = (int)cell / side_z % TILE_CELLS, x = (int)cell / side_z / TILE_CELLS;
-    v4 middle = {(float)(corner[0] + x), (float)(corner[1] + y), dim == 3 ? (float)(corner[2] + z) : 0, 0};
+    v16 middle[3] = {v16_set((float)(corner[0] + x)), v16_set((float)(corner[1] + y)),
+                     v16_set((float)(corner[2] + z))};
     for (int r = 0; r < (dim == 3 ? 9 : 3); r++)
       node[r] = v16_load(tile + mote_tile_offset(dim, x, y, z) +
                          (dim == 3 ? mote_tile_offset(3, r / 3, r % 3, 0) : mote_tile_offset(2, r, 0, 0)));
     for (; k < last && t->key[t->order[k]] == cell; k++) {
-      int32_t p = t->order[k];
+      int32_t p = t->order[k], ahead = t->order[k + PREFETCH < last ? k + PREFETCH : last - 1];
+      __builtin_prefetch(t->record + (size_t)ahead * MOTE_RECORD);
+      __builtin_prefetch(t->solid + (size_t)ahead * MOTE_SOLID);
       b.row[b.count] = gather_particle(dim, t->record + (size_t)p * MOTE_RECORD, middle, node);
       b.particle[b.count++] = p;
       if (b.count == 16) (dim == 3 ? update_batch3 : update_batch2)(t, corner, keep_affine, &b, report);

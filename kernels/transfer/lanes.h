@@ -7,6 +7,7 @@
 
 typedef float v16 __attribute__((vector_size(64), may_alias));
 typedef float v16u __attribute__((vector_size(64), aligned(4), may_alias));
+typedef float v8u __attribute__((vector_size(32), aligned(4), may_alias));
 typedef float v4 __attribute__((vector_size(16), may_alias));
 typedef float v4u __attribute__((vector_size(16), aligned(4), may_alias));
 typedef int i16 __attribute__((vector_size(64), may_alias));
@@ -23,13 +24,20 @@ MOTE_INLINE v4 v4_load(const float *p) {
 MOTE_INLINE void v4_store(float *p, v4 v) {
   *(v4u *)p = v;
 }
-/* The quad at p in all four quads. */
-MOTE_INLINE v16 v16_repeat(const float *p) {
-  v4 a = v4_load(p);
-  return __builtin_shufflevector(a, a, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3);
-}
+/* Quad k of v in all four quads, and lane k in all lanes. Shuffles of a whole register: to widen a 4-vector
+   makes GCC go through memory. */
+#define v16_quad(v, k)                                                                                       \
+  __builtin_shufflevector(v, v, 4 * k, 4 * k + 1, 4 * k + 2, 4 * k + 3, 4 * k, 4 * k + 1, 4 * k + 2,         \
+                          4 * k + 3, 4 * k, 4 * k + 1, 4 * k + 2, 4 * k + 3, 4 * k, 4 * k + 1, 4 * k + 2,    \
+                          4 * k + 3)
+#define v16_lane(v, k) __builtin_shufflevector(v, v, k, k, k, k, k, k, k, k, k, k, k, k, k, k, k, k)
 MOTE_INLINE v16 v16_set(float x) {
   return (v16){} + x;
+}
+/* The first 12 lanes. */
+MOTE_INLINE void v16_store12(float *p, v16 v) {
+  *(v8u *)p = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);
+  *(v4u *)(p + 8) = __builtin_shufflevector(v, v, 8, 9, 10, 11);
 }
 /* mask ? a : b, lane by lane; masks are all ones or all zeros. */
 MOTE_INLINE v16 v16_select(i16 mask, v16 a, v16 b) {

@@ -6,62 +6,63 @@
 
 /* Orders the particles first..last by their cell among the tile's, stably; start[c] is the first of cell c.
  */
-MOTE_INLINE void order_by_cell(const mote_transfer_view *t, int dim, const int corner[3], int first, int last,
+MOTE_INLINE void order_by_cell(const mote_transfer_view *t, int dim, int first, int last,
                                int start[TILE_CELLS * TILE_CELLS * TILE_CELLS + 1]) {
   const int cells = dim == 3 ? TILE_CELLS * TILE_CELLS * TILE_CELLS : TILE_CELLS * TILE_CELLS;
-  uint32_t *cell_of = t->key;
-  memset(start, 0, (size_t)(cells + 1) * sizeof *start);
-  for (int p = first; p < last; p++) {
-    const float *r = t->record + (size_t)p * MOTE_RECORD;
-    int x = mote_stencil_base(r[7], t->cells[0]) - corner[0] + TILE_MARGIN;
-    int y = mote_stencil_base(r[11], t->cells[1]) - corner[1] + TILE_MARGIN;
-    int cell = x * TILE_CELLS + y;
-    if (dim == 3) cell = cell * TILE_CELLS + mote_stencil_base(r[15], t->cells[2]) - corner[2] + TILE_MARGIN;
-    cell_of[p] = (uint32_t)cell;
-    start[cell + 1]++;
-  }
   int next[TILE_CELLS * TILE_CELLS * TILE_CELLS];
+  memset(start, 0, (size_t)(cells + 1) * sizeof *start);
+  for (int p = first; p < last; p++) start[t->key[p] + 1]++;
   for (int c = 0; c < cells; c++) {
     start[c + 1] += start[c];
     next[c] = first + start[c];
   }
-  for (int p = first; p < last; p++) t->order[next[cell_of[p]]++] = p;
+  for (int p = first; p < last; p++) t->order[next[t->key[p]]++] = p;
 }
 
 /* sum[row] += the particle's share, rows (i) or (i, j) of three nodes along the last axis. */
-MOTE_INLINE void scatter_particle(int dim, const float *record, v4 middle, v16 *sum) {
-  v4 g = mote_offset_in_cell(record, middle);
-  mote_spline s = mote_spline_at(g);
-  mote_row_weights row = mote_row(g[dim - 1]);
-  v16 base =
-      row.weight * v16_repeat(record) + row.momentum_weight * row.distance * v16_repeat(record + 4 * dim);
-  v16 slope_x = row.momentum_weight * v16_repeat(record + 4);
+MOTE_INLINE void scatter_particle(int dim, const float *record, const v16 middle[3], v16 *sum) {
+  v16 r = v16_load(record), q = v16_quad(r, 0), slope_x = v16_quad(r, 1);
+  mote_spline x = mote_spline_at(v16_lane(r, 7) - middle[0]);
   if (dim == 2) {
-    for (int i = 0; i < 3; i++) sum[i] += s.weight[i][0] * (base + s.distance[i][0] * slope_x);
+    mote_row_weights row = mote_row(v16_lane(r, 11) - middle[1]);
+    v16 base = row.weight * q + row.momentum_weight * row.distance * v16_quad(r, 2);
+    slope_x *= row.momentum_weight;
+    for (int i = 0; i < 3; i++) sum[i] += x.weight[i] * (base + x.distance[i] * slope_x);
     return;
   }
-  v16 slope_y = row.momentum_weight * v16_repeat(record + 8);
+  mote_spline y = mote_spline_at(v16_lane(r, 11) - middle[1]);
+  mote_row_weights row = mote_row(v16_lane(r, 15) - middle[2]);
+  v16 base = row.weight * q + row.momentum_weight * row.distance * v16_quad(r, 3);
+  v16 slope_y = row.momentum_weight * v16_quad(r, 2);
+  slope_x *= row.momentum_weight;
+  for (int j = 0; j < 3; j++) y.distance[j] *= y.weight[j];
   for (int i = 0; i < 3; i++) {
-    v16 at = s.weight[i][0] * (base + s.distance[i][0] * slope_x), turn = s.weight[i][0] * slope_y;
-    for (int j = 0; j < 3; j++)
-      sum[3 * i + j] += s.weight[j][1] * at + (s.weight[j][1] * s.distance[j][1]) * turn;
+    v16 at = x.weight[i] * (base + x.distance[i] * slope_x), turn = x.weight[i] * slope_y;
+    for (int j = 0; j < 3; j++) {
+      sum[3 * i + j] += y.weight[j] * at;
+      sum[3 * i + j] += y.distance[j] * turn;
+    }
   }
 }
 
 MOTE_INLINE void scatter_block(const mote_transfer_view *t, int dim, int slot) {
   int corner[3], start[TILE_CELLS * TILE_CELLS * TILE_CELLS + 1];
   mote_block_corner(t, t->block_index[slot], corner);
-  int first = t->block_start[slot], side_z = dim == 3 ? TILE_CELLS : 1;
-  order_by_cell(t, dim, corner, first, t->block_start[slot + 1], start);
+  int first = t->block_start[slot], last = t->block_start[slot + 1], side_z = dim == 3 ? TILE_CELLS : 1;
+  order_by_cell(t, dim, first, last, start);
   float *tile = t->tiles + (size_t)slot * mote_tile_floats(dim);
   memset(tile, 0, mote_tile_floats(dim) * sizeof *tile);
   for (int cell = 0; cell < TILE_CELLS * TILE_CELLS * side_z; cell++) {
     if (start[cell] == start[cell + 1]) continue;
     int z = cell % side_z, y = cell / side_z % TILE_CELLS, x = cell / side_z / TILE_CELLS;
-    v4 middle = {(float)(corner[0] + x), (float)(corner[1] + y), dim == 3 ? (float)(corner[2] + z) : 0, 0};
+    v16 middle[3] = {v16_set((float)(corner[0] + x)), v16_set((float)(corner[1] + y)),
+                     v16_set((float)(corner[2] + z))};
     v16 sum[9] = {0};
-    for (int k = start[cell]; k < start[cell + 1]; k++)
-      scatter_particle(dim, t->record + (size_t)t->order[first + k] * MOTE_RECORD, middle, sum);
+    for (int k = first + start[cell]; k < first + start[cell + 1]; k++) {
+      int ahead = k + PREFETCH < last ? k + PREFETCH : last - 1;
+      __builtin_prefetch(t->record + (size_t)t->order[ahead] * MOTE_RECORD);
+      scatter_particle(dim, t->record + (size_t)t->order[k] * MOTE_RECORD, middle, sum);
+    }
     float *node = tile + mote_tile_offset(dim, x, y, z);
     for (int i = 0; i < 3; i++)
       for (int j = 0; j < (dim == 3 ? 3 : 1); j++) {

@@ -37,7 +37,7 @@ mote_status mote_transfer_reserve(mote_stream *stream, mote_transfer *transfer) 
     void *pointer;
   } list[] = {
       {MOTE_BUFFER_RECORD, n * MOTE_RECORD * 4, &t->record},
-      {MOTE_BUFFER_SOLID, n * MOTE_SOLID * 4, &t->solid},
+      {MOTE_BUFFER_SOLID, n * MOTE_SOLID * 4 + 64, &t->solid},
       {MOTE_BUFFER_AFFINE, n * MOTE_AFFINE * 4, &t->affine},
       {MOTE_BUFFER_ID, n * 4, &t->id},
       {MOTE_BUFFER_LAWS, (size_t)t->law_count * sizeof(mote_law), &t->laws},

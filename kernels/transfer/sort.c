@@ -48,6 +48,15 @@ static void list_occupied(mote_transfer_view *t) {
   t->block_start[s->occupied] = t->count;
 }
 
+/* From sort keys to cells of tiles, which p2g reads and g2p keeps up to date. */
+static void cells_from_keys(int threads, mote_transfer_view *t) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+  for (int i = 0; i < t->count; i++) {
+    int c = (int)(t->key[i] & 63);
+    t->key[i] = (uint32_t)mote_tile_cell(t->dim, c >> 4, c >> 2 & 3, c & 3);
+  }
+}
+
 /* The blocks whose nodes a tile reaches: the occupied ones and all their neighbours. */
 static void list_active(mote_transfer_view *t) {
   mote_transfer_status *s = t->status;
@@ -84,6 +93,7 @@ mote_status mote_transfer_cpu_sort(mote_stream *stream, mote_transfer *transfer)
   move_particles(stream, transfer);
   list_occupied(t);
   list_active(t);
+  cells_from_keys(mote_transfer_threads(stream, t), t);
   t->status->needs_sort = 0;
   return MOTE_OK;
 }
