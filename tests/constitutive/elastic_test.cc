@@ -99,7 +99,7 @@ TEST_P(ElasticTest, RotationIsFreeOfStress) {
 }
 
 /* With Q F and Q C Q^T in place of F and C a step gives Q tau Q^T, to 1e-5 of E (1e5 Pa) times the strain F^T
-   F - I, the stress before it yields. */
+   F - I, the stress before it yields, and 1e-6 of lambda + 2 mu, which is what the rounding of F leaves. */
 TEST_P(ElasticTest, FrameIndifference) {
   Device device{GetParam()};
   for (int dim : {2, 3}) {
@@ -124,7 +124,7 @@ TEST_P(ElasticTest, FrameIndifference) {
       Matrix Q = rotation(23, i, dim), f = widen(&F[size_t(i * size)], dim);
       Matrix expected = multiply(multiply(Q, widen_stress(&a[size_t(i * size)], dim)), transpose(Q));
       ASSERT_LT(norm(minus(widen_stress(&b[size_t(i * size)], dim), expected)),
-                1e-5 * 1e5 * norm(minus(multiply(transpose(f), f), identity())))
+                0.15 + 1e-5 * 1e5 * norm(minus(multiply(transpose(f), f), identity())))
           << mote_material_kind_name(materials[size_t(i) % materials.size()].kind) << " " << dim << " " << i;
     }
   }
