@@ -30,7 +30,7 @@ static mote_status evaluate_all(const evaluate_job *job, mote_device *device, co
   mote_status status = mote_trajectory_open(job->against, &truth);
   if (status == MOTE_OK) status = mote_evaluator_create(device, &evaluator);
   /* Without metadata the frames are counted instead of timed. */
-  if (status == MOTE_OK && mote_trajectory_metadata(truth, &metadata) != MOTE_OK)
+  if (status == MOTE_OK && mote_trajectory_read_metadata(truth, &metadata) != MOTE_OK)
     metadata = (mote_metadata){0};
   for (int k = 0; k < job->count && status == MOTE_OK; k++) {
     mote_evaluate_options options = {.name = file_name(job->inputs[k]),

@@ -48,7 +48,7 @@ static mote_status render(const render_job *job, mote_render_trajectory_options 
   if (status == MOTE_OK) {
     mote_trajectory_info info;
     if (mote_trajectory_get_info(sources[0].reader, 0, &info) == MOTE_OK) o->render.dim = info.dim;
-    if (mote_trajectory_metadata(sources[0].reader, &metadata) == MOTE_OK) o->metadata = &metadata;
+    if (mote_trajectory_read_metadata(sources[0].reader, &metadata) == MOTE_OK) o->metadata = &metadata;
     if (job->against) o->against = &truth;
     status = mote_render_trajectory(sources, job->count, o, job->output, monitor);
   }

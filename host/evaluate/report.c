@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "host/core/error.h"
-#include "host/render/output.h"
+#include "host/core/stdio_output.h"
 #include "host/render/plot.h"
 
 #define COLUMNS 6
@@ -108,8 +108,8 @@ static void put_csv(FILE *out, const mote_evaluation *e) {
 }
 
 mote_status mote_evaluation_write_csv(const mote_evaluation *e, int count, const char *path) {
-  mote_output output;
-  MOTE_TRY(mote_output_begin(path, 1, &output));
+  mote_stdio_output output;
+  MOTE_TRY(mote_stdio_begin(path, 1, &output));
   /* A decimal comma would break the columns, whatever locale the program has. */
   locale_t plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0),
            before = plain ? uselocale(plain) : (locale_t)0;
@@ -119,7 +119,7 @@ mote_status mote_evaluation_write_csv(const mote_evaluation *e, int count, const
     uselocale(before);
     freelocale(plain);
   }
-  return mote_output_commit(&output);
+  return mote_stdio_commit(&output);
 }
 
 /* ---- The plot ---- */

@@ -8,7 +8,7 @@
 
 #include "host/core/error.h"
 
-const char *const mote_label_names[MOTE_MOST_LABELS] = {"particle_type", "material", "body"};
+const char *const mote_label_names[MOTE_MOST_LABELS] = {"particle_type", "material", "body", "index"};
 static const char *const constant_names[MOTE_MOST_CONSTANTS] = {"volume", "density"};
 
 mote_status mote_group_failed(mote_trajectory_writer *w, const char *what) {
@@ -123,7 +123,7 @@ static void fill_record(mote_written *r, const mote_trajectory_options *o, int n
 }
 
 static mote_status put_labels(mote_trajectory_writer *w, mote_written *r, const mote_trajectory_options *o) {
-  const int32_t *labels[MOTE_MOST_LABELS] = {o->particle_type, o->material, o->body};
+  const int32_t *labels[MOTE_MOST_LABELS] = {o->particle_type, o->material, o->body, o->index};
   const float *constants[MOTE_MOST_CONSTANTS] = {o->volume, o->density};
   int32_t *zero = NULL;
   if (!labels[0]) {

@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 #define MOTE_MOST_FIELDS 64
-#define MOTE_MOST_LABELS 3
+#define MOTE_MOST_LABELS 4
 #define MOTE_MOST_CONSTANTS 2
 
 /* One trajectory of the file: what XDMF needs of it at the end. */

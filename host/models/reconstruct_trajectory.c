@@ -41,7 +41,7 @@ static mote_status open_inputs(job *j, const char *sparse, const char *reference
   MOTE_TRY(mote_trajectory_open(reference, &j->dense_reader));
   MOTE_TRY(mote_trajectory_get_info(j->sparse_reader, 0, &j->sparse_info));
   MOTE_TRY(mote_trajectory_get_info(j->dense_reader, 0, &j->dense_info));
-  MOTE_TRY(mote_trajectory_metadata(j->dense_reader, &j->metadata));
+  MOTE_TRY(mote_trajectory_read_metadata(j->dense_reader, &j->metadata));
   if (j->sparse_info.dim != j->dense_info.dim || j->metadata.dim != j->dense_info.dim)
     return mote_fail(MOTE_ERROR_ARGUMENT, "%s is %d-D, %s is %d-D", sparse, j->sparse_info.dim, reference,
                      j->dense_info.dim);
@@ -109,7 +109,7 @@ static mote_status step(job *j, int64_t frame, mote_reconstruct_summary *summary
 static mote_status run(job *j, const mote_monitor *monitor, mote_reconstruct_summary *summary) {
   int stop = 0;
   const float *values[] = {j->dense};
-  MOTE_TRY(mote_trajectory_times(j->sparse_reader, 0, j->times));
+  MOTE_TRY(mote_trajectory_read_times(j->sparse_reader, 0, 0, j->sparse_info.frames, j->times));
   for (int64_t frame = 0; frame < j->sparse_info.frames && !stop; frame++) {
     if (frame) MOTE_TRY(step(j, frame, summary));
     MOTE_TRY(mote_trajectory_append(j->writer, j->times[frame], values));

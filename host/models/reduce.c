@@ -63,7 +63,7 @@ static const int32_t *keep_labels(reducer *r, const char *name, int k) {
 static mote_status start_writer(reducer *r, const char *output) {
   mote_metadata metadata;
   mote_trajectory_field field = {"position", 1, {r->info.dim, 0}};
-  MOTE_TRY(mote_trajectory_metadata(r->reader, &metadata));
+  MOTE_TRY(mote_trajectory_read_metadata(r->reader, &metadata));
   mote_trajectory_options options = {.particles = r->count,
                                      .dim = r->info.dim,
                                      .field_count = 1,
@@ -79,7 +79,7 @@ static mote_status start_writer(reducer *r, const char *output) {
 
 static mote_status copy_frames(reducer *r, const mote_monitor *monitor) {
   int dim = r->info.dim, stop = 0;
-  MOTE_TRY(mote_trajectory_times(r->reader, r->index, r->times));
+  MOTE_TRY(mote_trajectory_read_times(r->reader, r->index, 0, r->info.frames, r->times));
   for (int64_t t = 0; t < r->info.frames && !stop; t++) {
     MOTE_TRY(mote_trajectory_read_frames(r->reader, r->index, "position", t, 1, r->dense));
     for (int64_t i = 0; i < r->count; i++)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "host/core/error.h"
-#include "host/render/output.h"
+#include "host/core/stdio_output.h"
 
 mote_status mote_image_create(int width, int height, mote_image *image) {
   *image = (mote_image){0};
@@ -73,10 +73,10 @@ static int encode(const mote_image *image, FILE *file, png_context *context) {
 }
 
 mote_status mote_image_write_png(const mote_image *image, const char *path) {
-  mote_output output;
-  MOTE_TRY(mote_output_begin(path, 1, &output));
+  mote_stdio_output output;
+  MOTE_TRY(mote_stdio_begin(path, 1, &output));
   png_context context = {.message = ""};
-  if (!encode(image, output.file, &context)) return mote_output_commit(&output);
-  mote_output_abort(&output);
+  if (!encode(image, output.file, &context)) return mote_stdio_commit(&output);
+  mote_stdio_abort(&output);
   return mote_fail(MOTE_ERROR_IO, "%s: cannot write the PNG: %s", path, context.message);
 }

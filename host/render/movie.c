@@ -16,12 +16,12 @@
 #include <unistd.h>
 
 #include "host/core/error.h"
-#include "host/render/output.h"
+#include "host/core/stdio_output.h"
 
 extern char **environ;
 
 struct mote_movie {
-  mote_output output;
+  mote_stdio_output output;
   int width, height;
   int socket;     /* our end of ffmpeg's standard input; -1 when closed */
   int complaints; /* a file in memory that is ffmpeg's standard error */
@@ -82,14 +82,15 @@ static mote_status start(mote_movie *movie, double rate, int gif) {
   int ends[2];
   movie->complaints = memfd_create("ffmpeg", MFD_CLOEXEC);
   if (movie->complaints < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
-    return mote_fail(MOTE_ERROR_IO, "%s: cannot start ffmpeg: %s", movie->output.path, strerror(errno));
+    return mote_fail(MOTE_ERROR_IO, "%s: cannot start ffmpeg: %s", movie->output.output.path,
+                     strerror(errno));
   movie->socket = ends[0];
   int room = 1 << 20;
   setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
   char size[32], speed[32], file[4096 + 8], *arguments[MAX_ARGUMENTS];
   snprintf(size, sizeof size, "%dx%d", movie->width, movie->height);
   snprintf(speed, sizeof speed, "%d/1000", (int)lround(rate * 1000)); /* no decimal point: locales */
-  snprintf(file, sizeof file, "file:%s", movie->output.temporary);
+  snprintf(file, sizeof file, "file:%s", movie->output.output.temporary);
   const char *input[] = {"ffmpeg", "-hide_banner", "-loglevel", "error",  "-nostdin", "-y",
                          "-f",     "rawvideo",     "-pix_fmt",  "rgb24",  "-s",       size,
                          "-r",     speed,          "-i",        "pipe:0", "-an",      NULL};
@@ -134,9 +135,10 @@ static mote_status start(mote_movie *movie, double rate, int gif) {
     return mote_fail(
         MOTE_ERROR_UNSUPPORTED,
         "%s: movies need the program ffmpeg, which is not in the PATH: install it, or draw single frames",
-        movie->output.path);
+        movie->output.output.path);
   if (error)
-    return mote_fail(MOTE_ERROR_IO, "%s: cannot start ffmpeg: %s", movie->output.path, strerror(error));
+    return mote_fail(MOTE_ERROR_IO, "%s: cannot start ffmpeg: %s", movie->output.output.path,
+                     strerror(error));
   return MOTE_OK;
 }
 
@@ -157,7 +159,7 @@ mote_status mote_movie_create(const char *path, int width, int height, double ra
   movie->width = width;
   movie->height = height;
   movie->socket = movie->complaints = -1;
-  mote_status status = mote_output_begin(path, 0, &movie->output);
+  mote_status status = mote_stdio_begin(path, 0, &movie->output);
   if (status == MOTE_OK) status = start(movie, rate, gif);
   if (status != MOTE_OK)
     mote_movie_abort(movie);
@@ -179,10 +181,10 @@ mote_status mote_movie_append(mote_movie *movie, const mote_image *image) {
       int reason = errno;
       char text[400];
       if (reason != EPIPE && reason != ECONNRESET)
-        return mote_fail(MOTE_ERROR_IO, "%s: cannot send a frame to ffmpeg: %s", movie->output.path,
+        return mote_fail(MOTE_ERROR_IO, "%s: cannot send a frame to ffmpeg: %s", movie->output.output.path,
                          strerror(reason));
       if (movie->child) wait_for(movie); /* it is dead: its last words are complete after this */
-      return mote_fail(MOTE_ERROR_IO, "%s: ffmpeg has ended early: %s", movie->output.path,
+      return mote_fail(MOTE_ERROR_IO, "%s: ffmpeg has ended early: %s", movie->output.output.path,
                        words_of(movie, text, sizeof text));
     }
     data += sent;
@@ -198,9 +200,9 @@ mote_status mote_movie_finish(mote_movie *movie) {
   mote_status status = MOTE_OK;
   char text[400];
   if (state == 0)
-    status = mote_output_commit(&movie->output);
+    status = mote_stdio_commit(&movie->output);
   else
-    status = mote_fail(MOTE_ERROR_IO, "%s: ffmpeg failed: %s", movie->output.path,
+    status = mote_fail(MOTE_ERROR_IO, "%s: ffmpeg failed: %s", movie->output.output.path,
                        words_of(movie, text, sizeof text));
   mote_movie_abort(movie);
   return status;
@@ -214,6 +216,6 @@ void mote_movie_abort(mote_movie *movie) {
     wait_for(movie);
   }
   if (movie->complaints >= 0) close(movie->complaints);
-  mote_output_abort(&movie->output);
+  mote_stdio_abort(&movie->output);
   free(movie);
 }

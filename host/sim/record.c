@@ -10,6 +10,7 @@
 #include <mote/simulation.h>
 
 #include "host/core/error.h"
+#include "host/core/stdio_output.h"
 
 #define MAX_FIELDS 3
 
@@ -19,8 +20,7 @@ typedef struct recorder {
   mote_simulation *simulation;
   mote_trajectory_writer *writer;
   mote_particles state;
-  FILE *diagnostics;
-  char diagnostics_path[4096];
+  mote_stdio_output diagnostics;
 } recorder;
 
 static double seconds_now(void) {
@@ -74,26 +74,26 @@ static mote_status start_writer(recorder *r, const char *path) {
 
 static mote_status start_diagnostics(recorder *r, const char *path) {
   if (!r->options->diagnostics) return MOTE_OK;
-  const char *dot = strrchr(path, '.');
-  int stem = dot && !strchr(dot, '/') ? (int)(dot - path) : (int)strlen(path);
-  snprintf(r->diagnostics_path, sizeof r->diagnostics_path, "%.*s.diagnostics.csv", stem, path);
-  r->diagnostics = fopen(r->diagnostics_path, "w");
-  if (!r->diagnostics) return mote_fail(MOTE_ERROR_IO, "cannot write %s: %m", r->diagnostics_path);
-  fprintf(r->diagnostics, "time,mass,momentum_x,momentum_y,momentum_z,angular_x,angular_y,angular_z,kinetic,"
-                          "elastic,potential,center_x,center_y,center_z,largest_speed\n");
+  char *csv = mote_path_replace_extension(path, ".diagnostics.csv");
+  if (!csv) return mote_fail(MOTE_ERROR_MEMORY, "out of memory writing the diagnostics of %s", path);
+  mote_status status = mote_stdio_begin(csv, 1, &r->diagnostics);
+  free(csv);
+  if (status != MOTE_OK) return status;
+  fprintf(r->diagnostics.file,
+          "time,mass,momentum_x,momentum_y,momentum_z,angular_x,angular_y,angular_z,kinetic,"
+          "elastic,potential,center_x,center_y,center_z,largest_speed\n");
   return MOTE_OK;
 }
 
 static mote_status diagnose(recorder *r, double time) {
-  if (!r->diagnostics) return MOTE_OK;
+  if (!r->diagnostics.file) return MOTE_OK;
   mote_diagnostics d;
   MOTE_TRY(mote_simulation_diagnose(r->simulation, &d));
   const double *p = d.linear_momentum, *a = d.angular_momentum, *c = d.center_of_mass;
-  int written =
-      fprintf(r->diagnostics, "%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g\n",
-              time, d.mass, p[0], p[1], p[2], a[0], a[1], a[2], d.kinetic_energy, d.elastic_energy,
-              d.potential_energy, c[0], c[1], c[2], d.largest_speed);
-  return written > 0 ? MOTE_OK : mote_fail(MOTE_ERROR_IO, "cannot write %s: %m", r->diagnostics_path);
+  fprintf(r->diagnostics.file, "%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g\n",
+          time, d.mass, p[0], p[1], p[2], a[0], a[1], a[2], d.kinetic_energy, d.elastic_energy,
+          d.potential_energy, c[0], c[1], c[2], d.largest_speed);
+  return MOTE_OK;
 }
 
 static mote_status write_frame(recorder *r) {
@@ -148,8 +148,10 @@ mote_status mote_record(const mote_scene *scene, mote_device *device, const char
     status = mote_trajectory_finish(r.writer);
   else
     mote_trajectory_abort(r.writer);
-  if (r.diagnostics && fclose(r.diagnostics) && status == MOTE_OK)
-    status = mote_fail(MOTE_ERROR_IO, "cannot write %s: %m", r.diagnostics_path);
+  if (r.diagnostics.file && status == MOTE_OK)
+    status = mote_stdio_commit(&r.diagnostics);
+  else if (r.diagnostics.file)
+    mote_stdio_abort(&r.diagnostics);
   mote_particles_destroy(&r.state);
   mote_simulation_destroy(r.simulation);
   if (summary) *summary = totals;

@@ -116,12 +116,6 @@ mote_status mote_trajectory_read_times(mote_trajectory_reader *reader, int index
    density to 1000, deformation_gradient to the identity, everything else to 0. */
 mote_status mote_state_read(const char *path, int index, int64_t frame, mote_particles *particles);
 
-/* The metadata of the file: stored in it, or else metadata.json in its folder. */
-mote_status mote_trajectory_metadata(const mote_trajectory_reader *reader, mote_metadata *metadata);
-
-/* Seconds of each frame (frames): stored in the file, or else frame * write_every * dt of its metadata. */
-mote_status mote_trajectory_times(mote_trajectory_reader *reader, int index, double *times);
-
 /* ---- Writing ---- */
 
 typedef struct mote_trajectory_writer mote_trajectory_writer;
@@ -134,7 +128,7 @@ typedef struct mote_trajectory_options {
   const int32_t *particle_type;  /* (n) or NULL: 0 */
   const int32_t *material;       /* (n) or NULL */
   const int32_t *body;           /* (n) or NULL */
-  const int32_t *index; /* (n) or NULL: of which particles of a denser trajectory these are */
+  const int32_t *index;          /* (n) or NULL: of which particles of a denser trajectory these are */
   int compression;               /* deflate level 0..9 */
   const mote_metadata *metadata; /* what is known in advance; statistics are computed while writing */
   int write_xdmf;                /* an XDMF file beside it, for ParaView */

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "host/render/output.h"
+#include "host/core/stdio_output.h"
 #include "tests/support/testing.h"
 #include "tests/support/trajectories.h"
 
