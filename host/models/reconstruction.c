@@ -38,7 +38,7 @@ void mote_operator_defaults(mote_operator_settings *s) {
                                 .radius = 1.7f,
                                 .ridge = 1e-3f,
                                 .shrink = 1e-4f,
-                                .flight_reach = 0.05f,
+                                .flight_reach = 0.1f,
                                 .frame = MOTE_CURRENT_FRAME};
 }
 

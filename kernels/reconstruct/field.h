@@ -134,7 +134,7 @@ static inline MOTE_HD void mote_fit_node(const float m[MOTE_MOMENTS], const floa
     field[c] = (float)(prior[c] + value / total);
     for (int a = 0; a < 3; a++) field[4 * (a + 1) + c] = (float)((gradient[a] + fit[a]) / unit);
   }
-  field[3] = m[0];
+  field[3] = m[0] + prior[3];
   field[7] = field[11] = field[15] = 0;
 }
 
@@ -190,7 +190,6 @@ static inline MOTE_HD void mote_fit_at(const mote_lattice *coarse, const float *
     mote_fit_node(moments, prior, unit, ridge, shrink, field);
     return;
   }
-  prior[3] = 0;
   for (int k = 0; k < MOTE_FIELD_STRIDE; k++) field[k] = prior[k];
 }
 

@@ -64,7 +64,8 @@ static inline MOTE_HD int64_t mote_lattice_size(const mote_lattice *l) {
 
 /* Moments at a node, offsets d = (y - node) / unit, weights w = (1 - |y - node|^2 / radius^2)^3:
    [0] sum w, [1..3] w d, [4..9] w d d^T (xx xy xz yy yz zz), [10..12] w u, [13 + 3 c + a] w u_c d_a.
-   A fit at a node: [0..2] u, [3] the sum of weights, [4 (a + 1) + c] d u_c / d x_a; the other entries are 0.
+   A fit at a node: [0..2] u, [3] the weights of all levels together, [4 (a + 1) + c] d u_c / d x_a; the other
+   entries are 0.
  */
 struct mote_reconstruct_kernels {
   /* fit = least-squares affine map of increment (n, dim) over position (n, dim), sums in float64, ridge 1e-10
