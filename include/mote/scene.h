@@ -2,6 +2,8 @@
 #ifndef MOTE_SCENE_H
 #define MOTE_SCENE_H
 
+#include <stddef.h>
+#include <stdint.h>
 #include <mote/material.h>
 #include <mote/particles.h>
 #include <mote/status.h>
@@ -70,6 +72,19 @@ typedef struct mote_scene {
 /* Reads a YAML scene and fills its bodies with particles. `seed` places jittered and Poisson-disk points.
    Errors: MOTE_ERROR_IO, MOTE_ERROR_FORMAT (with file, line and what was expected), MOTE_ERROR_ARGUMENT. */
 mote_status mote_scene_load(const char *path, uint64_t seed, mote_scene *scene);
+
+/* Where a scene's text comes from, and what it may ask for. */
+typedef struct mote_scene_source {
+  const char *name;       /* of the text, for errors; NULL: "scene" */
+  const char *folder;     /* what the paths of meshes, points and states are relative to; NULL: scenes that name
+                             files are refused */
+  uint64_t seed;          /* places jittered and Poisson-disk points */
+  int64_t particle_limit; /* more particles are refused; 0: 50 million */
+} mote_scene_source;
+
+/* The same from text[0, length) in memory. */
+mote_status mote_scene_parse(const char *text, size_t length, const mote_scene_source *source,
+                             mote_scene *scene);
 
 /* An empty scene with defaults: unit domain, 32 cells an axis, free-slip walls, gravity -9.8 on y. */
 mote_status mote_scene_create(int dim, mote_scene *scene);

@@ -1,0 +1,40 @@
+/* The parts of a scene file, each read by its own file: what load.c calls and what they share. */
+#ifndef MOTE_SCENE_READ_H
+#define MOTE_SCENE_READ_H
+
+#include <mote/scene.h>
+
+#include "host/scene/document.h"
+
+/* Materials by name: the mapping `materials`. */
+mote_status mote_read_materials(const mote_map *root, mote_scene *scene);
+
+/* `walls` and `colliders`. */
+mote_status mote_read_walls(const mote_map *root, mote_scene *scene);
+mote_status mote_read_colliders(const mote_map *root, mote_scene *scene);
+
+/* `bodies`: fills them and appends their particles. */
+mote_status mote_read_bodies(const mote_map *root, const mote_scene_source *source, mote_scene *scene);
+
+/* ---- poses (read_pose.c) ---- */
+
+/* `key` as a vector of the scene's dimension; the z of a 2-D one is 0. Absent: unchanged. */
+mote_status mote_read_vector(const mote_map *map, const char *key, int dim, double value[3]);
+
+/* `angular_velocity`: a vector in 3-D, a number in 2-D (about z), rad/s. */
+mote_status mote_read_spin(const mote_map *map, int dim, double value[3]);
+
+/* `rotation`: in 2-D an angle in degrees; in 3-D {axis, angle} in degrees or {quaternion: [w, x, y, z]}. */
+mote_status mote_read_rotation(const mote_map *map, int dim, double quaternion[4]);
+
+/* v rotated by a unit quaternion (w, x, y, z). */
+void mote_rotate(const double quaternion[4], const double v[3], double rotated[3]);
+
+/* The title of item `index` of a list: "body 'block'", or "body 3" where it has no name. */
+typedef struct mote_title {
+  char text[72];
+} mote_title;
+mote_title mote_item_title(const mote_document *document, const yaml_node_t *node, const char *noun,
+                           int index);
+
+#endif
