@@ -5,6 +5,8 @@
 #include <fstream>
 #include <sstream>
 
+#include <hdf5.h>
+
 #include "host/core/stdio_output.h"
 #include "tests/support/testing.h"
 #include "tests/support/trajectories.h"
@@ -85,14 +87,28 @@ TEST_F(EvaluateTrajectory, DifferentNumbersOfParticles) {
   EXPECT_NEAR(evaluation.groups[0].frame[0].chamfer, 0.25 * 16 / 64 / 2, 1e-12);
 }
 
+/* Mote's writer refuses such a value, so another program's file is imitated through HDF5. */
+static void spoil(const std::string &path, hsize_t frame, hsize_t particle) {
+  hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT),
+        set = H5Dopen2(file, "00000/position", H5P_DEFAULT);
+  hid_t space = H5Dget_space(set), one = H5Screate(H5S_SCALAR);
+  hsize_t at[3] = {frame, particle, 0}, count[3] = {1, 1, 1};
+  float value = NAN;
+  H5Sselect_hyperslab(space, H5S_SELECT_SET, at, nullptr, count, nullptr);
+  EXPECT_GE(H5Dwrite(set, H5T_NATIVE_FLOAT, one, space, H5P_DEFAULT, &value), 0);
+  H5Sclose(one), H5Sclose(space), H5Dclose(set), H5Fclose(file);
+}
+
 TEST_F(EvaluateTrajectory, NotFiniteNamesTheFrame) {
   std::vector<int32_t> type(8, 5);
-  auto at = [](int f, int i, int k) { return f == 2 && i == 5 && k == 0 ? NAN : float(i + k); };
+  auto at = [](int, int i, int k) { return float(i + k); };
   write_trajectory(folder.file("d.h5"), 4, 8, 3, type, at);
-  write_trajectory(folder.file("t.h5"), 4, 8, 3, type, [](int, int i, int k) { return float(i + k); });
+  write_trajectory(folder.file("t.h5"), 4, 8, 3, type, at);
+  spoil(folder.file("d.h5"), 2, 5);
   EXPECT_EQ(MOTE_ERROR_NUMERIC, compare(folder.file("d.h5"), folder.file("t.h5")));
-  EXPECT_NE(std::string(mote_last_error()).find("frame 2: the reconstruction: particle 5"), std::string::npos)
-      << mote_last_error();
+  std::string message = mote_last_error();
+  EXPECT_NE(message.find("frame 2"), std::string::npos) << message;
+  EXPECT_NE(message.find("particle 5"), std::string::npos) << message;
   write_trajectory(folder.file("flat.h5"), 4, 8, 2, type, [](int, int i, int k) { return float(i + k); });
   EXPECT_EQ(MOTE_ERROR_ARGUMENT, compare(folder.file("flat.h5"), folder.file("t.h5")));
 }
