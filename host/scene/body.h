@@ -37,6 +37,9 @@ mote_status mote_body_from_cloud(const mote_body *body, mote_body_points *made);
    history, volume, density, material and particle_type where the file has them. */
 mote_status mote_body_from_state(const mote_body *body, mote_particles *particles);
 
+/* The particle_type of what obeys a law. */
+int mote_particle_type(mote_material_kind kind);
+
 /* `file` of `map` below the source's folder; the caller frees *path. */
 mote_status mote_body_path(const mote_body *body, const mote_map *map, char **path);
 

@@ -13,7 +13,9 @@
 enum { ROUNDS = 10, DARTS = 4, REACH = 2, SLAB = 4, NEIGHBORS = 5 * 5 * 5, POISSON_STREAM = 3 };
 #define CELL_LIMIT 4e8
 
-enum { EMPTY, FULL, COVERED };
+/* Of a cell. TRIED and what follows count the darts that met no point but fell outside of the region: a cell is
+   given up after MISSES of them, or the many that lie outside would be asked about in every round. */
+enum { EMPTY, FULL, COVERED, TRIED, MISSES = 5 };
 
 typedef struct neighbor {
   int64_t step; /* in the padded grid */
@@ -94,7 +96,8 @@ static void place(const dart_grid *g, const int64_t at[3], const float offset[3]
 
 static int throw_dart(const mote_region *region, dart_grid *g, int round, const int64_t at[3]) {
   int64_t cell = cell_index(g, at);
-  if (g->state[cell] != EMPTY) return 0;
+  int state = g->state[cell];
+  if (state == FULL || state == COVERED) return 0;
   uint32_t w[4];
   float offset[3] = {0};
   double p[3];
@@ -102,7 +105,11 @@ static int throw_dart(const mote_region *region, dart_grid *g, int round, const 
   for (int d = 0; d < g->dim; d++) offset[d] = (float)(w[d] >> 8) * 0x1p-24f;
   if (!is_free(g, cell, offset)) return 0;
   place(g, at, offset, p);
-  if (!region->inside(region->self, p)) return 0;
+  if (!region->inside(region->self, p)) {
+    int misses = state < TRIED ? 1 : state - TRIED + 2;
+    g->state[cell] = (unsigned char)(misses == MISSES ? COVERED : TRIED + misses - 1);
+    return 0;
+  }
   for (int d = 0; d < 3; d++) g->offset[cell * 3 + d] = offset[d];
   g->state[cell] = FULL;
   return 1;

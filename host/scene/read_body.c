@@ -137,7 +137,7 @@ static mote_status read_common(mote_body *body) {
 
 /* ---- particles ---- */
 
-static int type_of(mote_material_kind kind) {
+int mote_particle_type(mote_material_kind kind) {
   switch (kind) {
   case MOTE_FIXED_COROTATED:
   case MOTE_NEO_HOOKEAN: return MOTE_TYPE_ELASTIC;
@@ -158,7 +158,7 @@ static mote_status make_particles(const mote_body *body, const mote_body_points 
     p->volume[i] = (float)made->volume;
     p->density[i] = material->density;
     p->material[i] = body->material;
-    p->particle_type[i] = type_of(material->kind);
+    p->particle_type[i] = mote_particle_type(material->kind);
   }
   return MOTE_OK;
 }

@@ -75,10 +75,10 @@ mote_status mote_scene_load(const char *path, uint64_t seed, mote_scene *scene);
 
 /* Where a scene's text comes from, and what it may ask for. */
 typedef struct mote_scene_source {
-  const char *name;       /* of the text, for errors; NULL: "scene" */
-  const char *folder;     /* what the paths of meshes, points and states are relative to; NULL: scenes that name
-                             files are refused */
-  uint64_t seed;          /* places jittered and Poisson-disk points */
+  const char *name;   /* of the text, for errors; NULL: "scene" */
+  const char *folder; /* what the paths of meshes, points and states are relative to; NULL: scenes that name
+                         files are refused */
+  uint64_t seed;      /* places jittered and Poisson-disk points */
   int64_t particle_limit; /* more particles are refused; 0: 50 million */
 } mote_scene_source;
 
