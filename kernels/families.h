@@ -1,5 +1,6 @@
 /* The kernel families: one line a folder under kernels/. A device has a table of function pointers for each;
-   the CPU's is called mote_<family>_cpu, the GPU's mote_<family>_gpu, its type struct mote_<family>_kernels. */
+   the CPU's is called mote_<family>_cpu, the GPU's mote_<family>_gpu, its type struct mote_<family>_kernels.
+ */
 #ifndef MOTE_KERNELS_FAMILIES_H
 #define MOTE_KERNELS_FAMILIES_H
 

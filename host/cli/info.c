@@ -58,7 +58,8 @@ int cli_info(int argc, char **argv) {
          mote_trajectory_count(reader) == 1 ? "y" : "ies");
   for (int k = 0; k < mote_trajectory_count(reader) && status == MOTE_OK; k++)
     status = print_trajectory(reader, k);
-  if (status == MOTE_OK && mote_trajectory_read_metadata(reader, &metadata) == MOTE_OK) print_metadata(&metadata);
+  if (status == MOTE_OK && mote_trajectory_read_metadata(reader, &metadata) == MOTE_OK)
+    print_metadata(&metadata);
   mote_trajectory_close(reader);
   return status == MOTE_OK ? CLI_OK : cli_fail("info");
 }
