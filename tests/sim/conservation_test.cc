@@ -67,11 +67,11 @@ TEST_P(Conservation, OfAFreeBody) {
          std::sqrt(turn_error / turn), before.kinetic_energy, after.kinetic_energy);
   EXPECT_LT(std::sqrt(error / momentum), 1e-5);
   EXPECT_LT(std::sqrt(turn_error / turn), 1e-4);
-  /* It has flown by velocity * time. A step rounds a position, 16 to 32 cells of 1/32 m, to 2^-20 cell, in uniform
-     motion every step the same way: at most 1,000 * 2^-20 / 32 = 3e-5 m. */
+  /* It has flown by velocity * time. A step rounds a position, 16 to 32 cells of 1/32 m, to 2^-20 cell, in
+     uniform motion every step the same way: at most 1,000 * 2^-20 / 32 = 3e-5 m. */
   for (int d = 0; d < dim; d++)
-    EXPECT_NEAR(before.center_of_mass[d] + 0.2 * before.linear_momentum[d] / before.mass, after.center_of_mass[d],
-                3e-5);
+    EXPECT_NEAR(before.center_of_mass[d] + 0.2 * before.linear_momentum[d] / before.mass,
+                after.center_of_mass[d], 3e-5);
 }
 
 INSTANTIATE_TEST_SUITE_P(kinds, Conservation,
