@@ -2,12 +2,12 @@
    elastic    h / (c + |v|), c the material's fastest wave: information crosses at most a cell a step;
    viscous    h^2 / (2 dim nu): explicit diffusion of momentum;
    advective  h / |v|, inside the first.
-   Both are taken with the factor SAFE, measured: see there. */
+   SAFE is measured: blocks of every kind dropped at 2 m/s, in 2-D and 3-D, stay stable up to 0.72 of the
+   elastic limit (the fluid fails first; compression makes waves faster than at rest) and beyond 1.3 of the
+   viscous one. */
 #include <math.h>
 #include <mote/scene.h>
 
-/* Fraction of the linear limit that holds under large compression too, where waves are faster than at rest.
- */
 #define SAFE 0.6
 
 static double largest_speed(const mote_scene *scene, int material) {
@@ -35,9 +35,9 @@ float mote_scene_stable_time_step(const mote_scene *scene) {
   double h = scene->grid_spacing, limit = INFINITY;
   for (int k = 0; k < scene->material_count; k++) {
     const mote_material *m = &scene->materials[k];
-    double elastic = h / (mote_material_wave_speed(m) + largest_speed(scene, k));
+    double elastic = SAFE * h / (mote_material_wave_speed(m) + largest_speed(scene, k));
     double nu = viscosity(m), viscous = nu > 0 ? h * h / (2 * scene->dim * nu) : INFINITY;
     limit = fmin(limit, fmin(elastic, viscous));
   }
-  return (float)(SAFE * limit);
+  return (float)limit;
 }

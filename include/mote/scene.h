@@ -14,9 +14,9 @@ extern "C" {
 
 /* What a wall or collider does to the velocity of the grid nodes it covers, relative to its own motion. */
 typedef enum mote_contact {
-  MOTE_FREE_SLIP, /* the normal component is removed: sticks to the plane, slides along it */
-  MOTE_NO_SLIP,   /* all of it is removed */
-  MOTE_SEPARATE   /* only motion into the wall is removed; with friction >= 0, Coulomb's law on the rest */
+  MOTE_FREE_SLIP, /* motion into the surface is removed, sliding along it and leaving it are free */
+  MOTE_NO_SLIP,   /* all of it is removed: matter sticks */
+  MOTE_SEPARATE   /* as free slip, and with friction > 0 Coulomb's law on the sliding */
 } mote_contact;
 
 typedef enum mote_collider_shape {
