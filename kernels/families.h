@@ -4,6 +4,6 @@
 #ifndef MOTE_KERNELS_FAMILIES_H
 #define MOTE_KERNELS_FAMILIES_H
 
-#define MOTE_FAMILIES(FAMILY) FAMILY(array) FAMILY(constitutive)
+#define MOTE_FAMILIES(FAMILY) FAMILY(array) FAMILY(constitutive) FAMILY(transfer)
 
 #endif

@@ -14,16 +14,18 @@ extern "C" {
 typedef struct mote_simulation mote_simulation;
 
 /* Copies what it needs of the scene to the device. A time step beyond the stable one is refused
-   (MOTE_ERROR_NUMERIC) with both figures; a time step of 0 is chosen (0.5 of the stable one, rounded so that
-   it divides the frame). */
+   (MOTE_ERROR_NUMERIC) with both figures; a time step of 0 becomes half of the stable one. */
 mote_status mote_simulation_create(const mote_scene *scene, mote_device *device,
                                    mote_simulation **simulation);
 void mote_simulation_destroy(mote_simulation *simulation);
 
 /* Advances by `steps` time steps. MOTE_ERROR_NUMERIC names step and particle when a speed exceeds the
-   advective CFL limit (a cell a step) or is not finite; the state is then that of the failure. */
+   advective CFL limit (a cell a step) or is not finite; the state is then that of the failure, but for
+   affine_velocity, which is that of an earlier step, and later calls report the same. */
 mote_status mote_simulation_step(mote_simulation *simulation, int64_t steps);
 
+/* Steps done, and the time they make, s. */
+int64_t mote_simulation_steps(const mote_simulation *simulation);
 double mote_simulation_time(const mote_simulation *simulation);
 float mote_simulation_time_step(const mote_simulation *simulation);
 

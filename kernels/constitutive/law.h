@@ -1,5 +1,5 @@
 /* Constitutive laws a particle: trial deformation, return mapping, Kirchhoff stress and energy, written once
-   for the GPU, for a single particle on the CPU and (constitutive_lanes.h) for vectors of particles.
+   for the GPU, for a single particle on the CPU and (lanes.h) for vectors of particles.
 
    The trick: every law but the viscoelastic one is isotropic, so that one SVD of the trial F = U diag(s) V^T
    serves both the return mapping (on log s) and the stress (U diag(t) U^T). An element that does not yield

@@ -12,6 +12,10 @@
 
 #include "kernels/kernel.h"
 
+#if defined(MOTE_REAL_LANES) && defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 #define MOTE_INLINE MOTE_HD static inline __attribute__((always_inline))
 
 #ifdef MOTE_REAL_LANES
@@ -38,6 +42,23 @@ MOTE_INLINE mote_real mote_sqrt(mote_real x) {
   mote_real root;
   for (int i = 0; i < 16; i++) root[i] = sqrtf(x[i]);
   return root;
+}
+/* 1/sqrt(x) for normal x, to 2e-7: shorter on the way through a chain of rotations than a root and a
+ * division. */
+MOTE_INLINE mote_real mote_rsqrt(mote_real x) {
+#ifdef __AVX512F__
+  mote_real y = (mote_real)_mm512_rsqrt14_ps((__m512)x); /* and a step of Newton's */
+  mote_real half = 0.5f * y;
+  return half * (1.0f - x * y * y) + y;
+#else
+  return 1.0f / mote_sqrt(x);
+#endif
+}
+/* Whether any lane holds. */
+MOTE_INLINE int mote_any(mote_mask x) {
+  int any = 0;
+  for (int i = 0; i < 16; i++) any |= x[i];
+  return any;
 }
 MOTE_INLINE mote_real mote_from_integer(mote_mask x) {
   return __builtin_convertvector(x, mote_real);
@@ -72,6 +93,16 @@ MOTE_INLINE mote_real mote_abs(mote_real x) {
 }
 MOTE_INLINE mote_real mote_sqrt(mote_real x) {
   return sqrtf(x);
+}
+MOTE_INLINE mote_real mote_rsqrt(mote_real x) {
+#ifdef __CUDA_ARCH__
+  return rsqrtf(x);
+#else
+  return 1.0f / sqrtf(x);
+#endif
+}
+MOTE_INLINE int mote_any(mote_mask x) {
+  return x;
 }
 MOTE_INLINE mote_real mote_from_integer(mote_mask x) {
   return (float)x;

@@ -14,15 +14,24 @@
    many sweeps on all kinds of matrices. */
 #define MOTE_SVD_SWEEPS 4
 
-/* Rotates columns p and q of B so that they become orthogonal, and those of V likewise. */
-MOTE_INLINE void mote_svd_rotate(mote_real B[9], mote_real V[9], int p, int q) {
+/* Rotates columns p and q of B so that they become orthogonal, and those of V likewise. Tells whether they
+   were not. The angle's double is that of (|alpha - beta|, 2 gamma), and cos^2 = (1 + cos of the double) / 2.
+ */
+MOTE_INLINE mote_mask mote_svd_rotate(mote_real B[9], mote_real V[9], int p, int q) {
   mote_real alpha = B[p] * B[p] + B[3 + p] * B[3 + p] + B[6 + p] * B[6 + p];
   mote_real beta = B[q] * B[q] + B[3 + q] * B[3 + q] + B[6 + q] * B[6 + q];
   mote_real gamma = B[p] * B[q] + B[3 + p] * B[3 + q] + B[6 + p] * B[6 + q];
-  mote_real delta = beta - alpha, twice = 2.0f * gamma;
-  mote_real denominator = mote_abs(delta) + mote_sqrt(delta * delta + twice * twice);
-  mote_real t = mote_select(delta < 0.0f, -twice, twice) / mote_at_least(denominator, 1e-37f);
-  mote_real c = 1.0f / mote_sqrt(1.0f + t * t), s = c * t;
+  /* Columns that are orthogonal to rounding stay: turning equal ones by what noise says only adds to it. */
+  mote_mask turns = gamma * gamma > 1.4e-14f * alpha * beta;
+  mote_real delta = beta - alpha, size = delta * delta + 4.0f * gamma * gamma;
+  /* Beyond the range of squares: leave them, they are at most 1e-9 long */
+  turns &= size > 1e-36f;
+  mote_real inverse = mote_rsqrt(mote_at_least(size, 1e-36f));
+  mote_real square = 0.5f + 0.5f * mote_abs(delta) * inverse; /* cos^2 */
+  mote_real root = mote_rsqrt(square);
+  mote_real c = mote_select(turns, square * root, mote_splat(1.0f));
+  mote_real s =
+      mote_select(turns, mote_select(delta < 0.0f, -gamma, gamma) * (inverse * root), mote_splat(0.0f));
   for (int r = 0; r < 9; r += 3) {
     mote_real bp = B[r + p], bq = B[r + q], vp = V[r + p], vq = V[r + q];
     B[r + p] = c * bp - s * bq;
@@ -30,6 +39,7 @@ MOTE_INLINE void mote_svd_rotate(mote_real B[9], mote_real V[9], int p, int q) {
     V[r + p] = c * vp - s * vq;
     V[r + q] = s * vp + c * vq;
   }
+  return turns;
 }
 
 /* Where column q is longer than column p, (p, q) becomes (q, -p): V stays a rotation. */
@@ -55,9 +65,10 @@ MOTE_INLINE void mote_svd3_unscaled(const mote_real F[9], mote_real U[9], mote_r
     V[i] = mote_splat(i % 4 == 0 ? 1.0f : 0.0f);
   }
   for (int sweep = 0; sweep < MOTE_SVD_SWEEPS; sweep++) {
-    mote_svd_rotate(B, V, 0, 1);
-    mote_svd_rotate(B, V, 0, 2);
-    mote_svd_rotate(B, V, 1, 2);
+    mote_mask turned = mote_svd_rotate(B, V, 0, 1);
+    turned |= mote_svd_rotate(B, V, 0, 2);
+    turned |= mote_svd_rotate(B, V, 1, 2);
+    if (!mote_any(turned)) break; /* a lane that is done stays as it is while others go on */
   }
   mote_real norm[3];
   for (int c = 0; c < 3; c++) norm[c] = B[c] * B[c] + B[3 + c] * B[3 + c] + B[6 + c] * B[6 + c];

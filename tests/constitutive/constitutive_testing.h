@@ -131,4 +131,15 @@ struct Decomposition {
    sign of the determinant on the last. */
 Decomposition decompose(const Matrix &F);
 
+/* Materials of every kind with all their terms at work, E about 1e5 Pa. */
+std::vector<mote_material> all_materials();
+
+/* F = (random rotation) (I + strain * normal entries), n of them; C with entries of `rate`. */
+std::vector<float> random_deformations(int dim, int n, double strain, uint64_t seed);
+std::vector<float> random_gradients(int dim, int n, double rate, uint64_t seed);
+
+/* The stored energy per reference volume in float64, straight from each law's definition; J is read for a
+   viscoelastic material alone, where it is a variable of its own. In 2-D F has F_zz = 1. */
+double reference_energy(const mote_material &material, const Matrix &F, double J);
+
 #endif

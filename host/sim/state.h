@@ -1,0 +1,21 @@
+/* What a simulation holds; private to host/sim. */
+#ifndef MOTE_SIM_STATE_H
+#define MOTE_SIM_STATE_H
+
+#include <mote/simulation.h>
+
+#include "host/core/device.h"
+#include "kernels/transfer/transfer.h"
+
+struct mote_simulation {
+  mote_device *device;
+  mote_stream *stream;
+  mote_transfer transfer;
+  mote_replay replay;
+  mote_particles particles; /* as the scene had them: what does not change, and the order */
+  mote_buffer arrays[8];    /* device arrays in scene order, on the way in and out */
+  mote_buffer sums;
+  double *host_sums;
+};
+
+#endif

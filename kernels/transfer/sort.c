@@ -1,0 +1,99 @@
+/* Sorting on the CPU: particles are moved in memory, by block and cell, but only when one has drifted out of
+   the margin of its block's tile; between sorts blocks keep their particles and the block lists stand. */
+#include "kernels/array/array.h"
+#include "kernels/transfer/cpu.h"
+
+/* Rows of `width` 4-byte words. */
+static void permute(int threads, const void *from, const int32_t *order, void *to, int64_t n, size_t width) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+  for (int64_t i = 0; i < n; i++)
+    memcpy((char *)to + (size_t)i * width * 4, (const char *)from + (size_t)order[i] * width * 4, width * 4);
+}
+
+static void swap_buffers(mote_buffer *a, mote_buffer *b) {
+  mote_buffer kept = *a;
+  *a = *b;
+  *b = kept;
+}
+
+static void move_particles(mote_stream *stream, mote_transfer *transfer) {
+  mote_transfer_view *t = &transfer->view;
+  mote_buffer *b = transfer->buffers;
+  int threads = mote_transfer_threads(stream, t);
+  permute(threads, t->record, t->order, b[MOTE_BUFFER_RECORD_OTHER].data, t->count, MOTE_RECORD);
+  permute(threads, t->solid, t->order, b[MOTE_BUFFER_SOLID_OTHER].data, t->count, MOTE_SOLID);
+  permute(threads, t->id, t->order, b[MOTE_BUFFER_ID_OTHER].data, t->count, 1);
+  swap_buffers(&b[MOTE_BUFFER_RECORD], &b[MOTE_BUFFER_RECORD_OTHER]);
+  swap_buffers(&b[MOTE_BUFFER_SOLID], &b[MOTE_BUFFER_SOLID_OTHER]);
+  swap_buffers(&b[MOTE_BUFFER_ID], &b[MOTE_BUFFER_ID_OTHER]);
+  t->record = b[MOTE_BUFFER_RECORD].data;
+  t->solid = b[MOTE_BUFFER_SOLID].data;
+  t->id = b[MOTE_BUFFER_ID].data;
+}
+
+/* Blocks with particles, and where each begins, from the sorted keys. */
+static void list_occupied(mote_transfer_view *t) {
+  mote_transfer_status *s = t->status;
+  for (int k = 0; k < s->occupied; k++) t->tile_slot[t->block_index[k]] = -1;
+  s->occupied = 0;
+  int previous = -1;
+  for (int i = 0; i < t->count; i++) {
+    int block = (int)(t->key[i] >> 6);
+    if (block == previous) continue;
+    t->block_index[s->occupied] = block;
+    t->block_start[s->occupied] = i;
+    t->tile_slot[block] = s->occupied++;
+    previous = block;
+  }
+  t->block_start[s->occupied] = t->count;
+}
+
+/* From sort keys to cells of tiles, which p2g reads and g2p keeps up to date. */
+static void cells_from_keys(int threads, mote_transfer_view *t) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+  for (int i = 0; i < t->count; i++) {
+    int c = (int)(t->key[i] & 63);
+    t->key[i] = (uint32_t)mote_tile_cell(t->dim, c >> 4, c >> 2 & 3, c & 3);
+  }
+}
+
+/* The blocks whose nodes a tile reaches: the occupied ones and all their neighbours. */
+static void list_active(mote_transfer_view *t) {
+  mote_transfer_status *s = t->status;
+  for (int k = 0; k < s->active; k++) t->grid_slot[t->active_index[k]] = -1;
+  s->active = 0;
+  for (int k = 0; k < s->occupied; k++) {
+    int corner[3], low[3], high[3];
+    mote_block_corner(t, t->block_index[k], corner);
+    for (int d = 0; d < 3; d++) {
+      low[d] = corner[d] / 4 > 0 ? corner[d] / 4 - 1 : 0;
+      high[d] = corner[d] / 4 + 1 < t->blocks[d] ? corner[d] / 4 + 1 : t->blocks[d] - 1;
+    }
+    for (int x = low[0]; x <= high[0]; x++)
+      for (int y = low[1]; y <= high[1]; y++)
+        for (int z = low[2]; z <= high[2]; z++) {
+          int block = (x * t->blocks[1] + y) * t->blocks[2] + z;
+          if (t->grid_slot[block] >= 0) continue;
+          t->active_index[s->active] = block;
+          t->grid_slot[block] = s->active++;
+        }
+  }
+}
+
+mote_status mote_transfer_cpu_sort(mote_stream *stream, mote_transfer *transfer) {
+  mote_transfer_view *t = &transfer->view;
+  if (t->status->halted || !t->status->needs_sort) return MOTE_OK;
+#pragma omp parallel for num_threads(mote_transfer_threads(stream, t)) schedule(static)
+  for (int i = 0; i < t->count; i++) {
+    t->key[i] = mote_stencil_key(t, t->record + (size_t)i * MOTE_RECORD);
+    t->order[i] = i;
+  }
+  MOTE_TRY(stream->device->array->sort_pairs_u32(stream, t->key, t->order, t->count, mote_key_bits(t),
+                                                 &transfer->buffers[MOTE_BUFFER_SCRATCH]));
+  move_particles(stream, transfer);
+  list_occupied(t);
+  list_active(t);
+  cells_from_keys(mote_transfer_threads(stream, t), t);
+  t->status->needs_sort = 0;
+  return MOTE_OK;
+}
