@@ -13,8 +13,8 @@
 enum { ROUNDS = 10, DARTS = 4, REACH = 2, SLAB = 4, NEIGHBORS = 5 * 5 * 5, POISSON_STREAM = 3 };
 #define CELL_LIMIT 4e8
 
-/* Of a cell. TRIED and what follows count the darts that met no point but fell outside of the region: a cell is
-   given up after MISSES of them, or the many that lie outside would be asked about in every round. */
+/* Of a cell. TRIED and what follows count the darts that met no point but fell outside of the region: a cell
+   is given up after MISSES of them, or the many that lie outside would be asked about in every round. */
 enum { EMPTY, FULL, COVERED, TRIED, MISSES = 5 };
 
 typedef struct neighbor {
