@@ -8,9 +8,9 @@
 #include <strings.h>
 
 #include "host/core/error.h"
-#include "host/geometry/source.h"
+#include "host/core/file.h"
 
-#define FILE_LIMIT ((size_t)4 << 30)
+#define FILE_LIMIT ((int64_t)4 << 30)
 
 void mote_mesh_destroy(mote_mesh *mesh) {
   free(mesh->vertices);
@@ -28,11 +28,12 @@ mote_status mote_mesh_load(const char *path, mote_mesh *mesh) {
   int obj = ends_in(path, ".obj");
   if (!obj && !ends_in(path, ".stl"))
     return mote_fail(MOTE_ERROR_UNSUPPORTED, "%s: a mesh has to be a file .obj or .stl", path);
-  mote_bytes bytes;
-  MOTE_TRY(mote_bytes_read(path, FILE_LIMIT, &bytes));
-  mote_status status = obj ? mote_mesh_parse_obj(bytes.data, bytes.size, path, mesh)
-                           : mote_mesh_parse_stl(bytes.data, bytes.size, path, mesh);
-  mote_bytes_free(&bytes);
+  char *data;
+  size_t size;
+  MOTE_TRY(mote_file_read(path, FILE_LIMIT, &data, &size));
+  mote_status status =
+      obj ? mote_mesh_parse_obj(data, size, path, mesh) : mote_mesh_parse_stl(data, size, path, mesh);
+  free(data);
   return status;
 }
 

@@ -5,7 +5,7 @@
 #include <mote/mesh.h>
 
 #include "host/core/error.h"
-#include "host/geometry/source.h"
+#include "host/geometry/text.h"
 
 #define COUNT_LIMIT (1 << 27)
 

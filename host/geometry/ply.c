@@ -7,11 +7,12 @@
 #include <mote/point_cloud.h>
 
 #include "host/core/error.h"
-#include "host/geometry/source.h"
+#include "host/core/file.h"
+#include "host/geometry/text.h"
 
 enum { ELEMENTS = 16, PROPERTIES = 256, WORDS = 8 };
 #define COUNT_LIMIT ((int64_t)1 << 28)
-#define FILE_LIMIT ((size_t)16 << 30)
+#define FILE_LIMIT ((int64_t)16 << 30)
 
 typedef enum scalar { NO_SCALAR, I8, U8, I16, U16, I32, U32, F32, F64 } scalar;
 static const int scalar_size[] = {0, 1, 1, 2, 2, 4, 4, 4, 8};
@@ -319,10 +320,11 @@ mote_status mote_point_cloud_parse_ply(const char *data, size_t length, const ch
 
 mote_status mote_point_cloud_load(const char *path, mote_point_cloud *cloud) {
   *cloud = (mote_point_cloud){0};
-  mote_bytes bytes;
-  MOTE_TRY(mote_bytes_read(path, FILE_LIMIT, &bytes));
-  mote_status status = mote_point_cloud_parse_ply(bytes.data, bytes.size, path, cloud);
-  mote_bytes_free(&bytes);
+  char *data;
+  size_t size;
+  MOTE_TRY(mote_file_read(path, FILE_LIMIT, &data, &size));
+  mote_status status = mote_point_cloud_parse_ply(data, size, path, cloud);
+  free(data);
   return status;
 }
 

@@ -33,8 +33,8 @@ mote_status mote_body_from_shape(const mote_body *body, mote_body_points *made);
 mote_status mote_body_from_mesh(const mote_body *body, mote_body_points *made);
 mote_status mote_body_from_cloud(const mote_body *body, mote_body_points *made);
 
-/* Particles of a frame of a trajectory: position, and velocity, deformation_gradient, affine_velocity,
-   history, volume, density, material and particle_type where the file has them. */
+/* Particles of a frame of a trajectory; what the file lacks is at rest, of the body's material and spacing.
+ */
 mote_status mote_body_from_state(const mote_body *body, mote_particles *particles);
 
 /* The particle_type of what obeys a law. */

@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "host/core/error.h"
-#include "host/geometry/source.h"
+#include "host/core/file.h"
+#include "host/geometry/text.h"
 #include "host/scene/read.h"
 
 static double side(const double lower[3], const double upper[3], int d) {
@@ -183,18 +184,19 @@ mote_status mote_scene_parse(const char *text, size_t length, const mote_scene_s
 
 mote_status mote_scene_load(const char *path, uint64_t seed, mote_scene *scene) {
   *scene = (mote_scene){0};
-  mote_bytes bytes;
-  MOTE_TRY(mote_bytes_read(path, MOTE_DOCUMENT_LIMIT, &bytes));
+  char *data;
+  size_t size;
+  MOTE_TRY(mote_file_read(path, MOTE_DOCUMENT_LIMIT, &data, &size));
   const char *slash = strrchr(path, '/');
   char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup("");
   mote_status status;
   if (folder) {
     mote_scene_source source = {.name = path, .folder = folder, .seed = seed};
-    status = mote_scene_parse(bytes.data, bytes.size, &source, scene);
+    status = mote_scene_parse(data, size, &source, scene);
   } else {
     status = mote_fail(MOTE_ERROR_MEMORY, "%s: out of memory", path);
   }
   free(folder);
-  mote_bytes_free(&bytes);
+  free(data);
   return status;
 }

@@ -1,8 +1,7 @@
-/* Input as bytes in memory: a file read whole under a size limit, and numbers read from text that need not
-   end in NUL and whatever the locale says. Every parser takes memory; what opens files is a wrapper above it.
- */
-#ifndef MOTE_GEOMETRY_SOURCE_H
-#define MOTE_GEOMETRY_SOURCE_H
+/* Numbers and words of untrusted text that need not end in NUL, whatever the locale says. Every parser takes
+   memory; what opens files is a wrapper above it. */
+#ifndef MOTE_GEOMETRY_TEXT_H
+#define MOTE_GEOMETRY_TEXT_H
 
 #include <stddef.h>
 #include <mote/status.h>
@@ -10,16 +9,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-typedef struct mote_bytes {
-  char *data; /* owned */
-  size_t size;
-} mote_bytes;
-
-/* Reads all of `path`. Errors: MOTE_ERROR_IO (cannot be opened or read, is a folder), MOTE_ERROR_FORMAT
-   (longer than `limit` bytes), MOTE_ERROR_MEMORY. */
-mote_status mote_bytes_read(const char *path, size_t limit, mote_bytes *bytes);
-void mote_bytes_free(mote_bytes *bytes);
 
 /* Reads a decimal number, [+-]digits[.digits][e[+-]digits], at the start of text[0, length). Returns how many
    characters it takes; 0 where there is no number or it is not finite ("nan", "inf", 1e999). Exact to the

@@ -1,50 +1,10 @@
-/* Input as bytes: see source.h. The trick of the number reader: up to 19 digits fit an integer, and an
+/* Numbers and words: see text.h. The trick of the number reader: up to 19 digits fit an integer, and an
    integer below 2^53 times or over a power of ten up to 22 is correctly rounded by one operation. */
-#include "host/geometry/source.h"
+#include "host/geometry/text.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include "host/core/error.h"
-
-static mote_status read_stream(FILE *file, const char *path, size_t limit, mote_bytes *bytes) {
-  size_t capacity = 0;
-  for (;;) {
-    if (bytes->size == capacity) {
-      capacity = capacity ? capacity * 2 : 65536;
-      char *grown = realloc(bytes->data, capacity);
-      if (!grown) return mote_fail(MOTE_ERROR_MEMORY, "%s: out of memory reading %zu bytes", path, capacity);
-      bytes->data = grown;
-    }
-    size_t got = fread(bytes->data + bytes->size, 1, capacity - bytes->size, file);
-    bytes->size += got;
-    if (bytes->size > limit)
-      return mote_fail(MOTE_ERROR_FORMAT, "%s: longer than the %zu bytes that such a file may have", path,
-                       limit);
-    if (got) continue;
-    if (ferror(file)) return mote_fail(MOTE_ERROR_IO, "%s: cannot be read: %s", path, strerror(errno));
-    return MOTE_OK;
-  }
-}
-
-mote_status mote_bytes_read(const char *path, size_t limit, mote_bytes *bytes) {
-  *bytes = (mote_bytes){0};
-  FILE *file = fopen(path, "rb");
-  if (!file) return mote_fail(MOTE_ERROR_IO, "%s: cannot be opened: %s", path, strerror(errno));
-  mote_status status = read_stream(file, path, limit, bytes);
-  fclose(file);
-  if (status != MOTE_OK) mote_bytes_free(bytes);
-  return status;
-}
-
-void mote_bytes_free(mote_bytes *bytes) {
-  free(bytes->data);
-  *bytes = (mote_bytes){0};
-}
 
 static int is_digit(char c) {
   return c >= '0' && c <= '9';
