@@ -231,6 +231,19 @@ mote_status mote_output_printf(mote_output *o, const char *format, ...) {
   return status;
 }
 
+mote_status mote_output_xml(mote_output *o, const char *text) {
+  for (; *text; text++) {
+    const char *written = *text == '&'   ? "&amp;"
+                          : *text == '<' ? "&lt;"
+                          : *text == '>' ? "&gt;"
+                          : *text == '"' ? "&quot;"
+                                         : NULL;
+    char plain[2] = {(unsigned char)*text < 32 ? '?' : *text, 0};
+    MOTE_TRY(mote_output_write(o, written ? written : plain, strlen(written ? written : plain)));
+  }
+  return MOTE_OK;
+}
+
 mote_status mote_output_patch(mote_output *o, int64_t offset, const void *data, size_t size) {
   MOTE_TRY(flush(o));
   int code = mote_pwrite_all(o->fd, data, size, offset);
@@ -254,14 +267,32 @@ void mote_output_discard(mote_output *outputs, int count) {
   }
 }
 
-static mote_status sync_all(mote_output *outputs, int count) {
-  for (int k = 0; k < count; k++) {
-    MOTE_TRY(flush(&outputs[k]));
-    if (outputs[k].failed != MOTE_OK)
-      return mote_fail(outputs[k].failed, "cannot write %s: an earlier write failed", outputs[k].path);
-    if (fsync(outputs[k].fd) != 0 && errno != EINVAL)
-      return mote_fail(MOTE_ERROR_IO, "cannot write %s: %s", outputs[k].path, strerror(errno));
+mote_status mote_output_pause(mote_output *o) {
+  MOTE_TRY(flush(o));
+  close(o->fd);
+  o->fd = -1;
+  free(o->buffer);
+  o->buffer = NULL;
+  return MOTE_OK;
+}
+
+static mote_status sync_one(mote_output *o) {
+  int paused = o->fd < 0;
+  if (o->failed != MOTE_OK) return mote_fail(o->failed, "cannot write %s: an earlier write failed", o->path);
+  if (paused)
+    o->fd = open(o->temporary, O_RDWR | O_CLOEXEC);
+  else
+    MOTE_TRY(flush(o));
+  int code = o->fd < 0 || (fsync(o->fd) != 0 && errno != EINVAL) ? errno : 0;
+  if (paused && o->fd >= 0) {
+    close(o->fd);
+    o->fd = -1;
   }
+  return code ? mote_fail(MOTE_ERROR_IO, "cannot write %s: %s", o->path, strerror(code)) : MOTE_OK;
+}
+
+static mote_status sync_all(mote_output *outputs, int count) {
+  for (int k = 0; k < count; k++) MOTE_TRY(sync_one(&outputs[k]));
   return MOTE_OK;
 }
 

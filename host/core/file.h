@@ -33,8 +33,15 @@ mote_status mote_output_write(mote_output *output, const void *data, size_t size
 mote_status mote_output_printf(mote_output *output, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Appends text with what XML reserves escaped; control characters, which XML cannot hold, become '?'. */
+mote_status mote_output_xml(mote_output *output, const char *text);
+
 /* Overwrites bytes written before, at `offset`. */
 mote_status mote_output_patch(mote_output *output, int64_t offset, const void *data, size_t size);
+
+/* Flushes and closes the descriptor; commit opens it again. For those who write thousands of files at once.
+ */
+mote_status mote_output_pause(mote_output *output);
 
 /* Flushes and syncs all, then renames all, in order. When one rename fails the earlier ones are taken back:
    what lay under the names before lies there again. Frees all either way. */

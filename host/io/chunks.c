@@ -29,11 +29,11 @@ size_t mote_chunk_bound(mote_chunk_shape shape, int width) {
 }
 
 /* The chunk as it lies in memory: rows that are not there stay zero. */
-static void collect(const mote_chunk *c, float *plain) {
+static void collect(const mote_chunk *c, void *plain) {
   size_t row = (size_t)c->shape.particles * (size_t)c->width;
   memset(plain, 0, mote_chunk_bytes(c->shape, c->width));
   for (int64_t t = 0; t < c->frames; t++)
-    memcpy(plain + (size_t)t * row, c->source + t * c->frame_stride,
+    memcpy((float *)plain + (size_t)t * row, c->source + t * c->frame_stride,
            (size_t)c->rows * (size_t)c->width * sizeof(float));
 }
 
@@ -45,13 +45,13 @@ static void shuffle(const unsigned char *plain, size_t elements, unsigned char *
 static int pack(mote_chunk *c, int level) {
   size_t bytes = mote_chunk_bytes(c->shape, c->width);
   if (level == 0) {
-    collect(c, (float *)c->packed);
+    collect(c, c->packed);
     c->packed_size = bytes;
     return 0;
   }
   unsigned char *plain = malloc(2 * bytes);
   if (!plain) return 1;
-  collect(c, (float *)plain);
+  collect(c, plain);
   shuffle(plain, bytes / 4, plain + bytes);
   uLongf size = compressBound(bytes);
   int code = compress2(c->packed, &size, plain + bytes, bytes, level);

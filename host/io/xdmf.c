@@ -11,21 +11,9 @@
     if (out_status_ != MOTE_OK) return out_status_;                                                          \
   } while (0)
 
-/* Text in XML; control characters, which XML cannot hold, become '?'. */
-static mote_status escaped(mote_output *o, const char *text) {
-  for (; *text; text++) switch (*text) {
-    case '&': OUT("&amp;"); break;
-    case '<': OUT("&lt;"); break;
-    case '>': OUT("&gt;"); break;
-    case '"': OUT("&quot;"); break;
-    default: OUT("%c", (unsigned char)*text < 32 ? '?' : *text);
-    }
-  return MOTE_OK;
-}
-
 #define ESCAPED(text)                                                                                        \
   do {                                                                                                       \
-    mote_status escaped_status_ = escaped(o, text);                                                          \
+    mote_status escaped_status_ = mote_output_xml(o, text);                                                  \
     if (escaped_status_ != MOTE_OK) return escaped_status_;                                                  \
   } while (0)
 

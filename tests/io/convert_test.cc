@@ -1,0 +1,439 @@
+/* Conversions: HDF5 to NPZ and back is exact; what real numpy, h5py and VTK read of our files is what was
+   written (where they are installed). */
+#include "tests/support/testing.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <mote/convert.h>
+#include <mote/trajectory.h>
+
+#include "tests/io/files.h"
+
+using mote_test::TemporaryFolder;
+
+namespace {
+
+const int64_t kParticles = 60;
+
+float value(int t, int64_t k) {
+  return float(std::sin(0.3 * double(k) + 0.7 * t));
+}
+
+/* Two trajectories of 7 and 4 frames in `dim` dimensions with velocity and a matrix field. */
+void write(const std::string &path, int dim, int xdmf = 0) {
+  mote_trajectory_field fields[] = {
+      {"position", 1, {dim, 0}}, {"velocity", 1, {dim, 0}}, {"stress", 2, {dim, dim}}, {"energy", 0, {0, 0}}};
+  mote_metadata m = {};
+  m.dim = dim;
+  for (int d = 0; d < dim; d++) m.bounds[d][0] = -1, m.bounds[d][1] = 1;
+  m.dt = 0.001;
+  m.write_every = 5;
+  std::vector<int32_t> type(kParticles), material(kParticles, 2);
+  for (int64_t i = 0; i < kParticles; i++) type[i] = i % 3 ? MOTE_TYPE_SAND : MOTE_TYPE_KINEMATIC;
+  mote_trajectory_options options = {};
+  options.particles = kParticles;
+  options.dim = dim;
+  options.field_count = 4;
+  options.fields = fields;
+  options.particle_type = type.data();
+  options.material = material.data();
+  options.compression = 1;
+  options.metadata = &m;
+  options.write_xdmf = xdmf;
+  mote_trajectory_writer *writer;
+  MOTE_ASSERT_OK(mote_trajectory_create(path.c_str(), &options, &writer));
+  for (int frames : {7, 4}) {
+    if (frames == 4) {
+      MOTE_ASSERT_OK(mote_trajectory_next(writer, &options));
+    }
+    for (int t = 0; t < frames; t++) {
+      std::vector<float> x(kParticles * dim), v(kParticles * dim), s(kParticles * dim * dim), e(kParticles);
+      for (size_t k = 0; k < x.size(); k++) x[k] = value(t, k), v[k] = 10 + value(t, k);
+      for (size_t k = 0; k < s.size(); k++) s[k] = 20 + value(t, k);
+      for (size_t k = 0; k < e.size(); k++) e[k] = 30 + value(t, k);
+      const float *values[] = {x.data(), v.data(), s.data(), e.data()};
+      MOTE_ASSERT_OK(mote_trajectory_append(writer, 0.005 * t, values));
+    }
+  }
+  MOTE_ASSERT_OK(mote_trajectory_finish(writer));
+}
+
+std::vector<float> positions(const std::string &path, int index, int64_t *frames = nullptr) {
+  mote_trajectory_reader *reader;
+  EXPECT_EQ(MOTE_OK, mote_trajectory_open(path.c_str(), &reader)) << mote_last_error();
+  mote_trajectory_info info = {};
+  MOTE_EXPECT_OK(mote_trajectory_get_info(reader, index, &info));
+  std::vector<float> x(size_t(info.frames * info.particles * info.dim));
+  MOTE_EXPECT_OK(mote_trajectory_read_frames(reader, index, "position", 0, info.frames, x.data()));
+  if (frames) *frames = info.frames;
+  mote_trajectory_close(reader);
+  return x;
+}
+
+bool python_has(const TemporaryFolder &folder, const std::string &module, const char *python = "python3") {
+  return mote_test::python(folder.path, "import " + module + "\n", nullptr, python) == 0;
+}
+
+mote_convert_options all() {
+  mote_convert_options options = {};
+  options.all_trajectories = 1;
+  return options;
+}
+
+struct Warnings {
+  std::vector<std::string> lines;
+  mote_monitor monitor = {[](void *user, mote_log_level, const char *line) {
+                            static_cast<Warnings *>(user)->lines.push_back(line);
+                          },
+                          nullptr, this};
+};
+
+} // namespace
+
+TEST(convert, hdf5_to_npz_and_back_is_exact) {
+  for (int dim : {2, 3})
+    for (int compression : {-1, 4}) {
+      TemporaryFolder folder;
+      write(folder.file("a.h5"), dim);
+      mote_convert_options options = all();
+      options.compression = compression;
+      Warnings warnings;
+      MOTE_ASSERT_OK(mote_convert(folder.file("a.h5").c_str(), folder.file("b.npz").c_str(), &options,
+                                  &warnings.monitor));
+      EXPECT_EQ(warnings.lines.size(), 8u) << "velocity, stress, energy and material are named, for each trajectory";
+      MOTE_ASSERT_OK(
+          mote_convert(folder.file("b.npz").c_str(), folder.file("c.h5").c_str(), &options, nullptr));
+      for (int k = 0; k < 2; k++)
+        EXPECT_EQ(positions(folder.file("a.h5"), k), positions(folder.file("c.h5"), k));
+      mote_trajectory_reader *reader;
+      MOTE_ASSERT_OK(mote_trajectory_open(folder.file("c.h5").c_str(), &reader));
+      std::vector<int32_t> type(kParticles);
+      MOTE_EXPECT_OK(mote_trajectory_read_labels(reader, 0, "particle_type", type.data()));
+      EXPECT_EQ(type[0], MOTE_TYPE_KINEMATIC);
+      EXPECT_EQ(type[1], MOTE_TYPE_SAND);
+      mote_metadata m;
+      MOTE_EXPECT_OK(mote_trajectory_read_metadata(reader, &m));
+      EXPECT_EQ(m.bounds[0][0], -1);
+      EXPECT_EQ(m.write_every, 5);
+      mote_trajectory_close(reader);
+    }
+}
+
+TEST(convert, takes_ranges_of_frames) {
+  TemporaryFolder folder;
+  write(folder.file("a.h5"), 2);
+  mote_convert_options options = {};
+  MOTE_ASSERT_OK(mote_frame_range_parse("1:-1:2", &options.frames)); /* 1, 3, 5 */
+  MOTE_ASSERT_OK(mote_convert(folder.file("a.h5").c_str(), folder.file("b.h5").c_str(), &options, nullptr));
+  int64_t frames;
+  std::vector<float> x = positions(folder.file("b.h5"), 0, &frames);
+  ASSERT_EQ(frames, 3);
+  EXPECT_EQ(x[0], value(1, 0));
+  EXPECT_EQ(x[2 * kParticles * 2], value(5, 0));
+  mote_trajectory_reader *reader;
+  MOTE_ASSERT_OK(mote_trajectory_open(folder.file("b.h5").c_str(), &reader));
+  mote_metadata m;
+  MOTE_EXPECT_OK(mote_trajectory_read_metadata(reader, &m));
+  EXPECT_EQ(m.write_every, 10);
+  double times[3];
+  MOTE_EXPECT_OK(mote_trajectory_read_times(reader, 0, 0, 3, times));
+  EXPECT_DOUBLE_EQ(times[2], 0.025);
+  EXPECT_EQ(mote_trajectory_field_width(reader, 0, "stress"), 4) << "other fields come along";
+  mote_trajectory_close(reader);
+  options.trajectory = 2;
+  EXPECT_EQ(mote_convert(folder.file("a.h5").c_str(), folder.file("d.h5").c_str(), &options, nullptr),
+            MOTE_ERROR_ARGUMENT);
+}
+
+TEST(convert, frame_ranges_are_those_of_python) {
+  struct {
+    const char *text;
+    int64_t first, count, step;
+  } cases[] = {{"::", 0, 10, 1},    {"3", 3, 1, 1},     {"-1", 9, 1, 1},    {"2:5", 2, 3, 1},
+               {"::3", 0, 4, 3},    {"-4::2", 6, 2, 2}, {"8:100", 8, 2, 1}, {"5:2", 5, 0, 1},
+               {"-100:2", 0, 2, 1}, {"7:8:9", 7, 1, 9}};
+  for (auto &c : cases) {
+    mote_frame_range range;
+    int64_t first, count, step;
+    MOTE_ASSERT_OK(mote_frame_range_parse(c.text, &range));
+    mote_frame_range_resolve(&range, 10, &first, &count, &step);
+    EXPECT_EQ(count, c.count) << c.text;
+    EXPECT_EQ(step, c.step) << c.text;
+    if (count) {
+      EXPECT_EQ(first, c.first) << c.text;
+    }
+  }
+  for (const char *text : {"", "a", "1:2:0", "1:2:3:4", "1:2:-1", "1-2", "99999999999999999999"}) {
+    mote_frame_range range;
+    EXPECT_EQ(mote_frame_range_parse(text, &range), MOTE_ERROR_ARGUMENT) << text;
+  }
+}
+
+/* ---- Against the other programs ---- */
+
+TEST(convert, numpy_and_the_loader_of_gns_read_our_npz) {
+  TemporaryFolder folder;
+  if (!python_has(folder, "numpy")) GTEST_SKIP() << "python3 with numpy is not installed";
+  write(folder.file("a.h5"), 3);
+  mote_convert_options options = all();
+  MOTE_ASSERT_OK(
+      mote_convert(folder.file("a.h5").c_str(), folder.file("train.npz").c_str(), &options, nullptr));
+  std::string said;
+  int code = mote_test::python(folder.path, R"(
+import warnings; warnings.simplefilter('error')
+import zipfile, numpy as np
+assert zipfile.ZipFile('train.npz').testzip() is None
+with np.load('train.npz', allow_pickle=True) as f:
+    data = [item for _, item in f.items()]
+assert len(data) == 2 and len(data[0]) == 2
+x, kind = data[0]
+assert x.dtype == np.float32 and x.shape == (7, 60, 3) and x.flags['C_CONTIGUOUS']
+k = np.arange(180)
+for t in range(7):
+    assert np.array_equal(x[t].ravel(), np.sin(0.3 * k + 0.7 * t).astype(np.float32)) or \
+        np.abs(x[t].ravel() - np.sin(0.3 * k + 0.7 * t)).max() < 1e-7
+assert np.issubdtype(kind.dtype, np.integer) and list(kind[:4]) == [3, 6, 6, 3]
+np.full(60, kind, dtype=int)
+assert data[1][0].shape == (4, 60, 3)
+)",
+                               &said);
+  EXPECT_EQ(code, 0) << said;
+}
+
+/* Files as people make them with numpy: object arrays, single types, materials, gns_data, float64, Fortran
+   order, compressed or not, all pickle protocols that numpy writes or wrote. */
+TEST(convert, reads_what_numpy_writes) {
+  TemporaryFolder folder;
+  if (!python_has(folder, "numpy")) GTEST_SKIP() << "python3 with numpy is not installed";
+  std::string said;
+  int code = mote_test::python(folder.path, R"(
+import numpy as np, pickle, zipfile, io
+rng = np.random.default_rng(0)
+def pair(x, *rest):
+    a = np.empty(1 + len(rest), dtype=object)
+    a[0] = x
+    for i, r in enumerate(rest): a[1 + i] = r
+    return a
+x = rng.random((5, 20, 2)).astype(np.float32)
+x.tofile('expected.bin')
+kind = np.full(20, 6)
+np.savez('plain.npz', a=pair(x, kind))
+np.savez_compressed('deflated.npz', a=pair(x, kind), b=pair(x, kind))
+np.savez('scalar.npz', a=pair(x, 6))
+np.savez('numpy_scalar.npz', a=pair(x, np.int64(6)))
+np.savez('property.npz', a=pair(x, kind, 30.0))
+np.savez('double.npz', a=pair(x.astype(np.float64), kind.astype(np.uint8)))
+np.savez('fortran.npz', a=pair(np.asfortranarray(x), kind))
+np.savez('big.npz', a=pair(x.astype('>f4'), kind.astype('>i2')))
+np.savez('numbers.npz', a=x)
+np.savez('numbers_fortran.npz', a=np.asfortranarray(x))
+both = np.empty(2, dtype=object); both[0] = (x, kind); both[1] = (x, kind)
+np.savez('tuples.npz', gns_data=both)
+grid = np.empty((2, 2), dtype=object)
+for r in range(2): grid[r, 0], grid[r, 1] = x, kind
+np.savez('grid.npz', gns_data=grid)
+for protocol in (2, 3, 4, 5):
+    b = io.BytesIO()
+    np.lib.format.write_array_header_1_0(b, dict(descr='|O', fortran_order=False, shape=(2,)))
+    pickle.dump(pair(x, kind), b, protocol=protocol)
+    with zipfile.ZipFile('protocol%d.npz' % protocol, 'w') as z: z.writestr('a.npy', b.getvalue())
+    with zipfile.ZipFile('large%d.npz' % protocol, 'w') as z:
+        with z.open('a.npy', 'w', force_zip64=True) as f: f.write(b.getvalue())
+)",
+                               &said);
+  ASSERT_EQ(code, 0) << said;
+  std::string bytes = mote_test::slurp(folder.file("expected.bin"));
+  std::vector<float> expected(reinterpret_cast<const float *>(bytes.data()),
+                              reinterpret_cast<const float *>(bytes.data() + bytes.size()));
+  ASSERT_EQ(expected.size(), 200u);
+  int files = 0;
+  for (const std::string &name : mote_test::names_in(folder.path)) {
+    if (name.find(".npz") == std::string::npos) continue;
+    files++;
+    mote_convert_options options = all();
+    ASSERT_EQ(MOTE_OK,
+              mote_convert(folder.file(name).c_str(), folder.file("out.h5").c_str(), &options, nullptr))
+        << name << ": " << mote_last_error();
+    EXPECT_EQ(positions(folder.file("out.h5"), 0), expected) << name;
+    mote_trajectory_reader *reader;
+    MOTE_ASSERT_OK(mote_trajectory_open(folder.file("out.h5").c_str(), &reader));
+    std::vector<int32_t> type(20);
+    MOTE_EXPECT_OK(mote_trajectory_read_labels(reader, 0, "particle_type", type.data()));
+    EXPECT_EQ(type, std::vector<int32_t>(20, name.find("numbers") == 0 ? 0 : 6)) << name;
+    int many = name == "deflated.npz" || name == "tuples.npz" || name == "grid.npz" ? 2 : 1;
+    EXPECT_EQ(mote_trajectory_count(reader), many) << name;
+    mote_trajectory_close(reader);
+  }
+  EXPECT_EQ(files, 20);
+}
+
+/* A pickle that would run a command is refused by name, and nothing happens. */
+TEST(convert, executes_no_pickle) {
+  TemporaryFolder folder;
+  if (!python_has(folder, "numpy")) GTEST_SKIP() << "python3 with numpy is not installed";
+  std::string said;
+  ASSERT_EQ(mote_test::python(folder.path, R"(
+import os, numpy as np
+class Evil:
+    def __reduce__(self): return (os.system, ('touch ran',))
+a = np.empty(2, dtype=object); a[0] = Evil(); a[1] = 1
+np.savez('evil.npz', a=a)
+)",
+                              &said),
+            0)
+      << said;
+  EXPECT_EQ(mote_convert(folder.file("evil.npz").c_str(), folder.file("out.h5").c_str(), nullptr, nullptr),
+            MOTE_ERROR_UNSUPPORTED);
+  EXPECT_NE(std::string(mote_last_error()).find("system"), std::string::npos) << mote_last_error();
+  EXPECT_EQ(mote_test::names_in(folder.path), std::vector<std::string>{"evil.npz"});
+}
+
+TEST(convert, h5py_reads_our_files_as_lagrangebench_does) {
+  TemporaryFolder folder;
+  if (!python_has(folder, "h5py")) GTEST_SKIP() << "python3 with h5py is not installed";
+  write(folder.file("train.h5"), 2);
+  std::string said;
+  int code = mote_test::python(folder.path, R"(
+import json, h5py, numpy as np
+meta = json.load(open('metadata.json'))
+with h5py.File('train.h5') as f:
+    assert list(f.keys()) == ['00000', '00001'], list(f.keys())
+    p = f['00000/position']
+    assert p.shape == (7, 60, 2) and p.dtype == np.float32
+    assert p[2:5].transpose((1, 0, 2)).shape == (60, 3, 2)
+    kind = f['00000/particle_type'][:]
+    assert kind.shape == (60,) and kind.dtype == np.int32
+    v = np.concatenate([np.diff(f[k + '/position'][:][:, kind != 3].astype(np.float64), axis=0).reshape(-1, 2) for k in f])
+    own = json.loads(f.attrs['metadata'])
+assert own == meta
+for key in ('bounds', 'dt', 'dim', 'write_every', 'num_particles_max', 'sequence_length_train', 'periodic_boundary_conditions', 'vel_mean', 'acc_std'):
+    assert key in meta, key
+assert np.allclose(meta['vel_mean'], v.mean(0), rtol=0, atol=1e-12) and np.allclose(meta['vel_std'], v.std(0), rtol=1e-12)
+)",
+                               &said);
+  EXPECT_EQ(code, 0) << said;
+}
+
+/* VTK is the library under ParaView; its readers are asked for the numbers. */
+TEST(convert, vtk_reads_xdmf_vtk_vtp_and_ply) {
+  TemporaryFolder folder;
+  const char *python = "/usr/bin/python3";
+  if (!python_has(folder, "vtk", python))
+    GTEST_SKIP() << "VTK's Python module (python3-vtk9) is not installed";
+  for (int dim : {2, 3}) {
+    write(folder.file("a.h5"), dim, 1);
+    mote_convert_options options = {};
+    MOTE_ASSERT_OK(mote_frame_range_parse("3", &options.frames));
+    for (const char *name : {"p.vtk", "p.vtp", "p.ply"})
+      MOTE_ASSERT_OK(mote_convert(folder.file("a.h5").c_str(), folder.file(name).c_str(), &options, nullptr));
+    std::string said;
+    int code = mote_test::python(folder.path, "DIM = " + std::to_string(dim) + R"(
+import math, vtk
+def check(data, t, full=True):
+    assert data.GetNumberOfPoints() == 60, data.GetNumberOfPoints()
+    for i in (0, 17, 59):
+        p = data.GetPoint(i)
+        for d in range(DIM): assert abs(p[d] - math.sin(0.3 * (i * DIM + d) + 0.7 * t)) < 1e-6, (p, i, d)
+        if DIM == 2: assert p[2] == 0
+    if not full: return
+    v = data.GetPointData().GetArray('velocity'); kind = data.GetPointData().GetArray('particle_type')
+    stress = data.GetPointData().GetArray('stress'); energy = data.GetPointData().GetArray('energy')
+    assert abs(v.GetTuple(17)[1] - 10 - math.sin(0.3 * (17 * DIM + 1) + 0.7 * t)) < 1e-5
+    assert stress.GetNumberOfComponents() == DIM * DIM
+    assert abs(stress.GetTuple(17)[1] - 20 - math.sin(0.3 * (17 * DIM * DIM + 1) + 0.7 * t)) < 1e-5
+    assert abs(energy.GetTuple1(17) - 30 - math.sin(0.3 * 17 + 0.7 * t)) < 1e-5
+    assert kind.GetTuple1(0) == 3 and kind.GetTuple1(1) == 6
+r = vtk.vtkPolyDataReader(); r.SetFileName('p.vtk'); r.Update(); check(r.GetOutput(), 3)
+assert r.GetOutput().GetNumberOfVerts() == 60
+r = vtk.vtkXMLPolyDataReader(); r.SetFileName('p.vtp'); r.Update(); check(r.GetOutput(), 3)
+assert r.GetOutput().GetNumberOfVerts() == 60
+r = vtk.vtkPLYReader(); r.SetFileName('p.ply'); r.Update(); check(r.GetOutput(), 3, False)
+from vtkmodules import vtkIOXdmf2
+r = vtkIOXdmf2.vtkXdmfReader(); r.SetFileName('a.xdmf'); r.UpdateInformation()
+times = r.GetOutputInformation(0).Get(vtk.vtkStreamingDemandDrivenPipeline.TIME_STEPS())
+assert len(times) == 7 and abs(times[3] - 0.015) < 1e-12, times
+for t in (0, 3):
+    r.UpdateTimeStep(times[t]); data = r.GetOutputDataObject(0)
+    while data.IsA('vtkMultiBlockDataSet'): data = data.GetBlock(0)
+    check(data, t)
+)",
+                                 &said, python);
+    EXPECT_EQ(code, 0) << dim << "-D: " << said;
+  }
+}
+
+TEST(convert, xdmf_and_series_are_well_formed) {
+  TemporaryFolder folder;
+  if (!python_has(folder, "xml.etree.ElementTree")) GTEST_SKIP() << "python3 is not installed";
+  write(folder.file("a & <b>.h5"), 3, 1);
+  mote_convert_options options = {};
+  MOTE_ASSERT_OK(
+      mote_convert(folder.file("a & <b>.h5").c_str(), folder.file("s & t.pvd").c_str(), &options, nullptr));
+  std::string said;
+  int code = mote_test::python(folder.path, R"(
+import os, xml.etree.ElementTree as E
+root = E.parse('a & <b>.xdmf').getroot()
+collections = root.findall('./Domain/Grid')
+assert [len(c.findall('Grid')) for c in collections] == [7, 4]
+for item in root.iter('DataItem'):
+    if item.get('Format') == 'HDF':
+        file, path = item.text.split(':')
+        assert os.path.exists(file) and path.startswith('/0000'), item.text
+sets = E.parse('s & t.pvd').getroot().findall('./Collection/DataSet')
+assert len(sets) == 7 and all(os.path.exists(s.get('file')) for s in sets), [s.get('file') for s in sets]
+assert abs(float(sets[2].get('timestep')) - 0.01) < 1e-12
+)",
+                               &said);
+  EXPECT_EQ(code, 0) << said;
+}
+
+TEST(convert, refuses_what_it_cannot_write) {
+  TemporaryFolder folder;
+  write(folder.file("a.h5"), 2);
+  auto before = mote_test::names_in(folder.path);
+  EXPECT_EQ(mote_convert(folder.file("a.h5").c_str(), folder.file("b.xyz").c_str(), nullptr, nullptr),
+            MOTE_ERROR_UNSUPPORTED);
+  EXPECT_EQ(mote_convert(folder.file("a.xyz").c_str(), folder.file("b.h5").c_str(), nullptr, nullptr),
+            MOTE_ERROR_UNSUPPORTED);
+  mote_convert_options options = all();
+  EXPECT_EQ(mote_convert(folder.file("a.h5").c_str(), folder.file("b.ply").c_str(), &options, nullptr),
+            MOTE_ERROR_ARGUMENT);
+  options = {};
+  MOTE_ASSERT_OK(mote_frame_range_parse("50:60", &options.frames));
+  EXPECT_EQ(mote_convert(folder.file("a.h5").c_str(), folder.file("b.npz").c_str(), &options, nullptr),
+            MOTE_ERROR_ARGUMENT);
+  mote_monitor stop = {};
+  stop.progress = [](void *, const char *, const char *, long long done, long long) {
+    return int(done == 3);
+  };
+  for (const char *name : {"b.h5", "b.npz", "b.ply", "b.pvd"})
+    MOTE_EXPECT_OK(mote_convert(folder.file("a.h5").c_str(), folder.file(name).c_str(), nullptr, &stop));
+  EXPECT_EQ(mote_test::names_in(folder.path), before) << "nothing is left of what was refused or stopped";
+}
+
+TEST(convert, describes_files) {
+  TemporaryFolder folder;
+  write(folder.file("a.h5"), 3);
+  char *text;
+  MOTE_ASSERT_OK(mote_describe(folder.file("a.h5").c_str(), nullptr, &text));
+  std::string said = text;
+  free(text);
+  for (const char *part :
+       {"2 trajectories", "7 frames of 60 particles in 3-D", "velocity", "(7, 60, 3, 3)", "particle_type",
+        "3: 20, 6: 40", "[-1, 1] x [-1, 1]", "0.001 s", "velocity deviation"})
+    EXPECT_NE(said.find(part), std::string::npos) << part << " in\n" << said;
+  MOTE_ASSERT_OK(mote_describe(folder.file("metadata.json").c_str(), nullptr, &text));
+  EXPECT_NE(std::string(text).find("bounds"), std::string::npos);
+  free(text);
+  EXPECT_EQ(mote_describe(folder.file("absent.h5").c_str(), nullptr, &text), MOTE_ERROR_IO);
+  EXPECT_EQ(mote_describe(folder.path.c_str(), nullptr, &text), MOTE_OK);
+  free(text);
+  EXPECT_EQ(mote_describe(folder.file("a.txt").c_str(), nullptr, &text), MOTE_ERROR_UNSUPPORTED);
+  MOTE_REQUIRE_SHARED(model, "oracles/giorom3d_published");
+  MOTE_ASSERT_OK(mote_describe(model.c_str(), nullptr, &text));
+  said = text;
+  free(text);
+  for (const char *part : {"2387669 parameters", "connectivity radius", "latent_grid_dim"})
+    EXPECT_NE(said.find(part), std::string::npos) << part;
+}
