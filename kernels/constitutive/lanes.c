@@ -7,9 +7,9 @@
 
 typedef float lane[MOTE_LANES];
 
-#define ALIGNED(x) __builtin_assume_aligned(x, 64)
+#define ALIGNED(x) __builtin_assume_aligned(x, 4 * MOTE_REAL_WIDTH)
 
-/* A row of a group as one vector; the rows are aligned. */
+/* A part of a row as one vector; the rows are aligned. */
 static inline __attribute__((always_inline)) mote_real load(const float *row) {
   return *(const mote_real *)ALIGNED(row);
 }
@@ -20,28 +20,32 @@ static inline __attribute__((always_inline)) void store(float *row, mote_real x)
 /* One function a kind and dimension. */
 #define STEP(NAME, KIND, DIM)                                                                                \
   static void NAME(const mote_law *law, float dt, const lane *C, lane *F, float *history, lane *tau) {       \
-    mote_real c[9], f[9], t[9], h = load(history);                                                           \
-    for (int k = 0; k < DIM * DIM; k++) {                                                                    \
-      c[k] = load(C[k]);                                                                                     \
-      f[k] = load(F[k]);                                                                                     \
+    for (int at = 0; at < MOTE_LANES; at += MOTE_REAL_WIDTH) {                                               \
+      mote_real c[9], f[9], t[9], h = load(history + at);                                                    \
+      for (int k = 0; k < DIM * DIM; k++) {                                                                  \
+        c[k] = load(C[k] + at);                                                                              \
+        f[k] = load(F[k] + at);                                                                              \
+      }                                                                                                      \
+      mote_step_of_kind(KIND, DIM, law, dt, c, f, &h, t);                                                    \
+      for (int k = 0; k < DIM * DIM; k++) {                                                                  \
+        store(F[k] + at, f[k]);                                                                              \
+        store(tau[k] + at, t[k]);                                                                            \
+      }                                                                                                      \
+      store(history + at, h);                                                                                \
     }                                                                                                        \
-    mote_step_of_kind(KIND, DIM, law, dt, c, f, &h, t);                                                      \
-    for (int k = 0; k < DIM * DIM; k++) {                                                                    \
-      store(F[k], f[k]);                                                                                     \
-      store(tau[k], t[k]);                                                                                   \
-    }                                                                                                        \
-    store(history, h);                                                                                       \
   }
 
 #define STRESS(NAME, KIND, DIM)                                                                              \
   static void NAME(const mote_law *law, const lane *C, const lane *F, const float *history, lane *tau) {     \
-    mote_real c[9], f[9], t[9], h = load(history);                                                           \
-    for (int k = 0; k < DIM * DIM; k++) {                                                                    \
-      c[k] = load(C[k]);                                                                                     \
-      f[k] = load(F[k]);                                                                                     \
+    for (int at = 0; at < MOTE_LANES; at += MOTE_REAL_WIDTH) {                                               \
+      mote_real c[9], f[9], t[9], h = load(history + at);                                                    \
+      for (int k = 0; k < DIM * DIM; k++) {                                                                  \
+        c[k] = load(C[k] + at);                                                                              \
+        f[k] = load(F[k] + at);                                                                              \
+      }                                                                                                      \
+      mote_stress_of_kind(KIND, DIM, law, c, f, h, t);                                                       \
+      for (int k = 0; k < DIM * DIM; k++) store(tau[k] + at, t[k]);                                          \
     }                                                                                                        \
-    mote_stress_of_kind(KIND, DIM, law, c, f, h, t);                                                         \
-    for (int k = 0; k < DIM * DIM; k++) store(tau[k], t[k]);                                                 \
   }
 
 #define OF_KIND(name, KIND)                                                                                  \

@@ -25,7 +25,7 @@ MOTE_INLINE void mote_deform(int n, float dt, const mote_real *C, mote_real *F) 
   for (int i = 0; i < n; i++)
     for (int j = 0; j < n; j++) {
       mote_real sum = mote_splat(0);
-      for (int k = 0; k < n; k++) sum += C[i * n + k] * old[k * n + j];
+      for (int k = 0; k < n; k++) sum += C[i * n + k] * old[k * n + j]; // cppcheck-suppress uninitvar; n > 0
       F[i * n + j] = old[i * n + j] + dt * sum;
     }
 }
@@ -49,7 +49,7 @@ MOTE_INLINE void mote_left_strain(int n, const mote_real *F, mote_real *B) {
   for (int i = 0; i < n * n; i++) H[i] = F[i] - (i % (n + 1) == 0 ? 1.0f : 0.0f);
   for (int i = 0; i < n; i++)
     for (int j = i; j < n; j++) {
-      mote_real sum = H[i * n + j] + H[j * n + i];
+      mote_real sum = H[i * n + j] + H[j * n + i]; // cppcheck-suppress uninitvar; n > 0
       for (int k = 0; k < n; k++) sum += H[i * n + k] * H[j * n + k];
       B[i * n + j] = B[j * n + i] = sum;
     }

@@ -1,5 +1,5 @@
 /* The number that per-element math is written in, and its elementary functions. The trick: mote_real is a
-   float everywhere but in a file that defines MOTE_REAL_LANES first, where it is a vector of 16 of them
+   float everywhere but in a file that defines MOTE_REAL_LANES first, where it is a vector of them
    (GCC's and Clang's vector extension) and the same source becomes vector code. So there are no branches on
    values, only mote_select, and no library calls. log and exp: 1e-7 relative, near log(1) and exp(0) - 1
    included, with the polynomials of Moshier's Cephes. */
@@ -20,8 +20,17 @@
 
 #ifdef MOTE_REAL_LANES
 
-typedef float mote_real __attribute__((vector_size(64)));
-typedef int32_t mote_mask __attribute__((vector_size(64))); /* of a comparison: -1 or 0 a lane */
+/* The widest registers there are: compilers split wider vectors badly. */
+#ifdef __AVX512F__
+#define MOTE_REAL_WIDTH 16
+#elif defined(__AVX2__)
+#define MOTE_REAL_WIDTH 8
+#else
+#define MOTE_REAL_WIDTH 4
+#endif
+typedef float mote_real __attribute__((vector_size(4 * MOTE_REAL_WIDTH)));
+typedef int32_t mote_mask
+    __attribute__((vector_size(4 * MOTE_REAL_WIDTH))); /* of a comparison: -1 or 0 a lane */
 
 MOTE_INLINE mote_real mote_splat(float x) {
   return x - (mote_real){0};
@@ -39,8 +48,8 @@ MOTE_INLINE mote_real mote_abs(mote_real x) {
   return (mote_real)((mote_mask)x & 0x7fffffff);
 }
 MOTE_INLINE mote_real mote_sqrt(mote_real x) {
-  mote_real root;
-  for (int i = 0; i < 16; i++) root[i] = sqrtf(x[i]);
+  mote_real root = x;
+  for (int i = 0; i < MOTE_REAL_WIDTH; i++) root[i] = sqrtf(x[i]);
   return root;
 }
 /* 1/sqrt(x) for normal x, to 2e-7: shorter on the way through a chain of rotations than a root and a
@@ -57,7 +66,7 @@ MOTE_INLINE mote_real mote_rsqrt(mote_real x) {
 /* Whether any lane holds. */
 MOTE_INLINE int mote_any(mote_mask x) {
   int any = 0;
-  for (int i = 0; i < 16; i++) any |= x[i];
+  for (int i = 0; i < MOTE_REAL_WIDTH; i++) any |= x[i];
   return any;
 }
 MOTE_INLINE mote_real mote_from_integer(mote_mask x) {

@@ -136,14 +136,14 @@ MOTE_INLINE void mote_relax_upper_convected(int n, const mote_law *law, float dt
   }
   for (int i = 0; i < n; i++)
     for (int j = 0; j < n; j++) {
-      mote_real sum = H[i * n + j] + H[j * n + i];
+      mote_real sum = H[i * n + j] + H[j * n + i]; // cppcheck-suppress uninitvar; n > 0
       for (int k = 0; k < n; k++) sum += H[i * n + k] * H[j * n + k];
       B[i * n + j] = half * sum;
     }
   /* (I + G)(I + B)(I + G)^T - I = B + G + G^T + G G^T + G B + B G^T + G B G^T; M = G (I + B) */
   for (int i = 0; i < n; i++)
     for (int j = 0; j < n; j++) {
-      mote_real sum = G[i * n + j];
+      mote_real sum = G[i * n + j]; // cppcheck-suppress uninitvar; n > 0
       for (int k = 0; k < n; k++) sum += G[i * n + k] * B[k * n + j];
       M[i * n + j] = sum;
     }
