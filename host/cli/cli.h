@@ -84,6 +84,7 @@ int cli_sample(int argc, char **argv);
 int cli_reconstruct(int argc, char **argv);
 int cli_evaluate(int argc, char **argv);
 int cli_render(int argc, char **argv);
+int cli_convert(int argc, char **argv);
 int cli_info(int argc, char **argv);
 int cli_devices(int argc, char **argv);
 

@@ -9,6 +9,7 @@ static const cli_command commands[] = {
     {"reconstruct", "recover all particles from the sparse ones", cli_reconstruct},
     {"evaluate", "measure a trajectory against the truth", cli_evaluate},
     {"render", "draw trajectories as a movie or a picture", cli_render},
+    {"convert", "convert between HDF5, NPZ, PLY and VTK", cli_convert},
     {"info", "say what is in a file", cli_info},
     {"devices", "list the devices that kernels can run on", cli_devices},
 };
