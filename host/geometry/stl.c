@@ -112,8 +112,8 @@ static mote_status read_solid(words *w, mote_mesh *mesh, int64_t capacity) {
     if (length != 5 || strncasecmp(word, "facet", 5))
       return mote_fail(MOTE_ERROR_FORMAT, "%s:%lld: expected 'facet' or 'endsolid', found '%s'", w->name,
                        (long long)w->line, length ? mote_quote(word, length).text : "the end of the file");
-    if (mesh->triangle_count == capacity)
-      return mote_fail(MOTE_ERROR_INTERNAL, "%s: miscounted facets", w->name);
+    if (mesh->triangle_count == capacity) /* as many as there are words 'endfacet' */
+      return mote_fail(MOTE_ERROR_FORMAT, "%s:%lld: a facet that does not end", w->name, (long long)w->line);
     MOTE_TRY(read_facet(w, mesh->vertices + 9 * mesh->triangle_count));
     mesh->triangle_count++;
   }

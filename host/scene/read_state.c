@@ -60,7 +60,7 @@ static mote_status complete(const mote_body *body, const contents *has, const ch
 static mote_status read_state(const mote_body *body, const char *path, int index, int64_t frame,
                               mote_particles *particles) {
   mote_trajectory_reader *reader;
-  contents has;
+  contents has = {0};
   MOTE_TRY(mote_trajectory_open(path, &reader));
   mote_status status = check_file(body, reader, path, index, &has);
   mote_trajectory_close(reader);

@@ -6,6 +6,10 @@
 
 #include "host/geometry/region.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum mote_shape_kind {
   MOTE_SHAPE_BOX,       /* size */
   MOTE_SHAPE_SPHERE,    /* radius */
@@ -32,5 +36,9 @@ typedef struct mote_shape {
 
 /* Bounding box and volume of a shape with positive measures. `shape` must outlive the region. */
 mote_region mote_shape_region(const mote_shape *shape);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
