@@ -75,7 +75,7 @@ static mote_status fill_lattice(const mote_region *region, const lattice *l, mot
   int64_t total = l->n[0] * l->n[1] * l->n[2];
   unsigned char *kept = malloc((size_t)total);
   if (!kept) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for %lld lattice points", (long long)total);
-#pragma omp parallel for schedule(dynamic, 1024)
+#pragma omp parallel for schedule(dynamic, 1024) if (total > 8192)
   for (int64_t i = 0; i < total; i++) {
     double p[3];
     lattice_point(l, region->dim, i, p);

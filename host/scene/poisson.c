@@ -131,7 +131,7 @@ static int64_t throw_slab(const mote_region *region, dart_grid *g, int round, in
 static int64_t throw_round(const mote_region *region, dart_grid *g, int round) {
   int64_t hits = 0, slabs = (g->n[g->dim - 1] + SLAB - 1) / SLAB;
   for (int colour = 0; colour < 2; colour++) {
-#pragma omp parallel for schedule(dynamic, 1) reduction(+ : hits)
+#pragma omp parallel for schedule(dynamic, 1) reduction(+ : hits) if (slabs * slabs > 1024)
     for (int64_t slab = colour; slab < slabs; slab += 2) hits += throw_slab(region, g, round, slab);
   }
   return hits;

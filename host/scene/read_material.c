@@ -73,10 +73,13 @@ static mote_status read_material(const mote_map *all, const yaml_node_t *name, c
   material->kind = kind;
   strcpy(material->name, word);
   for (int i = 0; i < PARAMETERS; i++) {
-    float *place = (float *)((char *)material + parameters[i].offset);
-    double value = *place;
+    char *place = (char *)material + parameters[i].offset;
+    float number;
+    memcpy(&number, place, sizeof number);
+    double value = number;
     MOTE_TRY(mote_map_real(&map, parameters[i].name, -1e30, 1e30, &value));
-    *place = (float)value;
+    number = (float)value;
+    memcpy(place, &number, sizeof number);
   }
   mote_status status = mote_material_check(material);
   return status == MOTE_OK ? status : mote_node_fail_at(document, node, status);
