@@ -111,9 +111,14 @@ static mote_status scan_members(mote_trajectory_reader *r, const char *where, hi
     if (strcmp(name, "position") == 0 || !is_kind(group, name, H5O_TYPE_DATASET)) continue;
     /* A data set of another kind (text, a scalar) is none of ours; one that is needed must be sound. */
     status = mote_hdf5_inspect(where, group, name, r->file_size, &a);
+    int types = strcmp(name, "particle_type") == 0;
+    if (status == MOTE_OK && types &&
+        (a.kind != H5T_INTEGER || a.rank != 1 || a.size[0] != t->info.particles))
+      status = mote_fail(MOTE_ERROR_FORMAT, "%s/particle_type: expected %lld integers, one a particle", where,
+                         (long long)t->info.particles);
     if (status == MOTE_OK)
       classify(t, name, &a);
-    else if (strcmp(name, "particle_type") != 0)
+    else if (!types)
       status = MOTE_OK;
   }
   free_names(&names);

@@ -74,8 +74,8 @@ static mote_status whole(mote_output *o, place p, const char *name, const char *
 
 static const char *attribute_type(const mote_trajectory_field *f) {
   if (f->rank == 0) return "Scalar";
-  if (f->rank == 1) return "Vector";
-  return f->shape[0] == 3 && f->shape[1] == 3 ? "Tensor" : "Matrix";
+  /* VTK reads "Matrix" as one row; "Vector" takes any number of components. */
+  return f->rank == 2 && f->shape[0] == 3 && f->shape[1] == 3 ? "Tensor" : "Vector";
 }
 
 static mote_status frame(mote_output *o, place p, long long t) {
