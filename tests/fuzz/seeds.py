@@ -55,7 +55,7 @@ for name, chunks in {"contiguous": None, "chunked": (1, 2, 2)}.items():
     for libver in ("earliest", "latest"):
         b = io.BytesIO()
         with h5py.File(b, "w", libver=libver) as f:
-            f.attrs["metadata"] = json.dumps(metadata)
+            f.attrs["metadata"] = np.bytes_(json.dumps(metadata))
             g = f.create_group("00000")
             options = dict(chunks=chunks, compression="gzip", shuffle=True) if chunks else {}
             g.create_dataset("position", data=x, **options)
