@@ -33,6 +33,7 @@ typedef struct mote_hdf5_file {
   int fd; /* the caller's; not closed */
   int error;
   hid_t id;
+  hid_t driver; /* its registration */
 } mote_hdf5_file;
 
 /* Opens or creates on an open descriptor; `path` is for messages. The struct must stay where it is while the

@@ -63,4 +63,4 @@ for name, chunks in {"contiguous": None, "chunked": (1, 2, 2)}.items():
             g.create_dataset("particle_type", data=kind.astype(np.int32))
             g.create_dataset("volume", data=np.ones(2, np.float32))
             g.create_dataset("time", data=np.arange(3.0))
-        put("trajectory", f"{name}-{libver}", b.getvalue())
+        put("hdf5_bytes", f"{name}-{libver}", b.getvalue())
