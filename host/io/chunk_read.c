@@ -11,10 +11,11 @@
 
 #define BATCH 32
 
-mote_status mote_chunked_open(hid_t set, int64_t file_size, mote_chunked *c, int *is) {
+mote_status mote_chunked_open(mote_hdf5_file *file, hid_t set, int64_t file_size, mote_chunked *c, int *is) {
   hid_t list = H5Dget_create_plist(set), space = H5Dget_space(set), type = H5Dget_type(set);
   hsize_t size[MOTE_CHUNK_MOST_RANK], chunk[MOTE_CHUNK_MOST_RANK];
-  *c = (mote_chunked){.set = set, .file_size = file_size, .element = type >= 0 ? H5Tget_size(type) : 0};
+  *c = (mote_chunked){
+      .file = file, .set = set, .file_size = file_size, .element = type >= 0 ? H5Tget_size(type) : 0};
   *is = list >= 0 && H5Pget_layout(list) == H5D_CHUNKED;
   c->rank = space >= 0 ? H5Sget_simple_extent_ndims(space) : -1;
   int ok = list >= 0 && c->element > 0 && c->rank >= 1 && c->rank <= MOTE_CHUNK_MOST_RANK &&
@@ -64,8 +65,10 @@ static mote_status read_piece(const mote_chunked *c, piece *p) {
   p->packed = malloc(p->packed_size);
   if (!p->packed)
     return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a chunk of %zu bytes", p->packed_size);
-  if (H5Dread_chunk(c->set, H5P_DEFAULT, p->corner, &p->skipped, p->packed) < 0)
-    return mote_hdf5_fail(MOTE_ERROR_FORMAT, "a chunk cannot be read");
+  c->file->limit = p->packed_size;
+  herr_t code = H5Dread_chunk(c->set, H5P_DEFAULT, p->corner, &p->skipped, p->packed);
+  c->file->limit = 0;
+  if (code < 0) return mote_hdf5_fail(MOTE_ERROR_FORMAT, "a chunk cannot be read");
   return MOTE_OK;
 }
 

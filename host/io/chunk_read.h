@@ -15,6 +15,7 @@ extern "C" {
 
 /* How an open data set is stored. */
 typedef struct mote_chunked {
+  mote_hdf5_file *file;
   hid_t set;
   int rank;
   int64_t size[MOTE_CHUNK_MOST_RANK], chunk[MOTE_CHUNK_MOST_RANK];
@@ -25,7 +26,8 @@ typedef struct mote_chunked {
 } mote_chunked;
 
 /* Fills `chunked` when the data set is chunked, and sets *is 0 when it is not. */
-mote_status mote_chunked_open(hid_t set, int64_t file_size, mote_chunked *chunked, int *is);
+mote_status mote_chunked_open(mote_hdf5_file *file, hid_t set, int64_t file_size, mote_chunked *chunked,
+                              int *is);
 
 /* Rows [first, first + count) along the first dimension as `memory`, a native number of `width` bytes. The
    error says what is wrong but not where. */

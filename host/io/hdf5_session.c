@@ -106,9 +106,10 @@ static int outside(const driver_file *d, haddr_t address, size_t size) {
 
 static herr_t driver_read(H5FD_t *base, H5FD_mem_t type, hid_t list, haddr_t address, size_t size,
                           void *data) {
-  (void)type, (void)list;
+  (void)list;
   driver_file *d = (driver_file *)base;
   if (outside(d, address, size)) return -1;
+  if (type == H5FD_MEM_DRAW && d->file->limit && size > d->file->limit) return -1;
   int code = mote_pread_all(d->file->fd, data, size, (int64_t)address);
   if (!code) return 0;
   if (!d->file->error) d->file->error = code;

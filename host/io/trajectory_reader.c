@@ -132,7 +132,7 @@ static mote_status open_set(mote_trajectory_reader *r, int index, const char *na
   if (r->open_set < 0) return mote_hdf5_fail(MOTE_ERROR_FORMAT, "it cannot be opened");
   r->open_index = index;
   snprintf(r->open_name, sizeof r->open_name, "%s", name);
-  mote_status status = mote_chunked_open(r->open_set, r->file_size, &r->chunked, &r->is_chunked);
+  mote_status status = mote_chunked_open(&r->file, r->open_set, r->file_size, &r->chunked, &r->is_chunked);
   if (status != MOTE_OK) {
     H5Dclose(r->open_set);
     r->open_set = -1;

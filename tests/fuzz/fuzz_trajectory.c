@@ -45,7 +45,7 @@ static hid_t take_type(recipe *r) {
   return k < 128 ? (k % 2 ? H5T_STD_I32LE : H5T_IEEE_F32LE) : types[k % 8];
 }
 
-/* Chunks, filters and the storage's other kinds. */
+/* Chunks, filters and the storage's other kinds. (Not scale-offset: HDF5 1.10 overruns when it writes it.) */
 static void set_layout(recipe *r, hid_t list, int rank, const hsize_t *size) {
   hsize_t chunk[6];
   unsigned kind = take(r) % 8;
@@ -60,7 +60,6 @@ static void set_layout(recipe *r, hid_t list, int rank, const hsize_t *size) {
   if (filters & 1) H5Pset_shuffle(list);
   if (filters & 2) H5Pset_deflate(list, 1);
   if ((filters & 0xf0) == 0xf0) H5Pset_fletcher32(list);
-  if ((filters & 0xf0) == 0xe0) H5Pset_scaleoffset(list, H5Z_SO_INT, 0);
   if (take(r) > 250) H5Pset_chunk_opts(list, H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS);
 }
 
