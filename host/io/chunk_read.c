@@ -108,7 +108,7 @@ static const char *unpack(const mote_chunked *c, piece *p) {
 /* Copies what of the chunk lies within the rows, a run along the last dimension at a time. */
 static void place(const mote_chunked *c, const piece *p, size_t width, int64_t first, int64_t count,
                   char *values) {
-  int64_t low[MOTE_CHUNK_MOST_RANK] = {0}, high[MOTE_CHUNK_MOST_RANK], at[MOTE_CHUNK_MOST_RANK];
+  int64_t low[MOTE_CHUNK_MOST_RANK] = {0}, high[MOTE_CHUNK_MOST_RANK] = {0}, at[MOTE_CHUNK_MOST_RANK] = {0};
   int last = c->rank - 1;
   for (int d = 0; d < c->rank; d++) {
     int64_t corner = (int64_t)p->corner[d], begin = d ? 0 : first, end = d ? c->size[d] : first + count;

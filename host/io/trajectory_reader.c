@@ -332,10 +332,10 @@ mote_status mote_trajectory_read_metadata(mote_trajectory_reader *r, mote_metada
   mote_status status;
   if (!common || !own)
     status = mote_fail(MOTE_ERROR_MEMORY, "out of memory");
-  else if (access(common, F_OK) == 0)
-    status = mote_metadata_read(common, metadata);
   else if (access(own, F_OK) == 0)
     status = mote_metadata_read(own, metadata);
+  else if (access(common, F_OK) == 0)
+    status = mote_metadata_read(common, metadata);
   else
     status = mote_fail(MOTE_ERROR_IO, "%s has no metadata: neither in it nor as %s", r->path, common);
   free(common);
