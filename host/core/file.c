@@ -276,14 +276,18 @@ mote_status mote_output_pause(mote_output *o) {
   return MOTE_OK;
 }
 
-static mote_status sync_one(mote_output *o) {
+/* More files than this are synced with all of their file system at once, which costs what a few cost. */
+#define SYNCED_SINGLY 16
+
+static mote_status sync_one(mote_output *o, int singly) {
   int paused = o->fd < 0;
   if (o->failed != MOTE_OK) return mote_fail(o->failed, "cannot write %s: an earlier write failed", o->path);
   if (paused)
     o->fd = open(o->temporary, O_RDWR | O_CLOEXEC);
   else
     MOTE_TRY(flush(o));
-  int code = o->fd < 0 || (fsync(o->fd) != 0 && errno != EINVAL) ? errno : 0;
+  int code = o->fd < 0 ? errno : 0;
+  if (singly && !code && fsync(o->fd) != 0 && errno != EINVAL) code = errno;
   if (paused && o->fd >= 0) {
     close(o->fd);
     o->fd = -1;
@@ -292,8 +296,11 @@ static mote_status sync_one(mote_output *o) {
 }
 
 static mote_status sync_all(mote_output *outputs, int count) {
-  for (int k = 0; k < count; k++) MOTE_TRY(sync_one(&outputs[k]));
-  return MOTE_OK;
+  for (int k = 0; k < count; k++) MOTE_TRY(sync_one(&outputs[k], count <= SYNCED_SINGLY));
+  if (count <= SYNCED_SINGLY) return MOTE_OK;
+  int fd = open(outputs[0].temporary, O_RDONLY | O_CLOEXEC), failed = fd < 0 || syncfs(fd) != 0, code = errno;
+  if (fd >= 0) close(fd);
+  return failed ? mote_fail(MOTE_ERROR_IO, "cannot write %s: %s", outputs[0].path, strerror(code)) : MOTE_OK;
 }
 
 /* The rename outlives a power cut once the folder is synced; folders that cannot be are left alone. */

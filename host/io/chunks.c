@@ -17,7 +17,9 @@ mote_chunk_shape mote_choose_chunks(int64_t particles, int dim) {
   int64_t frame = particles * dim * (int64_t)sizeof(float), frames = GROUPED_BYTES / frame;
   if (frames > CHUNK_FRAMES) frames = CHUNK_FRAMES;
   if (frames < 1) frames = 1;
-  return (mote_chunk_shape){frames, particles < CHUNK_PARTICLES ? particles : CHUNK_PARTICLES};
+  /* Equal blocks: the last is padded to a whole chunk. */
+  int64_t blocks = (particles + CHUNK_PARTICLES - 1) / CHUNK_PARTICLES;
+  return (mote_chunk_shape){frames, (particles + blocks - 1) / blocks};
 }
 
 size_t mote_chunk_bytes(mote_chunk_shape shape, int width) {

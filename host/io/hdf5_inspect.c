@@ -4,6 +4,7 @@
 #include "host/io/hdf5_inspect.h"
 
 #include "host/core/error.h"
+#include "host/io/chunk_read.h"
 
 #define LARGEST_RATIO 1100
 #define SLACK (1 << 20)
@@ -43,14 +44,19 @@ static mote_status inspect_space(const char *where, const char *name, hid_t spac
 
 static mote_status inspect_filters(const char *where, const char *name, hid_t list) {
   int filters = H5Pget_nfilters(list);
+  unsigned options = 0;
+  if (filters > MOTE_CHUNK_MOST_FILTERS) return refuse(where, name, "it has more filters than sense");
+  if (H5Pget_chunk_opts(list, &options) < 0 || options != 0)
+    return mote_fail(MOTE_ERROR_UNSUPPORTED,
+                     "%s/%s: chunks at its edge are stored otherwise; convert the file with "
+                     "h5repack -f GZIP=4",
+                     where, name);
   for (int k = 0; k < filters; k++) {
     unsigned flags, config;
     size_t values = 0;
     char filter_name[64] = "";
     H5Z_filter_t filter = H5Pget_filter2(list, (unsigned)k, &flags, &values, NULL, 63, filter_name, &config);
-    int known = filter == H5Z_FILTER_DEFLATE || filter == H5Z_FILTER_SHUFFLE ||
-                filter == H5Z_FILTER_FLETCHER32 || filter == H5Z_FILTER_SZIP;
-    if (known && H5Zfilter_avail(filter) > 0) continue;
+    if (filter == H5Z_FILTER_DEFLATE || filter == H5Z_FILTER_SHUFFLE) continue;
     H5Eclear2(H5E_DEFAULT);
     return mote_fail(
         MOTE_ERROR_UNSUPPORTED,

@@ -18,7 +18,7 @@ typedef struct mote_hdf5_array {
 
 /* Describes the data set `name` (a hard link) of a group within a session. Refused with an error that names
    `where`/name: other types than numbers of at most 8 bytes, more than 4 dimensions, empty ones, external or
-   virtual storage, filters other than deflate, shuffle, fletcher32 and szip, and sizes that the bytes in the
+   virtual storage, filters other than deflate and shuffle, and sizes that the bytes in the
    file cannot hold. `file_size` in bytes. */
 mote_status mote_hdf5_inspect(const char *where, hid_t group, const char *name, int64_t file_size,
                               mote_hdf5_array *array);

@@ -106,9 +106,10 @@ static int outside(const driver_file *d, haddr_t address, size_t size) {
 
 static herr_t driver_read(H5FD_t *base, H5FD_mem_t type, hid_t list, haddr_t address, size_t size,
                           void *data) {
-  (void)type, (void)list;
+  (void)list;
   driver_file *d = (driver_file *)base;
   if (outside(d, address, size)) return -1;
+  if (type == H5FD_MEM_DRAW && d->file->limit && size > d->file->limit) return -1;
   int code = mote_pread_all(d->file->fd, data, size, (int64_t)address);
   if (!code) return 0;
   if (!d->file->error) d->file->error = code;
@@ -162,13 +163,11 @@ static const H5FD_class_t driver = {
 
 /* The access list with our driver; negative on failure. */
 static hid_t access_list(mote_hdf5_file *file) {
-  hid_t kind = H5FDregister(&driver), list = H5Pcreate(H5P_FILE_ACCESS);
-  if (kind >= 0 && list >= 0 && H5Pset_driver(list, kind, &file) < 0) {
-    H5Pclose(list);
-    list = -1;
-  }
-  if (kind >= 0) H5FDunregister(kind); /* the list holds it from here on */
-  return list;
+  file->driver = H5FDregister(&driver);
+  hid_t list = H5Pcreate(H5P_FILE_ACCESS);
+  if (file->driver >= 0 && list >= 0 && H5Pset_driver(list, file->driver, &file) >= 0) return list;
+  if (list >= 0) H5Pclose(list);
+  return -1;
 }
 
 mote_status mote_hdf5_open(const char *path, int fd, mote_hdf5_file *file) {
@@ -177,8 +176,11 @@ mote_status mote_hdf5_open(const char *path, int fd, mote_hdf5_file *file) {
   file->id = list >= 0 ? H5Fopen(path, H5F_ACC_RDONLY, list) : -1;
   if (list >= 0) H5Pclose(list);
   if (file->id >= 0) return MOTE_OK;
-  if (file->error) return mote_fail(MOTE_ERROR_IO, "cannot read %s: %s", path, strerror(file->error));
-  return mote_hdf5_fail(MOTE_ERROR_FORMAT, "%s is not a whole HDF5 file", path);
+  mote_status status = file->error
+                           ? mote_fail(MOTE_ERROR_IO, "cannot read %s: %s", path, strerror(file->error))
+                           : mote_hdf5_fail(MOTE_ERROR_FORMAT, "%s is not a whole HDF5 file", path);
+  mote_hdf5_close(file);
+  return status;
 }
 
 mote_status mote_hdf5_create(const char *path, int fd, mote_hdf5_file *file) {
@@ -187,11 +189,17 @@ mote_status mote_hdf5_create(const char *path, int fd, mote_hdf5_file *file) {
   file->id = list >= 0 ? H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, list) : -1;
   if (list >= 0) H5Pclose(list);
   if (file->id >= 0) return MOTE_OK;
-  if (file->error) return mote_fail(MOTE_ERROR_IO, "cannot write %s: %s", path, strerror(file->error));
-  return mote_hdf5_fail(MOTE_ERROR_IO, "cannot create the HDF5 file %s", path);
+  mote_status status = file->error
+                           ? mote_fail(MOTE_ERROR_IO, "cannot write %s: %s", path, strerror(file->error))
+                           : mote_hdf5_fail(MOTE_ERROR_IO, "cannot create the HDF5 file %s", path);
+  mote_hdf5_close(file);
+  return status;
 }
 
 void mote_hdf5_close(mote_hdf5_file *file) {
   if (file->id >= 0) H5Fclose(file->id);
+  /* Only now: closing a file looks at its driver after having let go of it. */
+  if (file->driver > 0) H5FDunregister(file->driver);
   file->id = -1;
+  file->driver = 0;
 }

@@ -33,6 +33,9 @@ typedef struct mote_hdf5_file {
   int fd; /* the caller's; not closed */
   int error;
   hid_t id;
+  hid_t driver; /* its registration */
+  size_t limit; /* when not 0, a read of raw data of more bytes fails: a chunk's length in a hostile file is
+                   not the one that HDF5 reports of it */
 } mote_hdf5_file;
 
 /* Opens or creates on an open descriptor; `path` is for messages. The struct must stay where it is while the

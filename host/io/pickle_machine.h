@@ -4,7 +4,7 @@
 
 #include "host/io/pickle.h"
 
-#define MOTE_MACHINE_STACK 65536
+#define MOTE_MACHINE_STACK 4096
 
 /* The arena of all values, and the bytes made on the way. */
 struct mote_pickle {

@@ -42,6 +42,7 @@ void mote_trajectory_close(mote_trajectory_reader *r) {
   mote_hdf5_session session;
   mote_hdf5_begin(&session);
   if (r->open_set >= 0) H5Dclose(r->open_set);
+  free(r->band);
   mote_hdf5_close(&r->file);
   mote_hdf5_end(&session);
   mote_trajectory_forget(r);
@@ -117,44 +118,98 @@ int mote_trajectory_has_labels(const mote_trajectory_reader *r, int index, const
 
 /* ---- Reading; within a session ---- */
 
+#define LARGEST_BAND ((int64_t)256 << 20)
+
 static mote_status open_set(mote_trajectory_reader *r, int index, const char *name) {
   const mote_found_trajectory *t = &r->found[index];
   if (r->open_set >= 0 && r->open_index == index && strcmp(r->open_name, name) == 0) return MOTE_OK;
   if (r->open_set >= 0) H5Dclose(r->open_set);
+  free(r->band);
+  r->band = NULL;
   hid_t group = H5Gopen2(r->file.id, t->name, H5P_DEFAULT);
   r->open_set = group >= 0 ? H5Dopen2(group, name, H5P_DEFAULT) : -1;
   if (group >= 0) H5Gclose(group);
-  if (r->open_set < 0)
-    return mote_hdf5_fail(MOTE_ERROR_FORMAT, "%s: %s/%s cannot be opened", r->path, t->name, name);
+  if (r->open_set < 0) return mote_hdf5_fail(MOTE_ERROR_FORMAT, "it cannot be opened");
   r->open_index = index;
   snprintf(r->open_name, sizeof r->open_name, "%s", name);
-  return MOTE_OK;
+  mote_status status = mote_chunked_open(&r->file, r->open_set, r->file_size, &r->chunked, &r->is_chunked);
+  if (status != MOTE_OK) {
+    H5Dclose(r->open_set);
+    r->open_set = -1;
+  }
+  return status;
 }
 
-/* Rows [first, first + count) along the first dimension as `type`. */
-static mote_status read_rows(mote_trajectory_reader *r, int index, const char *name, hid_t type,
-                             int64_t first, int64_t count, void *values) {
-  MOTE_TRY(open_set(r, index, name));
+static mote_status read_plain(hid_t set, hid_t type, int64_t first, int64_t count, void *values) {
   hsize_t size[4], start[4] = {(hsize_t)first};
-  hid_t space = H5Dget_space(r->open_set);
+  hid_t space = H5Dget_space(set);
   int rank = space >= 0 ? H5Sget_simple_extent_ndims(space) : -1;
   int ok = rank >= 1 && rank <= 4 && H5Sget_simple_extent_dims(space, size, NULL) == rank;
   size[0] = (hsize_t)count;
   hid_t memory = ok ? H5Screate_simple(rank, size, NULL) : -1;
   ok = memory >= 0 && H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, size, NULL) >= 0 &&
-       H5Dread(r->open_set, type, memory, space, H5P_DEFAULT, values) >= 0;
+       H5Dread(set, type, memory, space, H5P_DEFAULT, values) >= 0;
   if (memory >= 0) H5Sclose(memory);
   if (space >= 0) H5Sclose(space);
-  if (ok) return MOTE_OK;
-  if (r->file.error) return mote_fail(MOTE_ERROR_IO, "cannot read %s: %s", r->path, strerror(r->file.error));
-  return mote_hdf5_fail(MOTE_ERROR_FORMAT, "%s: %s/%s is damaged", r->path, r->found[index].name, name);
+  return ok ? MOTE_OK : mote_hdf5_fail(MOTE_ERROR_FORMAT, "it is damaged");
 }
 
-static mote_status read_in_session(mote_trajectory_reader *r, int index, const char *name, hid_t type,
+/* Frame by frame through chunks of many frames, each chunk would be unpacked many times: keep the last ones.
+ */
+static mote_status read_banded(mote_trajectory_reader *r, hid_t type, size_t width, int64_t first,
+                               int64_t count, char *values) {
+  const mote_chunked *c = &r->chunked;
+  size_t row = width;
+  for (int d = 1; d < c->rank; d++) row *= (size_t)c->size[d];
+  int64_t band = c->chunk[0] < c->size[0] ? c->chunk[0] : c->size[0];
+  if (count >= band || band * (int64_t)row > LARGEST_BAND)
+    return mote_chunked_read(c, type, width, first, count, values);
+  while (count > 0) {
+    int held =
+        r->band && r->band_width == width && first >= r->band_first && first < r->band_first + r->band_count;
+    if (!held) {
+      if (!r->band) r->band = malloc((size_t)band * row);
+      if (!r->band) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for %lld frames", (long long)band);
+      int64_t begin = first / c->chunk[0] * c->chunk[0];
+      r->band_count = 0; /* nothing, should the read fail */
+      int64_t wanted = c->size[0] - begin < band ? c->size[0] - begin : band;
+      MOTE_TRY(mote_chunked_read(c, type, width, begin, wanted, r->band));
+      r->band_first = begin;
+      r->band_count = wanted;
+      r->band_width = width;
+    }
+    int64_t there = r->band_first + r->band_count - first, taken = there < count ? there : count;
+    memcpy(values, r->band + (size_t)(first - r->band_first) * row, (size_t)taken * row);
+    values += (size_t)taken * row;
+    first += taken, count -= taken;
+  }
+  return MOTE_OK;
+}
+
+/* Rows [first, first + count) along the first dimension as `type`, a native number of `width` bytes. */
+static mote_status read_rows(mote_trajectory_reader *r, int index, const char *name, hid_t type, size_t width,
+                             int64_t first, int64_t count, void *values) {
+  mote_status status = open_set(r, index, name);
+  if (status == MOTE_OK)
+    status = r->is_chunked ? read_banded(r, type, width, first, count, values)
+                           : read_plain(r->open_set, type, first, count, values);
+  if (status == MOTE_OK) return MOTE_OK;
+  if (r->file.error) return mote_fail(MOTE_ERROR_IO, "cannot read %s: %s", r->path, strerror(r->file.error));
+  return mote_fail_within(status, "%s: %s/%s", r->path, r->found[index].name, name);
+}
+
+/* `type` is a native float, int32 or double. */
+static mote_status read_in_session(mote_trajectory_reader *r, int index, const char *name, char type,
                                    int64_t first, int64_t count, void *values) {
   mote_hdf5_session session;
   mote_hdf5_begin(&session);
-  mote_status status = read_rows(r, index, name, type, first, count, values);
+  mote_status status;
+  if (type == 'f')
+    status = read_rows(r, index, name, H5T_NATIVE_FLOAT, sizeof(float), first, count, values);
+  else if (type == 'i')
+    status = read_rows(r, index, name, H5T_NATIVE_INT32, sizeof(int32_t), first, count, values);
+  else
+    status = read_rows(r, index, name, H5T_NATIVE_DOUBLE, sizeof(double), first, count, values);
   mote_hdf5_end(&session);
   return status;
 }
@@ -179,7 +234,7 @@ mote_status mote_trajectory_read_frames(mote_trajectory_reader *r, int index, co
     return mote_fail(MOTE_ERROR_ARGUMENT, "%s: %s has no field '%s' of shape (T, n, ...)", r->path, t->name,
                      field);
   if (count == 0) return MOTE_OK;
-  MOTE_TRY(read_in_session(r, index, field, H5T_NATIVE_FLOAT, first, count, values));
+  MOTE_TRY(read_in_session(r, index, field, 'f', first, count, values));
   int64_t frame = t->info.particles * width_of(m);
   for (int64_t k = 0; k < count * frame; k++)
     if (!isfinite(values[k]))
@@ -193,7 +248,7 @@ mote_status mote_trajectory_read_labels(mote_trajectory_reader *r, int index, co
   const mote_found_trajectory *t = find(r, index);
   if (!t) return no_trajectory(r, index);
   if (find_member(t->labels, t->label_count, field))
-    return read_in_session(r, index, field, H5T_NATIVE_INT32, 0, t->info.particles, values);
+    return read_in_session(r, index, field, 'i', 0, t->info.particles, values);
   if (strcmp(field, "particle_type") != 0)
     return mote_fail(MOTE_ERROR_ARGUMENT, "%s: %s has no integers '%s' of shape (n)", r->path, t->name,
                      field);
@@ -207,7 +262,7 @@ mote_status mote_trajectory_read_constant(mote_trajectory_reader *r, int index, 
   if (!t) return no_trajectory(r, index);
   if (!find_member(t->constants, t->constant_count, field))
     return mote_fail(MOTE_ERROR_ARGUMENT, "%s: %s has no floats '%s' of shape (n)", r->path, t->name, field);
-  MOTE_TRY(read_in_session(r, index, field, H5T_NATIVE_FLOAT, 0, t->info.particles, values));
+  MOTE_TRY(read_in_session(r, index, field, 'f', 0, t->info.particles, values));
   for (int64_t k = 0; k < t->info.particles; k++)
     if (!isfinite(values[k]))
       return mote_fail(MOTE_ERROR_NUMERIC, "%s: %s/%s: particle %lld is not finite", r->path, t->name, field,
@@ -225,7 +280,7 @@ mote_status mote_trajectory_read_times(mote_trajectory_reader *r, int index, int
     for (int64_t k = 0; k < count; k++) times[k] = (double)(first + k) * step;
     return MOTE_OK;
   }
-  MOTE_TRY(read_in_session(r, index, "time", H5T_NATIVE_DOUBLE, first, count, times));
+  MOTE_TRY(read_in_session(r, index, "time", 'd', first, count, times));
   for (int64_t k = 0; k < count; k++)
     if (!isfinite(times[k]))
       return mote_fail(MOTE_ERROR_NUMERIC, "%s: %s/time: frame %lld is not finite", r->path,
@@ -237,29 +292,22 @@ mote_status mote_trajectory_read_times(mote_trajectory_reader *r, int index, int
 
 #define LONGEST_METADATA 65536
 
-/* The text of the root's attribute "metadata"; NULL when it has none that is a fixed or variable string. */
+/* The text of the root's attribute "metadata"; NULL when it has none that is a string of fixed length. (Those
+   of variable length lie in HDF5's global heap, whose reader loops and overruns on damaged files; none of
+   ours is one.) */
 static char *own_metadata(mote_trajectory_reader *r) {
-  char *text = NULL, *variable = NULL;
+  char *text = NULL;
   if (H5Aexists(r->file.id, "metadata") <= 0) return NULL;
   hid_t attribute = H5Aopen(r->file.id, "metadata", H5P_DEFAULT);
-  hid_t type = attribute >= 0 ? H5Aget_type(attribute) : -1,
-        space = attribute >= 0 ? H5Aget_space(attribute) : -1;
-  if (type >= 0 && space >= 0 && H5Tget_class(type) == H5T_STRING &&
-      H5Sget_simple_extent_npoints(space) == 1) {
-    size_t size = H5Tget_size(type);
-    if (H5Tis_variable_str(type) > 0) {
-      hid_t memory = H5Tcopy(H5T_C_S1);
-      if (memory >= 0 && H5Tset_size(memory, H5T_VARIABLE) >= 0 &&
-          H5Tset_cset(memory, H5Tget_cset(type)) >= 0 && H5Aread(attribute, memory, &variable) >= 0 &&
-          variable)
-        text = strndup(variable, LONGEST_METADATA);
-      H5free_memory(variable);
-      if (memory >= 0) H5Tclose(memory);
-    } else if (size <= LONGEST_METADATA && (text = calloc(size + 1, 1)) != NULL &&
-               H5Aread(attribute, type, text) < 0) {
-      free(text);
-      text = NULL;
-    }
+  hid_t type = attribute >= 0 ? H5Aget_type(attribute) : -1;
+  hid_t space = attribute >= 0 ? H5Aget_space(attribute) : -1;
+  size_t size = type >= 0 ? H5Tget_size(type) : 0;
+  int sound = type >= 0 && space >= 0 && H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0 &&
+              H5Sget_simple_extent_npoints(space) == 1 && size > 0 && size <= LONGEST_METADATA;
+  if (sound) text = calloc(size + 1, 1);
+  if (text && H5Aread(attribute, type, text) < 0) {
+    free(text);
+    text = NULL;
   }
   if (space >= 0) H5Sclose(space);
   if (type >= 0) H5Tclose(type);
@@ -284,10 +332,10 @@ mote_status mote_trajectory_read_metadata(mote_trajectory_reader *r, mote_metada
   mote_status status;
   if (!common || !own)
     status = mote_fail(MOTE_ERROR_MEMORY, "out of memory");
-  else if (access(common, F_OK) == 0)
-    status = mote_metadata_read(common, metadata);
   else if (access(own, F_OK) == 0)
     status = mote_metadata_read(own, metadata);
+  else if (access(common, F_OK) == 0)
+    status = mote_metadata_read(common, metadata);
   else
     status = mote_fail(MOTE_ERROR_IO, "%s has no metadata: neither in it nor as %s", r->path, common);
   free(common);

@@ -3,7 +3,7 @@
 #define MOTE_IO_TRAJECTORY_READER_H
 
 #include <mote/trajectory.h>
-#include "host/io/hdf5_session.h"
+#include "host/io/chunk_read.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -35,6 +35,12 @@ struct mote_trajectory_reader {
   hid_t open_set;
   int open_index;
   char open_name[64];
+  int is_chunked;
+  mote_chunked chunked;
+  /* Where a chunk holds several frames: those of the last row of chunks, as the numbers asked for. */
+  char *band;
+  size_t band_width;
+  int64_t band_first, band_count;
 };
 
 /* Lists the trajectories of the open file; within a session. */

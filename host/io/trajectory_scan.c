@@ -40,6 +40,7 @@ static herr_t keep_name(hid_t group, const char *name, const H5L_info_t *link, v
 static void free_names(name_list *list) {
   for (size_t k = 0; k < list->count; k++) free(list->names[k]);
   free(list->names);
+  *list = (name_list){0};
 }
 
 static mote_status list_names(const char *where, hid_t group, size_t limit, name_list *list) {
@@ -170,7 +171,7 @@ mote_status mote_trajectory_scan(mote_trajectory_reader *r) {
   else
     status = list_names(r->path, root, MOST_TRAJECTORIES, &names);
   for (size_t k = 0; k < names.count && status == MOTE_OK; k++) status = scan_group(r, root, names.names[k]);
-  if (names.names) free_names(&names);
+  free_names(&names);
   H5Gclose(root);
   H5Eclear2(H5E_DEFAULT);
   if (status == MOTE_OK && r->count == 0)

@@ -160,7 +160,7 @@ static int inflate_all(unsigned char *packed, size_t packed_size, unsigned char 
   if (inflateInit2(&s, -MAX_WBITS) != Z_OK) return 0;
   int code = Z_OK;
   size_t in = 0, out = 0;
-  unsigned char none;
+  unsigned char none = 0;
   while (code == Z_OK) {
     size_t feed = packed_size - in < (1u << 30) ? packed_size - in : 1u << 30;
     size_t room = size - out < (1u << 30) ? size - out : 1u << 30;

@@ -74,7 +74,7 @@ typedef struct mote_trajectory_info {
 mote_status mote_trajectory_get_info(const mote_trajectory_reader *reader, int index,
                                      mote_trajectory_info *info);
 
-/* The metadata in the file itself, else metadata.json, else NAME.metadata.json beside it. MOTE_ERROR_IO when
+/* The metadata in the file itself, else NAME.metadata.json, else metadata.json beside it. MOTE_ERROR_IO when
    there is none. */
 mote_status mote_trajectory_read_metadata(mote_trajectory_reader *reader, mote_metadata *metadata);
 

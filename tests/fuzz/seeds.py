@@ -55,7 +55,7 @@ for name, chunks in {"contiguous": None, "chunked": (1, 2, 2)}.items():
     for libver in ("earliest", "latest"):
         b = io.BytesIO()
         with h5py.File(b, "w", libver=libver) as f:
-            f.attrs["metadata"] = json.dumps(metadata)
+            f.attrs["metadata"] = np.bytes_(json.dumps(metadata))
             g = f.create_group("00000")
             options = dict(chunks=chunks, compression="gzip", shuffle=True) if chunks else {}
             g.create_dataset("position", data=x, **options)
@@ -63,4 +63,4 @@ for name, chunks in {"contiguous": None, "chunked": (1, 2, 2)}.items():
             g.create_dataset("particle_type", data=kind.astype(np.int32))
             g.create_dataset("volume", data=np.ones(2, np.float32))
             g.create_dataset("time", data=np.arange(3.0))
-        put("trajectory", f"{name}-{libver}", b.getvalue())
+        put("hdf5_bytes", f"{name}-{libver}", b.getvalue())

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 namespace mote_test {
@@ -31,6 +32,18 @@ inline std::vector<std::string> names_in(const std::string &folder) {
   std::sort(names.begin(), names.end());
   return names;
 }
+
+/* A file for thousands of rewrites: in memory where the system has such a place. Removed at the end. */
+class ScratchFile {
+public:
+  explicit ScratchFile(const std::string &name) {
+    std::string folder =
+        access("/dev/shm", W_OK) == 0 ? "/dev/shm" : std::filesystem::temp_directory_path().string();
+    path = folder + "/mote-test-" + std::to_string(getpid()) + "-" + name;
+  }
+  ~ScratchFile() { unlink(path.c_str()); }
+  std::string path;
+};
 
 /* Runs a Python script in a folder; its exit code, its output into *said. */
 inline int python(const std::string &folder, const std::string &script, std::string *said = nullptr,

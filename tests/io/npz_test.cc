@@ -84,9 +84,10 @@ TEST(npz, truncated_anywhere) {
   TemporaryFolder folder;
   write(folder.file("a.npz"), 6);
   std::string seed = slurp(folder.file("a.npz"));
+  mote_test::ScratchFile scratch("t.npz");
   for (size_t size = 0; size < seed.size(); size += 3) {
-    spill(folder.file("t.npz"), seed.substr(0, size));
-    EXPECT_EQ(read_all(folder.file("t.npz")), MOTE_ERROR_FORMAT) << size;
+    spill(scratch.path, seed.substr(0, size));
+    EXPECT_EQ(read_all(scratch.path), MOTE_ERROR_FORMAT) << size;
   }
 }
 
@@ -94,7 +95,9 @@ TEST(npz, changed_bytes) {
   TemporaryFolder folder;
   for (int level : {0, 6}) {
     write(folder.file("a.npz"), level);
-    std::string seed = slurp(folder.file("a.npz")), path = folder.file("m.npz");
+    std::string seed = slurp(folder.file("a.npz"));
+    mote_test::ScratchFile scratch("m.npz");
+    const std::string &path = scratch.path;
     for (int k = 0; k < 1500; k++) {
       std::mt19937 random(k);
       std::string bytes = seed;

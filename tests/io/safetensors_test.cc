@@ -179,6 +179,8 @@ TEST(safetensors, changed_bytes) {
   std::string path = folder.file("m.safetensors");
   MOTE_ASSERT_OK(write(path));
   std::string seed = slurp(path);
+  mote_test::ScratchFile scratch("m.safetensors");
+  path = scratch.path;
   int accepted = 0;
   for (int k = 0; k < 3000; k++) {
     std::mt19937 random(k);
