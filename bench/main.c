@@ -10,6 +10,7 @@
 
 #include "bench/bench.h"
 #include "host/core/error.h"
+#include "host/core/file.h"
 
 typedef struct bench_case {
   const char *name, *summary;
@@ -118,12 +119,11 @@ static mote_status write_json(const char *path, const bench_context *bench) {
   cJSON_AddNumberToObject(root, "measured_gflops", 1e-9 * bench->peaks.flops);
   cJSON_AddItemReferenceToObject(root, "results", bench->results);
   char *text = cJSON_Print(root);
-  FILE *file = fopen(path, "w");
-  int failed = !file || fputs(text, file) < 0 || fputc('\n', file) < 0;
-  if (file && fclose(file)) failed = 1;
+  mote_status status =
+      text ? mote_file_write(path, text, strlen(text)) : mote_fail(MOTE_ERROR_MEMORY, "out of memory");
   free(text);
   cJSON_Delete(root);
-  return failed ? mote_fail(MOTE_ERROR_IO, "cannot write %s: %m", path) : MOTE_OK;
+  return status;
 }
 
 static mote_status run(bench_context *bench, const bench_options *o) {

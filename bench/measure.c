@@ -3,18 +3,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "host/core/clock.h"
 #include "host/core/error.h"
 #include "kernels/probe/probe.h"
 
 #define MAX_SAMPLES 1000
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static int compare(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;
@@ -29,8 +23,8 @@ mote_status bench_time(bench_context *bench, mote_step_function step, void *cont
   MOTE_TRY(step(context, bench->stream));
   MOTE_TRY(mote_stream_synchronize(bench->stream));
   MOTE_TRY(mote_timer_create(bench->device, &timer));
-  double start = now();
-  while (count < MAX_SAMPLES && (count < repeats || now() - start < 0.3)) {
+  double start = mote_clock_seconds();
+  while (count < MAX_SAMPLES && (count < repeats || mote_clock_seconds() - start < 0.3)) {
     MOTE_TRY(mote_timer_start(&timer, bench->stream));
     MOTE_TRY(step(context, bench->stream));
     MOTE_TRY(mote_timer_stop(&timer, bench->stream));

@@ -66,13 +66,9 @@ typedef struct cli_progress {
 } cli_progress;
 mote_monitor cli_monitor(cli_progress *progress, const cli_common *common);
 void cli_progress_end(cli_progress *progress);
-double cli_seconds(void);
 
 /* Says one line unless quiet. */
 void cli_say(const cli_common *common, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* The closest of `count` names to `word`, or NULL when none is near. */
-const char *cli_closest(const char *word, const char *const *names, int count);
 
 typedef struct cli_command {
   const char *name, *summary;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "host/core/text.h"
+
 static const cli_command commands[] = {
     {"simulate", "make a trajectory from a scene by the material point method", cli_simulate},
     {"sample", "keep a sparse set of a trajectory's particles", cli_sample},
@@ -28,12 +30,12 @@ int main(int argc, char **argv) {
   if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
     return print_help(stdout), CLI_OK;
   if (!strcmp(argv[1], "--version")) return printf("mote %s\n", mote_version()), CLI_OK;
-  const char *names[COMMANDS];
+  const char *names[COMMANDS + 1] = {NULL};
   for (int k = 0; k < COMMANDS; k++) {
     names[k] = commands[k].name;
     if (!strcmp(argv[1], commands[k].name)) return commands[k].run(argc - 1, argv + 1);
   }
-  const char *closest = cli_closest(argv[1], names, COMMANDS);
+  const char *closest = mote_nearest_word(argv[1], names);
   fprintf(stderr, "mote: unknown command '%s'", argv[1]);
   if (closest) fprintf(stderr, "; did you mean '%s'?", closest);
   fprintf(stderr, "\nSee `mote --help`.\n");

@@ -7,33 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int distance(const char *a, const char *b) {
-  int la = (int)strlen(a), lb = (int)strlen(b), row[64];
-  if (la > 60 || lb > 60) return 99;
-  for (int j = 0; j <= lb; j++) row[j] = j;
-  for (int i = 1; i <= la; i++) {
-    int diagonal = row[0];
-    row[0] = i;
-    for (int j = 1; j <= lb; j++) {
-      int above = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
-      if (above + 1 < best) best = above + 1;
-      if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-      row[j] = best;
-      diagonal = above;
-    }
-  }
-  return row[lb];
-}
-
-const char *cli_closest(const char *word, const char *const *names, int count) {
-  const char *closest = NULL;
-  int best = 3; /* more than two edits is another word */
-  for (int k = 0; k < count; k++) {
-    int d = distance(word, names[k]);
-    if (d < best) best = d, closest = names[k];
-  }
-  return closest;
-}
+#include "host/core/text.h"
 
 int cli_complain(const char *command, const char *format, ...) {
   va_list arguments;
@@ -81,9 +55,9 @@ static const cli_option *find(const char *word, const cli_option *const *all, in
 }
 
 static int unknown(const cli_usage *usage, const char *word, const cli_option *const *all, int count) {
-  const char *names[MAX_OPTIONS];
+  const char *names[MAX_OPTIONS + 1] = {NULL};
   for (int k = 0; k < count; k++) names[k] = all[k]->name;
-  const char *closest = cli_closest(word + strspn(word, "-"), names, count);
+  const char *closest = mote_nearest_word(word + strspn(word, "-"), names);
   if (closest) return cli_complain(usage->command, "unknown option '%s'; did you mean --%s?", word, closest);
   return cli_complain(usage->command, "unknown option '%s'", word);
 }

@@ -5,8 +5,9 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "host/core/clock.h"
 
 /* Set by SIGINT; the only thing a signal handler may do. */
 static volatile sig_atomic_t interrupted;
@@ -14,12 +15,6 @@ static void on_interrupt(int number) {
   (void)number;
   interrupted = 1;
   signal(SIGINT, SIG_DFL); /* the second one ends the program at once */
-}
-
-double cli_seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 void cli_say(const cli_common *common, const char *format, ...) {
@@ -42,7 +37,7 @@ static void format_time(double seconds, char text[24]) {
 
 static void finish_phase(cli_progress *p, const char *unit, long long done) {
   char took[24];
-  double seconds = cli_seconds() - p->started;
+  double seconds = mote_clock_seconds() - p->started;
   format_time(seconds, took);
   if (p->terminal) fprintf(stderr, "\r\033[K");
   double rate = seconds > 0 ? (double)(done - p->first) / seconds : 0;
@@ -52,7 +47,7 @@ static void finish_phase(cli_progress *p, const char *unit, long long done) {
 
 static int on_progress(void *user, const char *phase, const char *unit, long long done, long long total) {
   cli_progress *p = user;
-  double now = cli_seconds();
+  double now = mote_clock_seconds();
   if (!p->quiet && strcmp(p->phase, phase)) {
     snprintf(p->phase, sizeof p->phase, "%s", phase);
     p->started = now;

@@ -32,10 +32,11 @@ static void split_titles(char *text, mote_render_source *sources, int count) {
   }
 }
 
-static mote_status render(const render_job *job, mote_render_trajectory_options *o, mote_color_by color,
-                          const mote_monitor *monitor) {
+static mote_status render(const render_job *job, const mote_render_trajectory_options *given,
+                          mote_color_by color, const mote_monitor *monitor) {
   mote_render_source sources[MAX_INPUTS], truth = {0};
   mote_metadata metadata;
+  mote_render_trajectory_options o = *given;
   mote_status status = MOTE_OK;
   char *titles = job->titles ? strdup(job->titles) : NULL;
   memset(sources, 0, sizeof sources);
@@ -47,10 +48,10 @@ static mote_status render(const render_job *job, mote_render_trajectory_options 
   if (status == MOTE_OK && job->against) status = mote_trajectory_open(job->against, &truth.reader);
   if (status == MOTE_OK) {
     mote_trajectory_info info;
-    if (mote_trajectory_get_info(sources[0].reader, 0, &info) == MOTE_OK) o->render.dim = info.dim;
-    if (mote_trajectory_read_metadata(sources[0].reader, &metadata) == MOTE_OK) o->metadata = &metadata;
-    if (job->against) o->against = &truth;
-    status = mote_render_trajectory(sources, job->count, o, job->output, monitor);
+    if (mote_trajectory_get_info(sources[0].reader, 0, &info) == MOTE_OK) o.render.dim = info.dim;
+    if (mote_trajectory_read_metadata(sources[0].reader, &metadata) == MOTE_OK) o.metadata = &metadata;
+    if (job->against) o.against = &truth;
+    status = mote_render_trajectory(sources, job->count, &o, job->output, monitor);
   }
   for (int k = 0; k < job->count; k++) mote_trajectory_close(sources[k].reader);
   mote_trajectory_close(truth.reader);

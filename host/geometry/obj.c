@@ -5,7 +5,7 @@
 #include <mote/mesh.h>
 
 #include "host/core/error.h"
-#include "host/geometry/text.h"
+#include "host/core/text.h"
 
 #define COUNT_LIMIT (1 << 27)
 

@@ -8,7 +8,7 @@
 
 #include "host/core/error.h"
 #include "host/core/file.h"
-#include "host/geometry/text.h"
+#include "host/core/text.h"
 
 enum { ELEMENTS = 16, PROPERTIES = 256, WORDS = 8 };
 #define COUNT_LIMIT ((int64_t)1 << 28)

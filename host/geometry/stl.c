@@ -8,7 +8,7 @@
 #include <mote/mesh.h>
 
 #include "host/core/error.h"
-#include "host/geometry/text.h"
+#include "host/core/text.h"
 
 enum { HEADER = 84, FACET = 50, COUNT_LIMIT = 1 << 27 };
 

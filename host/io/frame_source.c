@@ -9,6 +9,7 @@
 
 #include "host/core/error.h"
 #include "host/core/file.h"
+#include "host/io/metadata.h"
 
 mote_status mote_source_open(const char *path, mote_frame_source *s) {
   *s = (mote_frame_source){.path = path, .loaded_index = -1};
@@ -96,19 +97,5 @@ mote_status mote_source_time(mote_frame_source *s, int index, int64_t frame, dou
 
 mote_status mote_source_metadata(mote_frame_source *s, mote_metadata *metadata) {
   if (s->reader) return mote_trajectory_read_metadata(s->reader, metadata);
-  /* The file's own first: metadata.json may be another's. */
-  char *own = mote_path_replace_extension(s->path, ".metadata.json"),
-       *common = mote_path_beside(s->path, "metadata.json");
-  mote_status status;
-  if (!common || !own)
-    status = mote_fail(MOTE_ERROR_MEMORY, "out of memory");
-  else if (access(own, F_OK) == 0)
-    status = mote_metadata_read(own, metadata);
-  else if (access(common, F_OK) == 0)
-    status = mote_metadata_read(common, metadata);
-  else
-    status = mote_fail(MOTE_ERROR_IO, "%s has no metadata: %s is absent", s->path, common);
-  free(common);
-  free(own);
-  return status;
+  return mote_metadata_read_beside(s->path, metadata);
 }

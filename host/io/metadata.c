@@ -192,3 +192,21 @@ char *mote_metadata_default_path(const char *path) {
   free(common);
   return mote_path_replace_extension(path, ".metadata.json");
 }
+
+mote_status mote_metadata_read_beside(const char *path, mote_metadata *metadata) {
+  /* The file's own first: metadata.json may be another's. */
+  char *own = mote_path_replace_extension(path, ".metadata.json"),
+       *common = mote_path_beside(path, "metadata.json");
+  mote_status status;
+  if (!common || !own)
+    status = mote_fail(MOTE_ERROR_MEMORY, "out of memory");
+  else if (access(own, F_OK) == 0)
+    status = mote_metadata_read(own, metadata);
+  else if (access(common, F_OK) == 0)
+    status = mote_metadata_read(common, metadata);
+  else
+    status = mote_fail(MOTE_ERROR_IO, "%s has no metadata: neither in it nor as %s", path, common);
+  free(common);
+  free(own);
+  return status;
+}

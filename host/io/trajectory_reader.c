@@ -327,18 +327,5 @@ mote_status mote_trajectory_read_metadata(mote_trajectory_reader *r, mote_metada
     free(text);
     return status;
   }
-  char *common = mote_path_beside(r->path, "metadata.json");
-  char *own = mote_path_replace_extension(r->path, ".metadata.json");
-  mote_status status;
-  if (!common || !own)
-    status = mote_fail(MOTE_ERROR_MEMORY, "out of memory");
-  else if (access(own, F_OK) == 0)
-    status = mote_metadata_read(own, metadata);
-  else if (access(common, F_OK) == 0)
-    status = mote_metadata_read(common, metadata);
-  else
-    status = mote_fail(MOTE_ERROR_IO, "%s has no metadata: neither in it nor as %s", r->path, common);
-  free(common);
-  free(own);
-  return status;
+  return mote_metadata_read_beside(r->path, metadata);
 }

@@ -3,10 +3,10 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <mote/trajectory.h>
 
+#include "host/core/clock.h"
 #include "host/core/error.h"
 
 typedef struct job {
@@ -19,12 +19,6 @@ typedef struct job {
   int32_t *labels; /* three rows of n */
   double *times;
 } job;
-
-static double seconds_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static void release(job *j) {
   mote_reconstruction_destroy(j->reconstruction);
@@ -96,11 +90,11 @@ static mote_status start_writer(job *j, const char *output) {
 
 static mote_status step(job *j, int64_t frame, mote_reconstruct_summary *summary) {
   MOTE_TRY(mote_trajectory_read_frames(j->sparse_reader, 0, "position", frame, 1, j->sparse));
-  double start = seconds_now();
+  double start = mote_clock_seconds();
   mote_status status = mote_reconstruction_advance(j->reconstruction, j->sparse);
   if (status == MOTE_OK) status = mote_reconstruction_read(j->reconstruction, j->dense, NULL);
   if (status != MOTE_OK) return mote_fail_within(status, "frame %lld", (long long)frame);
-  double took = seconds_now() - start;
+  double took = mote_clock_seconds() - start;
   summary->seconds += took;
   if (frame == 1) summary->first_seconds = took;
   return MOTE_OK;

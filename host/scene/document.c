@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "host/core/error.h"
-#include "host/geometry/text.h"
+#include "host/core/text.h"
 
 enum { DEPTH_LIMIT = 24, NODE_LIMIT = 50000, ANCHOR_LIMIT = 256 };
 

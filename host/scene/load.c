@@ -6,7 +6,7 @@
 
 #include "host/core/error.h"
 #include "host/core/file.h"
-#include "host/geometry/text.h"
+#include "host/core/text.h"
 #include "host/scene/read.h"
 
 static double side(const double lower[3], const double upper[3], int d) {

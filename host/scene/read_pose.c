@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "host/core/error.h"
-#include "host/geometry/text.h"
+#include "host/core/text.h"
 #include "host/scene/read.h"
 
 mote_status mote_read_vector(const mote_map *map, const char *key, int dim, double value[3]) {

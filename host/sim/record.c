@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <mote/simulation.h>
 
+#include "host/core/clock.h"
 #include "host/core/error.h"
 #include "host/core/stdio_output.h"
 
@@ -22,12 +22,6 @@ typedef struct recorder {
   mote_particles state;
   mote_stdio_output diagnostics;
 } recorder;
-
-static double seconds_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 mote_status mote_scene_metadata(const mote_scene *scene, double time_step, mote_metadata *m) {
   *m = (mote_metadata){.dim = scene->dim, .dt = time_step, .write_every = scene->steps_per_frame};
@@ -122,10 +116,10 @@ static mote_status run(recorder *r, const mote_monitor *monitor, mote_record_sum
   summary->frames = 1;
   int stop = report(monitor, 0, r->scene->frames);
   for (int64_t frame = 1; frame <= r->scene->frames && !stop; frame++) {
-    double start = seconds_now();
+    double start = mote_clock_seconds();
     mote_status status = mote_simulation_step(r->simulation, r->scene->steps_per_frame);
     if (status != MOTE_OK) return mote_fail_within(status, "frame %lld", (long long)frame);
-    summary->solver_seconds += seconds_now() - start;
+    summary->solver_seconds += mote_clock_seconds() - start;
     summary->steps += r->scene->steps_per_frame;
     MOTE_TRY(write_frame(r));
     summary->frames++;

@@ -25,8 +25,8 @@ typedef struct mote_operator_settings {
   float node_spacing;  /* of the finest lattice, in s */
   float radius;        /* of a node's neighbourhood on the finest lattice, in s */
   float ridge, shrink; /* regularisation of a node's gradient and value, in weights of one particle */
-  float flight_reach; /* weight of sparse particles around a point (about 3 inside matter) below which it goes
-                         on in free flight; 0: never */
+  float flight_reach;  /* weight of the sparse particles around a point, all levels together, below which it
+                          goes  on in free flight; 0: never */
   mote_frame_of_reference frame;
 } mote_operator_settings;
 void mote_operator_defaults(mote_operator_settings *settings);

@@ -19,8 +19,6 @@
 extern "C" {
 #endif
 
-#define MOTE_STATISTICS_DIM 3
-
 /* metadata.json. Velocities and accelerations are first and second differences of frames, in m a frame and
    m a frame^2, the shorter way round where the domain is periodic. Their mean and (population) standard
    deviation run over all frames and all particles but the kinematic ones, in float64; a deviation of

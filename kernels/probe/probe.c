@@ -12,7 +12,7 @@ static mote_status triad(mote_stream *stream, float *restrict a, const float *re
 }
 
 static void fma_lanes(float *out, int64_t first, int rounds) {
-  lanes x[MOTE_PROBE_CHAINS], half, one;
+  lanes x[MOTE_PROBE_CHAINS], half = {0}, one = {0};
   for (int l = 0; l < LANES; l++) {
     half[l] = 0.5f;
     one[l] = 1.0f;

@@ -111,7 +111,7 @@ static inline MOTE_HD void mote_fit_node(const float m[MOTE_MOMENTS], const floa
                                          float unit, float ridge, float shrink,
                                          float field[MOTE_FIELD_STRIDE]) {
   const int s[9] = {0, 1, 2, 1, 3, 4, 2, 4, 5}; /* (a, b) of a symmetric matrix */
-  double w = m[0], total = w + shrink, k[6], inverse[6];
+  double w = m[0], total = w + shrink, k[6] = {0}, inverse[6];
   const float *d = m + 1, *dd = m + 4;
   for (int a = 0, at = 0; a < 3; a++)
     for (int b = a; b < 3; b++, at++)
@@ -193,12 +193,6 @@ static inline MOTE_HD void mote_fit_at(const mote_lattice *coarse, const float *
   for (int k = 0; k < MOTE_FIELD_STRIDE; k++) field[k] = prior[k];
 }
 
-static inline MOTE_HD void mote_global_value(const mote_global_fit *g, const float x[3], float out[4]) {
-  float field[MOTE_FIELD_STRIDE];
-  mote_global_field(g, x, field);
-  for (int k = 0; k < 4; k++) out[k] = field[k];
-}
-
 /* The sums of the global fit, in float64: the same layout as a node's moments, w = 1, lengths in m. */
 static inline MOTE_HD void mote_add_to_global(const double d[3], const double u[3], double m[MOTE_MOMENTS]) {
   m[0] += 1;
@@ -214,7 +208,7 @@ static inline MOTE_HD void mote_add_to_global(const double d[3], const double u[
    the particles span no volume: a plane, a line, one point. */
 static inline MOTE_HD void mote_solve_global(const double m[MOTE_MOMENTS], mote_global_fit *fit) {
   const int s[9] = {0, 1, 2, 1, 3, 4, 2, 4, 5};
-  double k[6], inverse[6], n = m[0] > 0 ? m[0] : 1;
+  double k[6] = {0}, inverse[6], n = m[0] > 0 ? m[0] : 1;
   double ridge = 1e-10 * (m[4] + m[7] + m[9]) / 3 + 1e-30;
   for (int a = 0, at = 0; a < 3; a++)
     for (int b = a; b < 3; b++, at++) k[at] = m[4 + at] - m[1 + a] * m[1 + b] / n + (a == b ? ridge : 0);

@@ -133,8 +133,9 @@ static void splat_node(const mote_bins *bins, const mote_packed *packed, const f
     for (int l = 0; l < LANES; l++) moments[k] += sum[k][l];
 }
 
-/* Runs `body` for every active node (i, j, k) of a lattice, planes of the first two axes in parallel. */
-#define FOR_ACTIVE_NODES(stream, range)                                                                      \
+/* Loops over the active nodes (i, j, k) of a lattice, the first two axes in parallel on `threads` threads,
+   which must be in scope: a pragma's text takes no macro parameter. */
+#define FOR_ACTIVE_NODES(range)                                                                              \
   _Pragma("omp parallel for collapse(2) num_threads(threads) schedule(dynamic, 8)") for (                    \
       int i = range.first[0]; i < range.first[0] + range.count[0];                                           \
       i++) for (int j = range.first[1]; j < range.first[1] + range.count[1];                                 \
@@ -146,7 +147,7 @@ static mote_status splat(mote_stream *stream, const mote_lattice *lattice, const
   mote_node_range range = mote_active_nodes(lattice, fit, radius, 0);
   float inverse_unit = 1 / lattice->unit, reach = radius * inverse_unit;
   int threads = mote_stream_threads(stream);
-  FOR_ACTIVE_NODES(stream, range) {
+  FOR_ACTIVE_NODES(range) {
     float x[3];
     int64_t node = ((int64_t)i * lattice->nodes[1] + j) * lattice->nodes[2] + k;
     mote_node_position(lattice, (const int[3]){i, j, k}, x);
@@ -161,7 +162,7 @@ static mote_status restrict_moments(mote_stream *stream, const mote_lattice *fin
   mote_node_range range = mote_active_nodes(coarse, fit, radius, level);
   mote_node_range source = mote_active_nodes(fine, fit, radius, level - 1);
   int threads = mote_stream_threads(stream);
-  FOR_ACTIVE_NODES(stream, range) {
+  FOR_ACTIVE_NODES(range) {
     int64_t node = ((int64_t)i * coarse->nodes[1] + j) * coarse->nodes[2] + k;
     mote_restrict_node(fine, &source, (const int[3]){i, j, k}, fine_moments,
                        coarse_moments + node * MOTE_MOMENT_STRIDE);
@@ -177,7 +178,7 @@ static mote_status fit_nodes(mote_stream *stream, const mote_lattice *lattice, c
   mote_node_range range = mote_active_nodes(lattice, fit, radius, level), outer = {{0}, {0}};
   if (coarse_field) outer = mote_active_nodes(coarse, fit, radius, level + 1);
   int threads = mote_stream_threads(stream);
-  FOR_ACTIVE_NODES(stream, range) {
+  FOR_ACTIVE_NODES(range) {
     float x[3];
     int64_t node = ((int64_t)i * lattice->nodes[1] + j) * lattice->nodes[2] + k;
     mote_node_position(lattice, (const int[3]){i, j, k}, x);
@@ -193,9 +194,7 @@ static mote_status fit_nodes(mote_stream *stream, const mote_lattice *lattice, c
    (1, e_x, e_y, e_z), each four times, moves a node's map to the point. */
 static inline void blend_value(const mote_lattice *l, const float *field, const int base[3],
                                const float fraction[3], float out[4]) {
-  lanes sum, origin, offset[3];
-  memset(&sum, 0, sizeof sum);
-  memset(offset, 0, sizeof offset);
+  lanes sum = {0}, origin = {0}, offset[3] = {{0}};
   for (int c = 0; c < 4; c++) {
     origin[c] = 1;
     for (int a = 0; a < 3; a++) {
@@ -227,13 +226,13 @@ static mote_status gather(mote_stream *stream, const mote_lattice *lattice, cons
   int dim = lattice->dim;
 #pragma omp parallel for num_threads(mote_stream_threads(stream)) schedule(static)
   for (int64_t p = 0; p < n; p++) {
-    float x[3] = {0}, fraction[3], out[4] = {0};
+    float x[3] = {0}, fraction[3], out[MOTE_FIELD_STRIDE];
     int base[3];
     for (int a = 0; a < dim; a++) x[a] = point[p * dim + a];
     if (mote_locate(lattice, &active, x, base, fraction))
       blend_value(lattice, field, base, fraction, out);
     else
-      mote_global_value(fit, x, out);
+      mote_global_field(fit, x, out);
     for (int a = 0; a < dim; a++) increment[p * dim + a] = out[a];
     if (reach) reach[p] = out[3];
   }

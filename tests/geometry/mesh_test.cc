@@ -6,7 +6,7 @@
 #include <clocale>
 #include <fstream>
 
-#include "host/geometry/text.h"
+#include "host/core/text.h"
 
 using mote_test::Mesh;
 

@@ -1,6 +1,6 @@
 /* Numbers and words: see text.h. The trick of the number reader: up to 19 digits fit an integer, and an
    integer below 2^53 times or over a power of ten up to 22 is correctly rounded by one operation. */
-#include "host/geometry/text.h"
+#include "host/core/text.h"
 
 #include <math.h>
 #include <stdint.h>

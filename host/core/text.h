@@ -1,7 +1,7 @@
 /* Numbers and words of untrusted text that need not end in NUL, whatever the locale says. Every parser takes
    memory; what opens files is a wrapper above it. */
-#ifndef MOTE_GEOMETRY_TEXT_H
-#define MOTE_GEOMETRY_TEXT_H
+#ifndef MOTE_CORE_TEXT_H
+#define MOTE_CORE_TEXT_H
 
 #include <stddef.h>
 #include <mote/status.h>
