@@ -29,15 +29,16 @@ int cli_reconstruct(int argc, char **argv) {
   mote_operator_settings settings;
   mote_operator_defaults(&settings);
   int64_t levels = settings.levels;
-  double spacing = settings.node_spacing, radius = settings.radius;
+  double spacing = settings.node_spacing, radius = settings.radius, gain = settings.drift_gain;
   const cli_option options[] = {
       {"sparse", 's', CLI_TEXT, &sparse, "S.h5", "trajectory of the sparse particles", 1},
       {"reference", 'r', CLI_TEXT, &reference, "R.h5", "all particles; the first frame alone is read", 1},
       {"output", 'o', CLI_TEXT, &output, "D.h5", "trajectory to write", 1},
       {"frame", 0, CLI_TEXT, &frame, "NAME", "current or reference configuration (current)", 0},
       {"levels", 0, CLI_INTEGER, &levels, "N", "nested lattices (3)", 0},
-      {"node-spacing", 0, CLI_REAL, &spacing, "X", "of the finest lattice, in sparse spacings (1)", 0},
-      {"radius", 0, CLI_REAL, &radius, "X", "of a node's neighbourhood, in sparse spacings (1.7)", 0},
+      {"node-spacing", 0, CLI_REAL, &spacing, "X", "of the finest lattice, in sparse spacings (1.2)", 0},
+      {"radius", 0, CLI_REAL, &radius, "X", "of a node's neighbourhood, in sparse spacings (2.4)", 0},
+      {"drift-gain", 0, CLI_REAL, &gain, "X", "part of the drift that a frame makes good (0.8)", 0},
       {0}};
   cli_usage usage = {"reconstruct", "", "Recovers all particles from the motion of the sparse ones.",
                      NULL,          0,  0};
@@ -52,5 +53,6 @@ int cli_reconstruct(int argc, char **argv) {
   settings.levels = levels < 0 || levels > 100 ? -1 : (int)levels;
   settings.node_spacing = (float)spacing;
   settings.radius = (float)radius;
+  settings.drift_gain = (float)gain;
   return reconstruct(&common, sparse, reference, output, &settings);
 }

@@ -27,6 +27,7 @@ struct mote_reconstruction {
   mote_replay replay;
   mote_buffer sparse, next, start, increment, keys, order, bin_start, rows, fit, scratch;
   mote_buffer moments[MAX_LEVELS], field[MAX_LEVELS];
+  mote_buffer tracer, tracer_increment, tracer_last;
   mote_buffer dense, dense_start, dense_increment, last, reach;
   mote_flight flight;
   int64_t frame;
@@ -34,11 +35,12 @@ struct mote_reconstruction {
 
 void mote_operator_defaults(mote_operator_settings *s) {
   *s = (mote_operator_settings){.levels = 3,
-                                .node_spacing = 1.0f,
-                                .radius = 1.7f,
+                                .node_spacing = 1.2f,
+                                .radius = 2.4f,
                                 .ridge = 1e-3f,
                                 .shrink = 1e-4f,
                                 .flight_reach = 0.1f,
+                                .drift_gain = 0.8f,
                                 .frame = MOTE_CURRENT_FRAME};
 }
 
@@ -52,6 +54,8 @@ static mote_status check(const mote_operator_settings *s, const mote_reconstruct
         "operator: node_spacing %g, radius %g, ridge %g, shrink %g: expected a spacing of 0.05 to 20, "
         "a radius no smaller, positive ridge and shrink",
         s->node_spacing, s->radius, s->ridge, s->shrink);
+  if (!(s->drift_gain >= 0 && s->drift_gain < 2))
+    return mote_fail(MOTE_ERROR_ARGUMENT, "operator: drift_gain %g: expected 0 to 2", s->drift_gain);
   if (o->dim != 2 && o->dim != 3) return mote_fail(MOTE_ERROR_ARGUMENT, "operator: dim is %d", o->dim);
   if (o->sparse_count < 1 || o->dense_count < 1 || o->sparse_count > INT32_MAX || o->dense_count > INT32_MAX)
     return mote_fail(MOTE_ERROR_ARGUMENT,
@@ -117,6 +121,9 @@ static mote_status reserve(mote_reconstruction *r) {
   MOTE_TRY(mote_buffer_reserve(&r->next, d, sparse * dim * 4));
   MOTE_TRY(mote_buffer_reserve(&r->start, d, sparse * dim * 4));
   MOTE_TRY(mote_buffer_reserve(&r->increment, d, sparse * dim * 4));
+  MOTE_TRY(mote_buffer_reserve(&r->tracer, d, sparse * dim * 4));
+  MOTE_TRY(mote_buffer_reserve(&r->tracer_increment, d, sparse * dim * 4));
+  MOTE_TRY(mote_buffer_reserve(&r->tracer_last, d, sparse * dim * 4));
   MOTE_TRY(mote_buffer_reserve(&r->keys, d, sparse * 4));
   MOTE_TRY(mote_buffer_reserve(&r->order, d, sparse * 4));
   MOTE_TRY(mote_buffer_reserve(&r->bin_start, d, (bins + 1) * 4));
@@ -149,6 +156,8 @@ static mote_status upload_start(mote_reconstruction *r) {
          dense = (size_t)o->dense_count * (size_t)o->dim * 4;
   MOTE_TRY(mote_upload(r->stream, r->sparse.data, o->sparse, sparse));
   MOTE_TRY(mote_upload(r->stream, r->start.data, o->sparse, sparse));
+  MOTE_TRY(mote_upload(r->stream, r->tracer.data, o->sparse, sparse));
+  MOTE_TRY(mote_fill_bytes(r->stream, r->tracer_last.data, 0, sparse));
   MOTE_TRY(mote_upload(r->stream, r->dense.data, o->dense, dense));
   MOTE_TRY(mote_upload(r->stream, r->dense_start.data, o->dense, dense));
   MOTE_TRY(mote_fill_bytes(r->stream, r->last.data, 0, dense));
@@ -192,9 +201,24 @@ mote_status mote_reconstruction_create(mote_device *device, const mote_operator_
 void mote_reconstruction_destroy(mote_reconstruction *r) {
   if (!r) return;
   mote_replay_reset(&r->replay);
-  mote_buffer *all[] = {&r->sparse,          &r->next, &r->start, &r->increment, &r->keys,  &r->order,
-                        &r->bin_start,       &r->rows, &r->fit,   &r->scratch,   &r->dense, &r->dense_start,
-                        &r->dense_increment, &r->last, &r->reach};
+  mote_buffer *all[] = {&r->sparse,
+                        &r->next,
+                        &r->start,
+                        &r->increment,
+                        &r->keys,
+                        &r->order,
+                        &r->bin_start,
+                        &r->rows,
+                        &r->fit,
+                        &r->scratch,
+                        &r->dense,
+                        &r->dense_start,
+                        &r->dense_increment,
+                        &r->last,
+                        &r->reach,
+                        &r->tracer,
+                        &r->tracer_increment,
+                        &r->tracer_last};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
   for (int l = 0; l < MAX_LEVELS; l++) {
     mote_buffer_free(&r->moments[l]);
@@ -237,6 +261,30 @@ static mote_status fit_levels(mote_reconstruction *r, mote_stream *stream) {
   return MOTE_OK;
 }
 
+static int follows_drift(const mote_reconstruction *r) {
+  return r->settings.frame == MOTE_CURRENT_FRAME && r->settings.drift_gain > 0;
+}
+
+/* What the sparse particles' field is fitted to. */
+static mote_status aim(mote_reconstruction *r, mote_stream *stream, const float *from) {
+  const struct mote_reconstruct_kernels *k = r->device->reconstruct;
+  int dim = r->options.dim;
+  int64_t n = r->options.sparse_count;
+  if (!follows_drift(r)) return k->difference(stream, n * dim, r->next.data, from, r->increment.data);
+  return k->pursue(stream, dim, n, r->next.data, from, r->tracer.data, r->settings.drift_gain,
+                   0.3f * r->radius, r->increment.data);
+}
+
+static mote_status move_tracers(mote_reconstruction *r, mote_stream *stream) {
+  const struct mote_reconstruct_kernels *k = r->device->reconstruct;
+  int64_t n = r->options.sparse_count;
+  if (!follows_drift(r)) return MOTE_OK;
+  MOTE_TRY(k->gather(stream, &r->lattice[0], r->fit.data, r->radius, r->field[0].data, n, r->tracer.data,
+                     r->tracer_increment.data, NULL));
+  return k->advance(stream, r->options.dim, n, r->tracer.data, r->tracer_increment.data, NULL, &r->flight,
+                    r->tracer_last.data, r->tracer.data);
+}
+
 static mote_status run_frame(void *context, mote_stream *stream) {
   mote_reconstruction *r = context;
   const struct mote_reconstruct_kernels *k = r->device->reconstruct;
@@ -244,9 +292,10 @@ static mote_status run_frame(void *context, mote_stream *stream) {
   int current = r->settings.frame == MOTE_CURRENT_FRAME;
   const float *from = current ? r->sparse.data : r->start.data;
   const float *base = current ? r->dense.data : r->dense_start.data;
-  MOTE_TRY(k->difference(stream, o->sparse_count * o->dim, r->next.data, from, r->increment.data));
+  MOTE_TRY(aim(r, stream, from));
   MOTE_TRY(splat_sparse(r, stream, from));
   MOTE_TRY(fit_levels(r, stream));
+  MOTE_TRY(move_tracers(r, stream));
   MOTE_TRY(k->gather(stream, &r->lattice[0], r->fit.data, r->radius, r->field[0].data, o->dense_count, base,
                      r->dense_increment.data, r->reach.data));
   MOTE_TRY(k->advance(stream, o->dim, o->dense_count, base, r->dense_increment.data,

@@ -1,7 +1,8 @@
 /* The reduced-order operator: all particles from the motion of a sparse set. Increments of the sparse
    particles, frame to frame, are fitted by affine maps at the nodes of nested lattices in the current
    configuration (moving least squares) and evaluated at the dense points. Any affine motion is reproduced
-   exactly. */
+   exactly. What the fits miss at the sparse particles is followed up by tracers and made good, so that it
+   does not add up over the frames. */
 #ifndef MOTE_OPERATOR_H
 #define MOTE_OPERATOR_H
 
@@ -27,6 +28,9 @@ typedef struct mote_operator_settings {
   float ridge, shrink; /* regularisation of a node's gradient and value, in weights of one particle */
   float flight_reach;  /* weight of the sparse particles around a point, all levels together, below which it
                           goes  on in free flight; 0: never */
+  float drift_gain;    /* part of the drift that a frame makes good, current frame only: each sparse particle
+                          has a tracer that the fitted field moves as it moves the dense points, so how far
+                          the two have come apart tells what the fit has been missing there; 0: none, below 2 */
   mote_frame_of_reference frame;
 } mote_operator_settings;
 void mote_operator_defaults(mote_operator_settings *settings);

@@ -244,6 +244,20 @@ static inline MOTE_HD void mote_bins_around(const mote_bins *bins, int axis, flo
   *hi = b + 1 < 0 ? 0 : b + 1 > last ? last : b + 1;
 }
 
+/* One sparse particle's goal: see pursue in reconstruct.h. */
+static inline MOTE_HD void mote_pursue_particle(int dim, const float *next, const float *now,
+                                                const float *tracer, float gain, float limit,
+                                                float *increment) {
+  float drift[3], length = 0;
+  for (int a = 0; a < dim; a++) {
+    drift[a] = now[a] - tracer[a];
+    length += drift[a] * drift[a];
+  }
+  length = sqrtf(length);
+  if (length > limit) gain *= limit / length;
+  for (int a = 0; a < dim; a++) increment[a] = next[a] - now[a] + gain * drift[a];
+}
+
 /* One point's step: see advance in reconstruct.h. */
 static inline MOTE_HD void mote_advance_point(int dim, const mote_flight *flight, const float *base,
                                               const float *increment, const float *reach, float *last,

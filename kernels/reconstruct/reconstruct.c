@@ -246,6 +246,15 @@ static mote_status difference(mote_stream *stream, int64_t n, const float *to, c
   return MOTE_OK;
 }
 
+static mote_status pursue(mote_stream *stream, int dim, int64_t n, const float *next, const float *now,
+                          const float *tracer, float gain, float limit, float *increment) {
+#pragma omp parallel for num_threads(mote_stream_threads(stream)) schedule(static) if (n > 16384)
+  for (int64_t i = 0; i < n; i++)
+    mote_pursue_particle(dim, next + i * dim, now + i * dim, tracer + i * dim, gain, limit,
+                         increment + i * dim);
+  return MOTE_OK;
+}
+
 static mote_status advance(mote_stream *stream, int dim, int64_t n, const float *base, const float *increment,
                            const float *reach, const mote_flight *flight, float *last, float *position) {
 #pragma omp parallel for num_threads(mote_stream_threads(stream)) schedule(static)
@@ -264,5 +273,6 @@ const struct mote_reconstruct_kernels mote_reconstruct_cpu = {
     .fit_nodes = fit_nodes,
     .gather = gather,
     .difference = difference,
+    .pursue = pursue,
     .advance = advance,
 };

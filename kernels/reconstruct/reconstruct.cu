@@ -273,6 +273,20 @@ static mote_status difference(mote_stream *stream, int64_t n, const float *to, c
   return MOTE_LAUNCH(difference_kernel, mote_grid(n, THREADS), THREADS, 0, stream, n, to, from, out);
 }
 
+static __global__ void pursue_kernel(int dim, int64_t n, const float *next, const float *now,
+                                     const float *tracer, float gain, float limit, float *increment) {
+  int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= n) return;
+  mote_pursue_particle(dim, next + i * dim, now + i * dim, tracer + i * dim, gain, limit,
+                       increment + i * dim);
+}
+
+static mote_status pursue(mote_stream *stream, int dim, int64_t n, const float *next, const float *now,
+                          const float *tracer, float gain, float limit, float *increment) {
+  return MOTE_LAUNCH(pursue_kernel, mote_grid(n, THREADS), THREADS, 0, stream, dim, n, next, now, tracer,
+                     gain, limit, increment);
+}
+
 static __global__ void advance_kernel(int dim, int64_t n, const float *base, const float *increment,
                                       const float *reach, mote_flight flight, float *last, float *position) {
   int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
@@ -288,4 +302,4 @@ static mote_status advance(mote_stream *stream, int dim, int64_t n, const float 
 }
 
 extern "C" const struct mote_reconstruct_kernels mote_reconstruct_gpu = {
-    fit_globally, bin, pack, splat, restrict_moments, fit_nodes, gather, difference, advance};
+    fit_globally, bin, pack, splat, restrict_moments, fit_nodes, gather, difference, pursue, advance};

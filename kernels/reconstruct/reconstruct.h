@@ -110,6 +110,12 @@ struct mote_reconstruct_kernels {
   /* out[i] = to[i] - from[i], i < n */
   mote_status (*difference)(mote_stream *stream, int64_t n, const float *to, const float *from, float *out);
 
+  /* What the fit is to follow, (n, dim): increment[i] = next[i] - now[i] + gain * drift, where drift = now[i]
+     - tracer[i], cut to a length of at most `limit`. A tracer starts on its particle and is moved by the
+     fitted field alone. */
+  mote_status (*pursue)(mote_stream *stream, int dim, int64_t n, const float *next, const float *now,
+                        const float *tracer, float gain, float limit, float *increment);
+
   /* position[i] = base[i] + increment[i], kept inside the bounds; last becomes what it moved by. A point that
      sparse particles hardly reach goes on in free flight instead: last + gravity. `reach` NULL: no flight. */
   mote_status (*advance)(mote_stream *stream, int dim, int64_t n, const float *base, const float *increment,

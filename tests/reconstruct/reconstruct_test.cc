@@ -145,6 +145,32 @@ TEST_P(ReconstructTest, SmoothMotionIsFollowed) {
   }
 }
 
+/* A motion with more detail than the fit resolves, the same in every frame, so that what the fit misses adds
+   up; dense points are the sparse ones, whose truth is known. Without the tracers the error grows with the
+   frames, with them it stays near what one frame misses: less than half is a loose bound. */
+TEST_P(ReconstructTest, DriftIsMadeGood) {
+  double error[2];
+  for (int follow : {0, 1}) {
+    Device device(GetParam());
+    std::vector<float> sparse = cloud(300, 3, 1), result(sparse.size());
+    mote_operator_settings settings;
+    mote_operator_defaults(&settings);
+    if (!follow) settings.drift_gain = 0;
+    mote_reconstruction_options o = options_for(sparse, sparse, 3);
+    mote_reconstruction *r = nullptr;
+    MOTE_ASSERT_OK(mote_reconstruction_create(device.device, &settings, &o, &r));
+    for (int k = 0; k < 30; k++) {
+      for (size_t i = 0; i < sparse.size(); i += 3) sparse[i] += 0.002f * std::sin(60 * sparse[i + 1]);
+      MOTE_ASSERT_OK(mote_reconstruction_advance(r, sparse.data()));
+    }
+    MOTE_ASSERT_OK(mote_reconstruction_read(r, result.data(), nullptr));
+    error[follow] = mote_test::relative_l2(result, sparse);
+    mote_reconstruction_destroy(r);
+  }
+  EXPECT_LT(error[1], 0.5 * error[0]);
+  EXPECT_GT(error[0], 1e-3);
+}
+
 /* One dense point far from all sparse particles falls freely; the others follow the sparse ones, which stay.
  */
 TEST_P(ReconstructTest, APointOnItsOwnFliesAndStaysInside) {
@@ -193,6 +219,9 @@ TEST(ReconstructArguments, BadOnesAreRefusedByName) {
   mote_reconstruction *r = nullptr;
   settings = good;
   settings.levels = 0;
+  EXPECT_EQ(MOTE_ERROR_ARGUMENT, mote_reconstruction_create(device.device, &settings, &o, &r));
+  settings = good;
+  settings.drift_gain = 2;
   EXPECT_EQ(MOTE_ERROR_ARGUMENT, mote_reconstruction_create(device.device, &settings, &o, &r));
   settings = good;
   settings.radius = NAN;
