@@ -160,7 +160,7 @@ TEST_P(ReconstructTest, DriftIsMadeGood) {
     mote_reconstruction *r = nullptr;
     MOTE_ASSERT_OK(mote_reconstruction_create(device.device, &settings, &o, &r));
     for (int k = 0; k < 30; k++) {
-      for (size_t i = 0; i < sparse.size(); i += 3) sparse[i] += 0.002f * std::sin(60 * sparse[i + 1]);
+      for (size_t i = 0; i < sparse.size(); i += 3) sparse[i] += 0.002f * std::sin(30 * sparse[i + 1]);
       MOTE_ASSERT_OK(mote_reconstruction_advance(r, sparse.data()));
     }
     MOTE_ASSERT_OK(mote_reconstruction_read(r, result.data(), nullptr));
