@@ -8,6 +8,7 @@
 #define MOTE_FAMILIES(FAMILY) \
   FAMILY(array)               \
   FAMILY(constitutive)        \
+  FAMILY(correct)             \
   FAMILY(nearest)             \
   FAMILY(neighbor)            \
   FAMILY(probe)               \

@@ -77,6 +77,7 @@ typedef struct cli_command {
 
 int cli_simulate(int argc, char **argv);
 int cli_sample(int argc, char **argv);
+int cli_train(int argc, char **argv);
 int cli_reconstruct(int argc, char **argv);
 int cli_evaluate(int argc, char **argv);
 int cli_render(int argc, char **argv);

@@ -7,6 +7,7 @@
 
 static const cli_command commands[] = {
     {"simulate", "make a trajectory from a scene by the material point method", cli_simulate},
+    {"train", "train the operator on trajectories", cli_train},
     {"sample", "keep a sparse set of a trajectory's particles", cli_sample},
     {"reconstruct", "recover all particles from the sparse ones", cli_reconstruct},
     {"evaluate", "measure a trajectory against the truth", cli_evaluate},

@@ -19,7 +19,7 @@ void mote_select_rows(const float *points, const int32_t *index, int64_t n, int 
     for (int k = 0; k < dim; k++) selected[i * dim + k] = points[(int64_t)index[i] * dim + k];
 }
 
-static void name_group(int by_type, int32_t label, char *name, size_t size) {
+static void name_group(int by_type, int32_t label, const mote_metadata *metadata, char *name, size_t size) {
   const char *known = NULL;
   switch (label) {
   case MOTE_TYPE_RIGID: known = "rigid"; break;
@@ -31,6 +31,8 @@ static void name_group(int by_type, int32_t label, char *name, size_t size) {
   }
   if (by_type && known)
     snprintf(name, size, "%s", known);
+  else if (!by_type && label >= 0 && label < metadata->material_count)
+    snprintf(name, size, "%s", metadata->materials[label].name);
   else
     snprintf(name, size, "%s %d", by_type ? "type" : "material", (int)label);
 }
@@ -62,7 +64,7 @@ static mote_status collect(const int32_t *label, int64_t n, int32_t value, int64
 }
 
 static mote_status make_groups(const int32_t *d, int64_t n, const int32_t *t, int64_t m, int by_type,
-                               mote_group *groups, int *count) {
+                               const mote_metadata *metadata, mote_group *groups, int *count) {
   int32_t values[MOTE_EVALUATE_MATERIALS];
   int kinds = distinct(t, m, values);
   *count = 0;
@@ -70,7 +72,7 @@ static mote_status make_groups(const int32_t *d, int64_t n, const int32_t *t, in
   memset(groups, 0, (size_t)kinds * sizeof *groups);
   *count = kinds;
   for (int k = 0; k < kinds; k++) {
-    name_group(by_type, values[k], groups[k].name, sizeof groups[k].name);
+    name_group(by_type, values[k], metadata, groups[k].name, sizeof groups[k].name);
     MOTE_TRY(collect(d, d ? n : 0, values[k], &groups[k].count[0], &groups[k].index[0]));
     MOTE_TRY(collect(t, m, values[k], &groups[k].count[1], &groups[k].index[1]));
   }
@@ -85,6 +87,8 @@ mote_status mote_groups_read(mote_trajectory_reader *d, int d_index, int64_t n, 
   if (!truth || !other)
     status = mote_fail(MOTE_ERROR_MEMORY, "out of memory for %lld labels", (long long)(n + m));
   int by_type = 0, labelled = 0;
+  mote_metadata metadata;
+  if (mote_trajectory_read_metadata(t, &metadata) != MOTE_OK) metadata.material_count = 0;
   if (status == MOTE_OK && mote_trajectory_read_labels(t, t_index, "material", truth) != MOTE_OK) {
     by_type = 1;
     status = mote_trajectory_read_labels(t, t_index, "particle_type", truth);
@@ -93,7 +97,8 @@ mote_status mote_groups_read(mote_trajectory_reader *d, int d_index, int64_t n, 
     labelled =
         mote_trajectory_read_labels(d, d_index, by_type ? "particle_type" : "material", other) == MOTE_OK;
   if (status == MOTE_OK)
-    status = make_groups(n == m ? truth : labelled ? other : NULL, n, truth, m, by_type, groups, count);
+    status = make_groups(n == m ? truth : labelled ? other : NULL, n, truth, m, by_type, &metadata, groups,
+                         count);
   free(truth);
   free(other);
   return status;

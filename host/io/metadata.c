@@ -3,6 +3,7 @@
 #include "host/io/metadata.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -95,6 +96,25 @@ static mote_status read_statistics(const char *name, const cJSON *root, mote_met
   return MOTE_OK;
 }
 
+static mote_status read_materials(const char *name, const cJSON *root, mote_metadata *m) {
+  const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "materials"), *item;
+  if (!list) return MOTE_OK;
+  int known = cJSON_IsArray(list) && cJSON_GetArraySize(list) <= MOTE_METADATA_MATERIALS;
+  cJSON_ArrayForEach(item, list) {
+    const char *title = NULL, *kind = NULL;
+    if (!known || !cJSON_IsObject(item)) break;
+    MOTE_TRY(mote_json_string(name, item, "name", &title, NULL));
+    MOTE_TRY(mote_json_string(name, item, "kind", &kind, NULL));
+    mote_metadata_material *to = &m->materials[m->material_count++];
+    snprintf(to->name, sizeof to->name, "%s", title);
+    snprintf(to->kind, sizeof to->kind, "%s", kind);
+  }
+  if (!known || m->material_count != cJSON_GetArraySize(list))
+    return mote_fail(MOTE_ERROR_FORMAT, "%s: \"materials\": expected up to %d objects {name, kind}", name,
+                     MOTE_METADATA_MATERIALS);
+  return MOTE_OK;
+}
+
 static mote_status from_tree(const char *name, const cJSON *root, mote_metadata *m) {
   int found;
   int64_t every = 1, length = 0;
@@ -111,6 +131,7 @@ static mote_status from_tree(const char *name, const cJSON *root, mote_metadata 
   m->write_every = (int)every;
   m->sequence_length = (int)length;
   MOTE_TRY(read_periodic(name, root, m));
+  MOTE_TRY(read_materials(name, root, m));
   return read_statistics(name, root, m);
 }
 
@@ -144,6 +165,15 @@ static void put_vectors(cJSON *root, mote_metadata *m) {
     cJSON_AddItemToArray(periodic, cJSON_CreateBool(m->periodic[d]));
   }
   cJSON_AddItemToObject(root, "gravity", cJSON_CreateDoubleArray(m->gravity, m->dim));
+  if (m->material_count) {
+    cJSON *list = cJSON_AddArrayToObject(root, "materials");
+    for (int k = 0; k < m->material_count; k++) {
+      cJSON *item = cJSON_CreateObject();
+      cJSON_AddStringToObject(item, "name", m->materials[k].name);
+      cJSON_AddStringToObject(item, "kind", m->materials[k].kind);
+      cJSON_AddItemToArray(list, item);
+    }
+  }
   if (!m->has_statistics) return;
   vector_key keys[STATISTICS];
   list_statistics(m, keys);

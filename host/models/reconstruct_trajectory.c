@@ -17,6 +17,7 @@ typedef struct job {
   mote_metadata metadata;
   float *sparse, *dense;
   int32_t *labels; /* three rows of n */
+  int32_t *expert; /* of the sparse particles */
   double *times;
 } job;
 
@@ -27,6 +28,7 @@ static void release(job *j) {
   free(j->sparse);
   free(j->dense);
   free(j->labels);
+  free(j->expert);
   free(j->times);
 }
 
@@ -50,7 +52,22 @@ static mote_status open_inputs(job *j, const char *sparse, const char *reference
   return mote_trajectory_read_frames(j->dense_reader, 0, "position", 0, 1, j->dense);
 }
 
-static mote_status start_operator(job *j, mote_device *device, const mote_operator_settings *settings) {
+/* Without labels or metadata nobody knows what the matter is, and it is not corrected. */
+static mote_status choose_experts(job *j, const mote_operator *learned) {
+  int64_t n = j->sparse_info.particles;
+  j->expert = malloc((size_t)n * sizeof *j->expert);
+  if (!j->expert) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for %lld labels", (long long)n);
+  int of[MOTE_METADATA_MATERIALS], count = j->metadata.material_count;
+  for (int k = 0; k < count; k++) of[k] = mote_operator_expert(learned, j->metadata.materials[k].kind);
+  if (mote_trajectory_read_labels(j->sparse_reader, 0, "material", j->expert) != MOTE_OK) count = 0;
+  for (int64_t i = 0; i < n; i++)
+    j->expert[i] = count > 0 && j->expert[i] >= 0 && j->expert[i] < count ? of[j->expert[i]] : -1;
+  return MOTE_OK;
+}
+
+static mote_status start_operator(job *j, mote_device *device, const mote_operator_settings *settings,
+                                  const mote_operator *learned) {
+  if (learned) MOTE_TRY(choose_experts(j, learned));
   const mote_metadata *m = &j->metadata;
   double frame = m->dt * m->write_every;
   mote_reconstruction_options options = {.dim = j->dense_info.dim,
@@ -58,7 +75,9 @@ static mote_status start_operator(job *j, mote_device *device, const mote_operat
                                          .dense_count = j->dense_info.particles,
                                          .sparse = j->sparse,
                                          .dense = j->dense,
-                                         .dense_spacing = m->dx};
+                                         .dense_spacing = m->dx,
+                                         .learned = learned,
+                                         .expert = j->expert};
   for (int a = 0; a < options.dim; a++) {
     options.gravity[a] = m->gravity[a] * frame * frame;
     /* The walls are springs of a grid: matter enters them by a spacing or so. */
@@ -115,12 +134,13 @@ static mote_status run(job *j, const mote_monitor *monitor, mote_reconstruct_sum
 }
 
 mote_status mote_reconstruct_trajectory(const char *sparse, const char *reference, mote_device *device,
-                                        const mote_operator_settings *settings, const char *output,
+                                        const mote_operator_settings *settings, const mote_operator *learned,
+                                        const char *output,
                                         const mote_monitor *monitor, mote_reconstruct_summary *summary) {
   job j = {0};
   mote_reconstruct_summary totals = {0};
   mote_status status = open_inputs(&j, sparse, reference);
-  if (status == MOTE_OK) status = start_operator(&j, device, settings);
+  if (status == MOTE_OK) status = start_operator(&j, device, settings, learned);
   if (status == MOTE_OK) status = start_writer(&j, output);
   if (status == MOTE_OK) status = run(&j, monitor, &totals);
   if (status == MOTE_OK)

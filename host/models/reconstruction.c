@@ -8,30 +8,10 @@
 
 #include "host/core/device.h"
 #include "host/core/error.h"
-#include "kernels/array/array.h"
-#include "kernels/reconstruct/reconstruct.h"
+#include "host/models/operator.h"
+#include "host/models/reconstruction.h"
 
-#define MAX_LEVELS 6
 #define MAX_NODES ((int64_t)1 << 26)
-
-struct mote_reconstruction {
-  mote_device *device;
-  mote_stream *stream;
-  mote_operator_settings settings;
-  mote_reconstruction_options options; /* its pointers are not kept */
-  mote_lattice lattice[MAX_LEVELS];
-  mote_bins bins;
-  int key_bits;
-  float radius; /* m, of the finest level */
-  int64_t stride;
-  mote_replay replay;
-  mote_buffer sparse, next, start, increment, keys, order, bin_start, rows, fit, scratch;
-  mote_buffer moments[MAX_LEVELS], field[MAX_LEVELS];
-  mote_buffer tracer, tracer_increment, tracer_last;
-  mote_buffer dense, dense_start, dense_increment, last, reach;
-  mote_flight flight;
-  int64_t frame;
-};
 
 void mote_operator_defaults(mote_operator_settings *s) {
   *s = (mote_operator_settings){.levels = 3,
@@ -45,8 +25,8 @@ void mote_operator_defaults(mote_operator_settings *s) {
 }
 
 static mote_status check(const mote_operator_settings *s, const mote_reconstruction_options *o) {
-  if (s->levels < 1 || s->levels > MAX_LEVELS)
-    return mote_fail(MOTE_ERROR_ARGUMENT, "operator: %d levels: expected 1 to %d", s->levels, MAX_LEVELS);
+  if (s->levels < 1 || s->levels > MOTE_OPERATOR_LEVELS)
+    return mote_fail(MOTE_ERROR_ARGUMENT, "operator: %d levels: expected 1 to %d", s->levels, MOTE_OPERATOR_LEVELS);
   if (!(s->node_spacing > 0.05f && s->node_spacing < 20) ||
       !(s->radius >= s->node_spacing && s->radius < 50) || !(s->ridge > 0) || !(s->shrink > 0))
     return mote_fail(
@@ -134,6 +114,15 @@ static mote_status reserve(mote_reconstruction *r) {
     MOTE_TRY(mote_buffer_reserve(&r->moments[l], d, nodes * MOTE_MOMENT_STRIDE * 4));
     MOTE_TRY(mote_buffer_reserve(&r->field[l], d, nodes * MOTE_FIELD_STRIDE * 4));
   }
+  if (r->corrects) {
+    size_t nodes = (size_t)mote_lattice_size(&r->lattice[0]);
+    MOTE_TRY(mote_buffer_reserve(&r->expert, d, sparse * 4));
+    MOTE_TRY(mote_buffer_reserve(&r->fitted, d, sparse * dim * 4));
+    MOTE_TRY(mote_buffer_reserve(&r->errors, d, (size_t)r->stride * MOTE_ERROR_ROWS * 4));
+    MOTE_TRY(mote_buffer_reserve(&r->feature, d, nodes * MOTE_FEATURES * 4));
+    MOTE_TRY(mote_buffer_reserve(&r->basis, d, nodes * MOTE_BASIS_STRIDE * 4));
+    MOTE_TRY(mote_buffer_reserve(&r->share, d, nodes * MOTE_EXPERTS * 4));
+  }
   MOTE_TRY(mote_buffer_reserve(&r->dense, d, dense * dim * 4));
   MOTE_TRY(mote_buffer_reserve(&r->dense_start, d, dense * dim * 4));
   MOTE_TRY(mote_buffer_reserve(&r->dense_increment, d, dense * dim * 4));
@@ -150,6 +139,21 @@ static void plan_flight(mote_reconstruction *r) {
   }
 }
 
+/* The networks' weights, and which of them speaks for which particle. */
+static mote_status upload_experts(mote_reconstruction *r) {
+  const mote_operator *learned = r->options.learned;
+  size_t count = (size_t)learned->experts, parameters = count * MOTE_PARAMETERS * 4,
+         norm = count * 2 * MOTE_FEATURES * 4, n = (size_t)r->options.sparse_count * 4;
+  MOTE_TRY(mote_buffer_reserve(&r->parameters, r->device, parameters));
+  MOTE_TRY(mote_buffer_reserve(&r->norm, r->device, norm));
+  MOTE_TRY(mote_upload(r->stream, r->parameters.data, learned->parameters, parameters));
+  MOTE_TRY(mote_upload(r->stream, r->norm.data, learned->norm, norm));
+  MOTE_TRY(mote_fill_bytes(r->stream, r->expert.data, 0, n));
+  if (r->options.expert) MOTE_TRY(mote_upload(r->stream, r->expert.data, r->options.expert, n));
+  r->experts = (mote_experts){learned->experts, r->parameters.data, r->norm.data};
+  return MOTE_OK;
+}
+
 static mote_status upload_start(mote_reconstruction *r) {
   const mote_reconstruction_options *o = &r->options;
   size_t sparse = (size_t)o->sparse_count * (size_t)o->dim * 4,
@@ -161,6 +165,7 @@ static mote_status upload_start(mote_reconstruction *r) {
   MOTE_TRY(mote_upload(r->stream, r->dense.data, o->dense, dense));
   MOTE_TRY(mote_upload(r->stream, r->dense_start.data, o->dense, dense));
   MOTE_TRY(mote_fill_bytes(r->stream, r->last.data, 0, dense));
+  if (r->corrects) MOTE_TRY(upload_experts(r));
   return mote_stream_synchronize(r->stream);
 }
 
@@ -184,6 +189,7 @@ mote_status mote_reconstruction_create(mote_device *device, const mote_operator_
   r->device = device;
   r->settings = *settings;
   r->options = *options;
+  r->corrects = options->learned != NULL && settings->frame == MOTE_CURRENT_FRAME;
   mote_status status = plan_lattices(r);
   if (status == MOTE_OK) {
     plan_bins(r);
@@ -194,6 +200,8 @@ mote_status mote_reconstruction_create(mote_device *device, const mote_operator_
   if (status == MOTE_OK) status = upload_start(r);
   if (status != MOTE_OK) return mote_reconstruction_destroy(r), status;
   r->options.sparse = r->options.dense = NULL;
+  r->options.learned = NULL;
+  r->options.expert = NULL;
   *out = r;
   return MOTE_OK;
 }
@@ -218,90 +226,15 @@ void mote_reconstruction_destroy(mote_reconstruction *r) {
                         &r->reach,
                         &r->tracer,
                         &r->tracer_increment,
-                        &r->tracer_last};
+                        &r->tracer_last,     &r->expert, &r->fitted, &r->errors, &r->feature, &r->basis,
+                        &r->share, &r->parameters, &r->norm};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
-  for (int l = 0; l < MAX_LEVELS; l++) {
+  for (int l = 0; l < MOTE_OPERATOR_LEVELS; l++) {
     mote_buffer_free(&r->moments[l]);
     mote_buffer_free(&r->field[l]);
   }
   mote_stream_destroy(r->stream);
   free(r);
-}
-
-/* ---- one frame ---- */
-
-static mote_status splat_sparse(mote_reconstruction *r, mote_stream *stream, const float *at) {
-  const struct mote_reconstruct_kernels *k = r->device->reconstruct;
-  int dim = r->options.dim;
-  int64_t n = r->options.sparse_count;
-  MOTE_TRY(k->fit_globally(stream, dim, n, at, r->increment.data, r->fit.data));
-  MOTE_TRY(k->bin(stream, dim, n, at, &r->bins, r->keys.data, r->order.data));
-  MOTE_TRY(
-      r->device->array->sort_pairs_u32(stream, r->keys.data, r->order.data, n, r->key_bits, &r->scratch));
-  MOTE_TRY(k->pack(stream, dim, n, r->keys.data, r->order.data, at, r->increment.data, &r->bins,
-                   r->bin_start.data, r->rows.data, r->stride));
-  mote_packed packed = {r->rows.data, r->bin_start.data, r->stride};
-  MOTE_TRY(k->splat(stream, &r->lattice[0], &r->bins, &packed, r->fit.data, r->radius, r->moments[0].data));
-  for (int l = 1; l < r->settings.levels; l++)
-    MOTE_TRY(k->restrict_moments(stream, &r->lattice[l - 1], &r->lattice[l], r->fit.data, r->radius, l,
-                                 r->moments[l - 1].data, r->moments[l].data));
-  return MOTE_OK;
-}
-
-static mote_status fit_levels(mote_reconstruction *r, mote_stream *stream) {
-  const struct mote_reconstruct_kernels *k = r->device->reconstruct;
-  for (int l = r->settings.levels - 1; l >= 0; l--) {
-    int coarsest = l == r->settings.levels - 1;
-    /* Offsets are measured in the finest spacing; a level's own neighbourhood is 2^l as wide. */
-    float reach = r->radius / r->lattice[0].unit * (float)(1 << l);
-    MOTE_TRY(k->fit_nodes(stream, &r->lattice[l], coarsest ? NULL : &r->lattice[l + 1], r->fit.data,
-                          r->radius, l, r->moments[l].data, coarsest ? NULL : r->field[l + 1].data,
-                          r->settings.ridge * reach * reach, r->settings.shrink, r->field[l].data));
-  }
-  return MOTE_OK;
-}
-
-static int follows_drift(const mote_reconstruction *r) {
-  return r->settings.frame == MOTE_CURRENT_FRAME && r->settings.drift_gain > 0;
-}
-
-/* What the sparse particles' field is fitted to. */
-static mote_status aim(mote_reconstruction *r, mote_stream *stream, const float *from) {
-  const struct mote_reconstruct_kernels *k = r->device->reconstruct;
-  int dim = r->options.dim;
-  int64_t n = r->options.sparse_count;
-  if (!follows_drift(r)) return k->difference(stream, n * dim, r->next.data, from, r->increment.data);
-  return k->pursue(stream, dim, n, r->next.data, from, r->tracer.data, r->settings.drift_gain,
-                   0.3f * r->radius, r->increment.data);
-}
-
-static mote_status move_tracers(mote_reconstruction *r, mote_stream *stream) {
-  const struct mote_reconstruct_kernels *k = r->device->reconstruct;
-  int64_t n = r->options.sparse_count;
-  if (!follows_drift(r)) return MOTE_OK;
-  MOTE_TRY(k->gather(stream, &r->lattice[0], r->fit.data, r->radius, r->field[0].data, n, r->tracer.data,
-                     r->tracer_increment.data, NULL));
-  return k->advance(stream, r->options.dim, n, r->tracer.data, r->tracer_increment.data, NULL, &r->flight,
-                    r->tracer_last.data, r->tracer.data);
-}
-
-static mote_status run_frame(void *context, mote_stream *stream) {
-  mote_reconstruction *r = context;
-  const struct mote_reconstruct_kernels *k = r->device->reconstruct;
-  const mote_reconstruction_options *o = &r->options;
-  int current = r->settings.frame == MOTE_CURRENT_FRAME;
-  const float *from = current ? r->sparse.data : r->start.data;
-  const float *base = current ? r->dense.data : r->dense_start.data;
-  MOTE_TRY(aim(r, stream, from));
-  MOTE_TRY(splat_sparse(r, stream, from));
-  MOTE_TRY(fit_levels(r, stream));
-  MOTE_TRY(move_tracers(r, stream));
-  MOTE_TRY(k->gather(stream, &r->lattice[0], r->fit.data, r->radius, r->field[0].data, o->dense_count, base,
-                     r->dense_increment.data, r->reach.data));
-  MOTE_TRY(k->advance(stream, o->dim, o->dense_count, base, r->dense_increment.data,
-                      current ? r->reach.data : NULL, &r->flight, r->last.data, r->dense.data));
-  return mote_copy_on_device(stream, r->sparse.data, r->next.data,
-                             (size_t)o->sparse_count * (size_t)o->dim * 4);
 }
 
 mote_status mote_reconstruction_advance(mote_reconstruction *r, const float *sparse) {
@@ -311,7 +244,7 @@ mote_status mote_reconstruction_advance(mote_reconstruction *r, const float *spa
   /* The first frame has no motion to fly on with, so flight is part of the step from the second one. */
   r->flight.reach = r->frame ? r->settings.flight_reach : 0;
   if (r->frame == 1) mote_replay_reset(&r->replay);
-  MOTE_TRY(mote_replay_run(&r->replay, r->stream, run_frame, r));
+  MOTE_TRY(mote_replay_run(&r->replay, r->stream, mote_reconstruction_frame, r));
   r->frame++;
   return mote_stream_synchronize(r->stream);
 }

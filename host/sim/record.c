@@ -38,6 +38,12 @@ mote_status mote_scene_metadata(const mote_scene *scene, double time_step, mote_
     m->bounds[d][1] = scene->lower[d] + (double)scene->cells[d] * scene->grid_spacing - wall;
     m->gravity[d] = scene->gravity[d];
   }
+  if (scene->material_count <= MOTE_METADATA_MATERIALS) m->material_count = scene->material_count;
+  for (int k = 0; k < m->material_count; k++) {
+    snprintf(m->materials[k].name, sizeof m->materials[k].name, "%.31s", scene->materials[k].name);
+    snprintf(m->materials[k].kind, sizeof m->materials[k].kind, "%s",
+             mote_material_kind_name(scene->materials[k].kind));
+  }
   m->sequence_length = scene->frames + 1;
   m->particle_count = p->count;
   return MOTE_OK;

@@ -35,6 +35,17 @@ typedef struct mote_operator_settings {
 } mote_operator_settings;
 void mote_operator_defaults(mote_operator_settings *settings);
 
+/* An operator as it is saved: settings and, when it has been trained, a network for each kind of matter that
+   it has seen ("experts"). A folder with config.json and model.safetensors; the tensors are laid out as in
+   PyTorch's Linear, (out, in). */
+typedef struct mote_operator mote_operator;
+mote_status mote_operator_load(const char *folder, mote_operator **learned);
+mote_status mote_operator_save(const mote_operator *learned, const char *folder);
+void mote_operator_destroy(mote_operator *learned); /* NULL is allowed */
+const mote_operator_settings *mote_operator_get_settings(const mote_operator *learned);
+/* The expert for a kind of material ("newtonian", ...), -1 when it has none: such matter is not corrected. */
+int mote_operator_expert(const mote_operator *learned, const char *kind);
+
 /* One scene's reconstruction: its sparse and dense particles at their first frame. */
 typedef struct mote_reconstruction mote_reconstruction;
 
@@ -45,7 +56,10 @@ typedef struct mote_reconstruction_options {
   const float *dense;   /* (dense_count, dim) m, positions at the same time */
   double dense_spacing; /* m, of the dense particles: metadata dx */
   double bounds[3][2];  /* m: what is reconstructed stays inside */
-  double gravity[3];    /* m per frame squared: what free flight adds to an increment */
+  const mote_operator *learned; /* NULL: no learned correction; copied. Current frame only */
+  const int32_t *expert;        /* (sparse_count), which expert corrects around each particle, -1: none; NULL:
+                                   the first one, everywhere */
+  double gravity[3];            /* m per frame squared: what free flight adds to an increment */
 } mote_reconstruction_options;
 
 mote_status mote_reconstruction_create(mote_device *device, const mote_operator_settings *settings,

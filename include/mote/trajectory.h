@@ -23,6 +23,11 @@ extern "C" {
    m a frame^2, the shorter way round where the domain is periodic. Their mean and (population) standard
    deviation run over all frames and all particles but the kinematic ones, in float64; a deviation of
    exactly 0 is stored as 1, since it divides. */
+#define MOTE_METADATA_MATERIALS 16
+typedef struct mote_metadata_material {
+  char name[32], kind[24]; /* as in the scene: "sea", "newtonian" */
+} mote_metadata_material;
+
 typedef struct mote_metadata {
   int dim;
   double bounds[3][2];        /* the matter's domain, m */
@@ -37,6 +42,8 @@ typedef struct mote_metadata {
   int periodic[3];
   double gravity[3]; /* m/s^2 (an addition of ours; 0 when absent) */
   int has_statistics;
+  int material_count; /* what the numbers of the label "material" mean (an addition of ours); 0: unknown */
+  mote_metadata_material materials[MOTE_METADATA_MATERIALS];
 } mote_metadata;
 
 /* Reads metadata.json of LagrangeBench, GNS or Mote. `bounds` must be there; unknown keys are passed over.

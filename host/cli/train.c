@@ -1,0 +1,36 @@
+/* mote train: a model from a RUN.yaml. */
+#include "host/cli/cli.h"
+
+#include <math.h>
+
+#include <mote/train.h>
+
+int cli_train(int argc, char **argv) {
+  const char *folder = NULL, *run = NULL;
+  mote_train_options options = {0};
+  const cli_option table[] = {
+      {"output", 'o', CLI_TEXT, &folder, "MODEL", "folder of the model; made if it is not there", 1},
+      {"resume", 0, CLI_FLAG, &options.resume, NULL, "go on where the folder's training stopped", 0},
+      {"minutes", 0, CLI_REAL, &options.minutes, "M", "stop after so many minutes; --resume goes on", 0},
+      {0}};
+  cli_usage usage = {"train", "RUN.yaml", "Trains a model: the learned correction of the reduced-order operator.",
+                     NULL,    1,          1};
+  cli_common common;
+  int count;
+  int code = cli_parse(&usage, table, &common, argc, argv, &run, &count);
+  if (code >= 0) return code;
+  options.device = common.device;
+  options.threads = (int)common.threads;
+  cli_progress progress;
+  mote_monitor monitor = cli_monitor(&progress, &common);
+  mote_train_summary s = {0};
+  mote_status status = mote_train(run, folder, &options, &monitor, &s);
+  cli_progress_end(&progress);
+  if (status == MOTE_OK && isnan(s.validation))
+    cli_say(&common, "%s: %lld steps, %lld parameters, %.0f s; not validated", folder, (long long)s.steps,
+            (long long)s.parameters, s.seconds);
+  else if (status == MOTE_OK)
+    cli_say(&common, "%s: %lld steps, %lld parameters, %.0f s; validation error %.3f of the unlearned operator's",
+            folder, (long long)s.steps, (long long)s.parameters, s.seconds, s.validation);
+  return status == MOTE_OK ? CLI_OK : cli_fail("train");
+}

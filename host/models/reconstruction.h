@@ -1,0 +1,44 @@
+/* A reconstruction's inside, for its own files and for training. */
+#ifndef MOTE_MODELS_RECONSTRUCTION_H
+#define MOTE_MODELS_RECONSTRUCTION_H
+
+#include <mote/operator.h>
+
+#include "host/core/device.h"
+#include "kernels/correct/correct.h"
+#include "kernels/reconstruct/reconstruct.h"
+
+#define MOTE_OPERATOR_LEVELS 6
+
+struct mote_reconstruction {
+  mote_device *device;
+  mote_stream *stream;
+  mote_operator_settings settings;
+  mote_reconstruction_options options; /* its pointers are not kept */
+  mote_lattice lattice[MOTE_OPERATOR_LEVELS];
+  mote_bins bins;
+  int key_bits;
+  float radius; /* m, of the finest level */
+  int64_t stride;
+  mote_replay replay;
+  mote_buffer sparse, next, start, increment, keys, order, bin_start, rows, fit, scratch;
+  mote_buffer moments[MOTE_OPERATOR_LEVELS], field[MOTE_OPERATOR_LEVELS];
+  mote_buffer tracer, tracer_increment, tracer_last;
+  mote_buffer dense, dense_start, dense_increment, last, reach;
+  mote_flight flight;
+  int64_t frame;
+  int corrects; /* has a learned correction, of these: */
+  mote_experts experts;
+  mote_buffer parameters, norm, expert, fitted, errors, feature, basis, share;
+};
+
+/* The frame from `sparse` to `next` in its parts: the fits of all levels; what the network sees; the corrected
+   field; and all of it with the points moved. They are steps for mote_replay_run. */
+mote_status mote_reconstruction_fit(mote_reconstruction *r, mote_stream *stream);
+mote_status mote_reconstruction_describe(mote_reconstruction *r, mote_stream *stream);
+mote_status mote_reconstruction_correct(mote_reconstruction *r, mote_stream *stream);
+mote_status mote_reconstruction_frame(void *reconstruction, mote_stream *stream);
+
+mote_correct_view mote_reconstruction_view(const mote_reconstruction *r);
+
+#endif

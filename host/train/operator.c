@@ -1,0 +1,223 @@
+/* mote_train for the operator: opens what is needed, loops, validates, saves. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "host/core/clock.h"
+#include "host/core/error.h"
+#include "host/io/safetensors.h"
+#include "host/train/trainer.h"
+
+static void release(mote_trainer *t) {
+  for (int k = 0; t->scale && k < t->data.count * MOTE_TRAIN_DRAWS; k++) free(t->scale[k]);
+  free(t->scale);
+  for (int k = 0; t->device && k < t->workers; k++) mote_device_close(t->device[k]);
+  free(t->device);
+  free(t->first);
+  free(t->second);
+  mote_operator_destroy(t->model);
+  mote_operator_destroy(t->average);
+  mote_recordings_free(&t->data);
+  mote_recordings_free(&t->valid);
+  mote_run_free(&t->run);
+}
+
+/* A worker an example on the CPU, each with a device of one thread; one worker elsewhere. */
+static mote_status open_devices(mote_trainer *t, const mote_train_options *options) {
+  mote_device *probe;
+  mote_device_options o = {.threads = options->threads};
+  MOTE_TRY(mote_device_open(options->device ? options->device : "auto", &o, &probe));
+  int on_cpu = !strcmp(mote_device_name(probe), "cpu");
+  t->workers = on_cpu ? mote_device_threads(probe) : 1;
+  if (t->workers > t->run.batch) t->workers = (int)t->run.batch;
+  t->device = calloc((size_t)t->workers, sizeof(mote_device *));
+  if (!t->device) {
+    mote_device_close(probe);
+    return mote_fail(MOTE_ERROR_MEMORY, "out of memory for devices");
+  }
+  if (!on_cpu) {
+    t->device[0] = probe;
+    return MOTE_OK;
+  }
+  mote_device_close(probe);
+  o.threads = 1;
+  for (int k = 0; k < t->workers; k++) MOTE_TRY(mote_device_open("cpu", &o, &t->device[k]));
+  return MOTE_OK;
+}
+
+/* Every kind of material in the data becomes an expert. */
+static mote_status create_model(mote_trainer *t) {
+  char kind[MOTE_EXPERTS][32];
+  int experts = 0;
+  for (int k = 0; k < t->data.count; k++)
+    for (int m = 0; m < t->data.of[k].metadata.material_count; m++) {
+      const char *name = t->data.of[k].metadata.materials[m].kind;
+      int e = 0;
+      while (e < experts && strcmp(kind[e], name)) e++;
+      if (e < experts) continue;
+      if (experts == MOTE_EXPERTS)
+        return mote_fail(MOTE_ERROR_ARGUMENT,
+                         "%s: the data have more than %d kinds of material: train several operators",
+                         t->data.of[k].name, MOTE_EXPERTS);
+      snprintf(kind[experts++], sizeof kind[0], "%s", name);
+    }
+  mote_operator_settings settings;
+  mote_operator_defaults(&settings);
+  uint64_t seed = (uint64_t)t->run.seed;
+  MOTE_TRY(mote_operator_create(&settings, experts, (const char(*)[32])kind, seed, &t->model));
+  MOTE_TRY(mote_operator_create(&settings, experts, (const char(*)[32])kind, seed, &t->average));
+  t->size = (int64_t)experts * MOTE_PARAMETERS;
+  t->first = calloc((size_t)t->size, sizeof *t->first);
+  t->second = calloc((size_t)t->size, sizeof *t->second);
+  t->scale = calloc((size_t)t->data.count * MOTE_TRAIN_DRAWS, sizeof *t->scale);
+  if (!t->first || !t->second || !t->scale) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a training");
+  t->best = INFINITY;
+  return MOTE_OK;
+}
+
+/* ---- state ---- */
+
+#define STATE 7
+static void list_state(const mote_trainer *t, double numbers[2], mote_tensor tensors[STATE]) {
+  int64_t norm = (int64_t)t->model->experts * 2 * MOTE_FEATURES;
+  const struct {
+    const char *name;
+    const float *data;
+    int64_t count;
+  } rows[STATE - 1] = {{"parameters", t->model->parameters, t->size},
+                       {"average", t->average->parameters, t->size},
+                       {"first_moment", t->first, t->size},
+                       {"second_moment", t->second, t->size},
+                       {"norm", t->model->norm, norm},
+                       {"average_norm", t->average->norm, norm}};
+  for (int k = 0; k < STATE - 1; k++)
+    tensors[k] = (mote_tensor){.name = rows[k].name, .dtype = MOTE_F32, .rank = 1, .shape = {rows[k].count},
+                               .count = rows[k].count, .data = rows[k].data};
+  tensors[STATE - 1] = (mote_tensor){.name = "step_and_best", .dtype = MOTE_F64, .rank = 1, .shape = {2},
+                                     .count = 2, .data = numbers};
+}
+
+static char *state_path(const mote_trainer *t) {
+  size_t size = strlen(t->folder) + 32;
+  char *path = malloc(size);
+  if (path) snprintf(path, size, "%s/state.safetensors", t->folder);
+  return path;
+}
+
+mote_status mote_trainer_save_state(const mote_trainer *t) {
+  mote_tensor tensors[STATE];
+  double numbers[2] = {(double)t->step, isfinite(t->best) ? t->best : 1e300};
+  char *path = state_path(t);
+  if (!path) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a name");
+  list_state(t, numbers, tensors);
+  mote_status status = mote_safetensors_write(path, tensors, STATE, NULL, 0);
+  free(path);
+  return status;
+}
+
+mote_status mote_trainer_load_state(mote_trainer *t) {
+  mote_tensor tensors[STATE];
+  double numbers[2] = {0};
+  char *path = state_path(t);
+  mote_safetensors *file = NULL;
+  if (!path) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a name");
+  mote_status status = mote_safetensors_open(path, &file);
+  list_state(t, numbers, tensors);
+  for (int k = 0; k < STATE - 1 && status == MOTE_OK; k++)
+    status = mote_safetensors_read(file, tensors[k].name, 1, tensors[k].shape, (float *)tensors[k].data);
+  const mote_tensor *last = status == MOTE_OK ? mote_safetensors_find(file, "step_and_best") : NULL;
+  if (status == MOTE_OK && (!last || last->dtype != MOTE_F64 || last->count != 2))
+    status = mote_fail(MOTE_ERROR_FORMAT, "%s: \"step_and_best\" is missing", path);
+  if (status == MOTE_OK) status = mote_safetensors_read_raw(file, last, numbers);
+  if (status == MOTE_OK && !(numbers[0] >= 0 && numbers[0] < 9e15))
+    status = mote_fail(MOTE_ERROR_FORMAT, "%s: \"step_and_best\" is out of range", path);
+  if (status == MOTE_OK) {
+    t->step = (int64_t)numbers[0];
+    t->best = numbers[1] < 1e299 ? numbers[1] : INFINITY;
+  }
+  mote_safetensors_close(file);
+  free(path);
+  return status;
+}
+
+/* ---- the loop ---- */
+
+static mote_status log_metrics(const mote_trainer *t, double loss, double ratio) {
+  size_t size = strlen(t->folder) + 32;
+  char path[size];
+  snprintf(path, size, "%s/metrics.csv", t->folder);
+  FILE *file = fopen(path, t->step <= t->run.validate_every ? "w" : "a");
+  if (!file) return mote_fail(MOTE_ERROR_IO, "cannot write %s: %s", path, strerror(errno));
+  if (ftell(file) == 0) fputs("step,loss,validation\n", file);
+  fprintf(file, "%lld,%.6g,%.6g\n", (long long)t->step, loss, ratio);
+  if (fclose(file) != 0) return mote_fail(MOTE_ERROR_IO, "cannot write %s: %s", path, strerror(errno));
+  return MOTE_OK;
+}
+
+/* Validates the averaged weights, keeps them if they are the best, and saves all that --resume needs. */
+static mote_status take_stock(mote_trainer *t, double loss, const mote_monitor *monitor) {
+  double ratio = NAN;
+  if (t->valid.count) MOTE_TRY(mote_trainer_validate(t, &ratio));
+  if (!(ratio >= t->best)) {
+    if (t->valid.count) t->best = ratio;
+    MOTE_TRY(mote_operator_save(t->average, t->folder));
+  }
+  MOTE_TRY(log_metrics(t, loss, ratio));
+  if (monitor && monitor->log) {
+    char line[160];
+    snprintf(line, sizeof line, "step %lld: loss %.4f, validation error %.4f of the unlearned operator's",
+             (long long)t->step, loss, ratio);
+    monitor->log(monitor->user, MOTE_LOG_INFO, line);
+  }
+  return mote_trainer_save_state(t);
+}
+
+static mote_status loop(mote_trainer *t, const mote_train_options *options, const mote_monitor *monitor) {
+  double start = mote_clock_seconds(), sum = 0;
+  int64_t count = 0;
+  int stop = 0;
+  while (t->step < t->run.steps && !stop) {
+    double loss;
+    mote_status status = mote_trainer_step(t, &loss);
+    if (status != MOTE_OK) return mote_fail_within(status, "step %lld", (long long)t->step);
+    sum += loss;
+    count++;
+    if (monitor && monitor->progress)
+      stop = monitor->progress(monitor->user, "train", "steps", t->step, t->run.steps);
+    if (options->minutes > 0 && mote_clock_seconds() - start > 60 * options->minutes) stop = 1;
+    if (t->step % t->run.validate_every && t->step < t->run.steps) continue;
+    MOTE_TRY(take_stock(t, sum / (double)count, monitor));
+    sum = 0;
+    count = 0;
+  }
+  return mote_trainer_save_state(t);
+}
+
+static mote_status prepare(mote_trainer *t, const char *run, const mote_train_options *options) {
+  MOTE_TRY(mote_run_load(run, &t->run));
+  MOTE_TRY(mote_recordings_load(&t->run.data, t->run.frames, &t->data));
+  MOTE_TRY(mote_recordings_load(&t->run.valid, t->run.frames, &t->valid));
+  MOTE_TRY(open_devices(t, options));
+  MOTE_TRY(create_model(t));
+  if (mkdir(t->folder, 0777) != 0 && errno != EEXIST)
+    return mote_fail(MOTE_ERROR_IO, "cannot make the folder %s: %s", t->folder, strerror(errno));
+  return options->resume ? mote_trainer_load_state(t) : mote_trainer_observe(t);
+}
+
+mote_status mote_train(const char *run, const char *folder, const mote_train_options *options,
+                       const mote_monitor *monitor, mote_train_summary *summary) {
+  mote_trainer t = {.folder = folder};
+  double start = mote_clock_seconds();
+  mote_status status = prepare(&t, run, options);
+  if (status == MOTE_OK) status = loop(&t, options, monitor);
+  if (summary)
+    *summary = (mote_train_summary){.steps = t.step,
+                                    .parameters = t.size,
+                                    .seconds = mote_clock_seconds() - start,
+                                    .validation = isfinite(t.best) ? t.best : NAN};
+  release(&t);
+  return status;
+}

@@ -1,0 +1,242 @@
+#include "host/train/rollout.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/core/error.h"
+#include "kernels/array/array.h"
+
+static size_t bytes_of(const mote_example *e, int64_t count) {
+  return (size_t)(count * e->recording->dim) * sizeof(float);
+}
+
+static float *frame_of(const mote_rollout *o, const mote_buffer *trace, int64_t count, int64_t frame) {
+  return (float *)trace->data + frame * count * o->example->recording->dim;
+}
+
+void mote_rollout_free(mote_rollout *o) {
+  mote_buffer *all[] = {&o->sparse, &o->truth, &o->path, &o->tracer, &o->error};
+  for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
+  mote_reconstruction_destroy(o->reconstruction);
+  free(o->rms);
+  *o = (mote_rollout){0};
+}
+
+static mote_status create_reconstruction(mote_device *device, const mote_example *e,
+                                         const mote_operator *learned, int corrects,
+                                         mote_reconstruction **r) {
+  const mote_metadata *m = &e->recording->metadata;
+  double frame = m->dt * m->write_every;
+  mote_reconstruction_options options = {.dim = e->recording->dim,
+                                         .sparse_count = e->sparse_count,
+                                         .dense_count = e->dense_count,
+                                         .sparse = e->sparse,
+                                         .dense = e->dense,
+                                         .dense_spacing = e->dense_spacing,
+                                         .learned = corrects ? learned : NULL,
+                                         .expert = e->expert};
+  for (int a = 0; a < options.dim; a++) {
+    options.gravity[a] = m->gravity[a] * frame * frame;
+    options.bounds[a][0] = m->bounds[a][0] - 2 * m->dx;
+    options.bounds[a][1] = m->bounds[a][1] + 2 * m->dx;
+  }
+  return mote_reconstruction_create(device, &learned->settings, &options, r);
+}
+
+static mote_status fill(mote_rollout *o, mote_device *device) {
+  const mote_example *e = o->example;
+  size_t sparse = (size_t)e->frames * bytes_of(e, e->sparse_count),
+         dense = (size_t)e->frames * bytes_of(e, e->dense_count);
+  mote_stream *stream = o->reconstruction->stream;
+  MOTE_TRY(mote_buffer_reserve(&o->sparse, device, sparse));
+  MOTE_TRY(mote_buffer_reserve(&o->tracer, device, sparse));
+  MOTE_TRY(mote_buffer_reserve(&o->truth, device, dense));
+  MOTE_TRY(mote_buffer_reserve(&o->path, device, dense));
+  MOTE_TRY(mote_buffer_reserve(&o->error, device, dense));
+  MOTE_TRY(mote_upload(stream, o->sparse.data, e->sparse, sparse));
+  MOTE_TRY(mote_upload(stream, o->truth.data, e->dense, dense));
+  o->rms = calloc((size_t)e->frames, sizeof *o->rms);
+  return o->rms ? MOTE_OK : mote_fail(MOTE_ERROR_MEMORY, "out of memory for a rollout");
+}
+
+mote_status mote_rollout_create(mote_device *device, const mote_example *e, const mote_operator *learned,
+                                int corrects, mote_rollout *o) {
+  *o = (mote_rollout){.example = e};
+  mote_status status = create_reconstruction(device, e, learned, corrects, &o->reconstruction);
+  if (status == MOTE_OK) status = fill(o, device);
+  if (status != MOTE_OK) mote_rollout_free(o);
+  return status;
+}
+
+/* ---- forward ---- */
+
+/* Keeps where the points and tracers are at `frame`. */
+static mote_status keep(mote_rollout *o, int64_t frame) {
+  const mote_example *e = o->example;
+  mote_reconstruction *r = o->reconstruction;
+  MOTE_TRY(mote_copy_on_device(r->stream, frame_of(o, &o->path, e->dense_count, frame), r->dense.data,
+                               bytes_of(e, e->dense_count)));
+  return mote_copy_on_device(r->stream, frame_of(o, &o->tracer, e->sparse_count, frame), r->tracer.data,
+                             bytes_of(e, e->sparse_count));
+}
+
+/* Sets the sparse particles to go from `frame` to the next one. */
+static mote_status aim_at(mote_rollout *o, int64_t frame) {
+  const mote_example *e = o->example;
+  mote_reconstruction *r = o->reconstruction;
+  MOTE_TRY(mote_copy_on_device(r->stream, r->sparse.data, frame_of(o, &o->sparse, e->sparse_count, frame),
+                               bytes_of(e, e->sparse_count)));
+  return mote_copy_on_device(r->stream, r->next.data, frame_of(o, &o->sparse, e->sparse_count, frame + 1),
+                             bytes_of(e, e->sparse_count));
+}
+
+static mote_status measure(mote_rollout *o) {
+  const mote_example *e = o->example;
+  mote_reconstruction *r = o->reconstruction;
+  int64_t width = e->dense_count * e->recording->dim;
+  MOTE_TRY(r->device->reconstruct->difference(r->stream, e->frames * width, o->path.data, o->truth.data,
+                                              o->error.data));
+  float *error = malloc((size_t)(e->frames * width) * sizeof *error);
+  if (!error) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a rollout");
+  mote_status status = mote_download(r->stream, error, o->error.data, (size_t)(e->frames * width) * 4);
+  for (int64_t f = 0; f < e->frames; f++) {
+    double sum = 0;
+    for (int64_t i = 0; i < width; i++) sum += (double)error[f * width + i] * error[f * width + i];
+    o->rms[f] = sqrt(sum / (double)e->dense_count);
+  }
+  free(error);
+  return status;
+}
+
+mote_status mote_rollout_forward(mote_rollout *o) {
+  mote_reconstruction *r = o->reconstruction;
+  MOTE_TRY(keep(o, 0));
+  for (int64_t frame = 0; frame + 1 < o->example->frames; frame++) {
+    MOTE_TRY(aim_at(o, frame));
+    r->flight.reach = frame ? r->settings.flight_reach : 0;
+    MOTE_TRY(mote_reconstruction_frame(r, r->stream));
+    MOTE_TRY(keep(o, frame + 1));
+  }
+  return measure(o);
+}
+
+/* ---- backward ---- */
+
+typedef struct backward {
+  mote_buffer gradient, increment_gradient, field_gradient, keys, order, partial, parameters, scratch;
+  int key_bits;
+  float clip;
+} backward;
+
+static void release(backward *b) {
+  mote_buffer *all[] = {&b->gradient, &b->increment_gradient, &b->field_gradient, &b->keys,
+                        &b->order,    &b->partial,            &b->parameters,     &b->scratch};
+  for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
+}
+
+static mote_status prepare(mote_rollout *o, backward *b) {
+  mote_reconstruction *r = o->reconstruction;
+  mote_device *d = r->device;
+  size_t points = bytes_of(o->example, o->example->dense_count), n = (size_t)o->example->dense_count;
+  size_t parameters = (size_t)r->experts.count * MOTE_PARAMETERS * 4;
+  int64_t nodes = mote_lattice_size(&r->lattice[0]);
+  while ((int64_t)1 << b->key_bits <= nodes) b->key_bits++;
+  MOTE_TRY(mote_buffer_reserve(&b->gradient, d, points));
+  MOTE_TRY(mote_buffer_reserve(&b->increment_gradient, d, points));
+  MOTE_TRY(mote_buffer_reserve(&b->field_gradient, d, (size_t)nodes * MOTE_AFFINE * 4));
+  MOTE_TRY(mote_buffer_reserve(&b->keys, d, n * 4));
+  MOTE_TRY(mote_buffer_reserve(&b->order, d, n * 4));
+  MOTE_TRY(mote_buffer_reserve(&b->partial, d, parameters * MOTE_CHUNKS));
+  MOTE_TRY(mote_buffer_reserve(&b->parameters, d, parameters));
+  MOTE_TRY(mote_fill_bytes(r->stream, b->gradient.data, 0, points));
+  return mote_fill_bytes(r->stream, b->parameters.data, 0, parameters);
+}
+
+/* The field of `frame` again, from what forward kept. */
+static mote_status repeat(mote_rollout *o, int64_t frame) {
+  const mote_example *e = o->example;
+  mote_reconstruction *r = o->reconstruction;
+  MOTE_TRY(aim_at(o, frame));
+  MOTE_TRY(mote_copy_on_device(r->stream, r->tracer.data, frame_of(o, &o->tracer, e->sparse_count, frame),
+                               bytes_of(e, e->sparse_count)));
+  return mote_reconstruction_fit(r, r->stream);
+}
+
+static mote_status step_back(mote_rollout *o, backward *b, int64_t frame, float scale) {
+  const mote_example *e = o->example;
+  mote_reconstruction *r = o->reconstruction;
+  const struct mote_correct_kernels *c = r->device->correct;
+  const mote_lattice *l = &r->lattice[0];
+  const float *at = frame_of(o, &o->path, e->dense_count, frame);
+  mote_correct_view view = mote_reconstruction_view(r);
+  MOTE_TRY(repeat(o, frame));
+  MOTE_TRY(mote_reconstruction_correct(r, r->stream));
+  MOTE_TRY(c->adjoint(r->stream, l, r->fit.data, r->radius, r->field[0].data, e->dense_count, at,
+                      frame_of(o, &o->error, e->dense_count, frame + 1), scale, b->clip,
+                      frame ? r->settings.flight_reach : 0, b->gradient.data, b->increment_gradient.data));
+  MOTE_TRY(c->locate(r->stream, l, r->fit.data, r->radius, e->dense_count, at, b->keys.data, b->order.data));
+  MOTE_TRY(r->device->array->sort_pairs_u32(r->stream, b->keys.data, b->order.data, e->dense_count,
+                                            b->key_bits, &b->scratch));
+  MOTE_TRY(c->gather_backward(r->stream, l, r->fit.data, r->radius, e->dense_count, b->keys.data,
+                              b->order.data, at, b->increment_gradient.data, b->field_gradient.data));
+  return c->evaluate_backward(r->stream, &view, &r->experts, r->fit.data, r->feature.data, r->basis.data,
+                              r->share.data, b->field_gradient.data, b->partial.data, b->parameters.data);
+}
+
+static mote_status run_backward(mote_rollout *o, backward *b, const double *scale, double *loss,
+                                float *gradient) {
+  const mote_example *e = o->example;
+  mote_reconstruction *r = o->reconstruction;
+  double frames = (double)(e->frames - 1), n = (double)e->dense_count;
+  MOTE_TRY(prepare(o, b));
+  /* A point in chaotic motion would drown the others: ten times what an average one may weigh at most. */
+  b->clip = (float)(10 / (n * scale[e->frames - 1]));
+  *loss = 0;
+  for (int64_t frame = e->frames - 2; frame >= 0; frame--) {
+    double rms = o->rms[frame + 1], s = scale[frame + 1];
+    *loss += rms / s / frames;
+    MOTE_TRY(step_back(o, b, frame, (float)(1 / (frames * n * (rms + 1e-12) * s))));
+  }
+  return mote_download(r->stream, gradient, b->parameters.data,
+                       (size_t)r->experts.count * MOTE_PARAMETERS * 4);
+}
+
+mote_status mote_rollout_backward(mote_rollout *o, const double *scale, double *loss, float *gradient) {
+  backward b = {0};
+  mote_status status = run_backward(o, &b, scale, loss, gradient);
+  release(&b);
+  return status;
+}
+
+/* ---- statistics of the inputs ---- */
+
+mote_status mote_rollout_observe(mote_rollout *o, int stride, double *sums, double *count) {
+  mote_reconstruction *r = o->reconstruction;
+  size_t nodes = (size_t)mote_lattice_size(&r->lattice[0]);
+  float *feature = malloc(nodes * MOTE_FEATURES * 4), *share = malloc(nodes * MOTE_EXPERTS * 4);
+  mote_status status = feature && share ? MOTE_OK : mote_fail(MOTE_ERROR_MEMORY, "out of memory for a rollout");
+  for (int64_t frame = 1; frame + 1 < o->example->frames && status == MOTE_OK; frame += stride) {
+    /* Rows that are not described keep a share of 0. */
+    status = mote_fill_bytes(r->stream, r->share.data, 0, nodes * MOTE_EXPERTS * 4);
+    if (status == MOTE_OK) status = repeat(o, frame);
+    if (status == MOTE_OK) status = mote_reconstruction_describe(r, r->stream);
+    if (status == MOTE_OK)
+      status = mote_download(r->stream, feature, r->feature.data, nodes * MOTE_FEATURES * 4);
+    if (status == MOTE_OK) status = mote_download(r->stream, share, r->share.data, nodes * MOTE_EXPERTS * 4);
+    for (size_t i = 0; i < nodes && status == MOTE_OK; i++)
+      for (int e = 0; e < r->experts.count; e++) {
+        double w = share[i * MOTE_EXPERTS + (size_t)e];
+        if (!(w > 0)) continue;
+        count[e] += w;
+        for (int k = 0; k < MOTE_FEATURES; k++) {
+          double x = feature[i * MOTE_FEATURES + (size_t)k];
+          sums[2 * e * MOTE_FEATURES + k] += w * x;
+          sums[(2 * e + 1) * MOTE_FEATURES + k] += w * x * x;
+        }
+      }
+  }
+  free(feature);
+  free(share);
+  return status;
+}

@@ -1,0 +1,38 @@
+/* The operator rolled out along an example, and the gradient of its accumulated error.
+
+   The trick is what the loss looks at. Correcting each frame for itself makes rollouts worse, for the points
+   leave the distribution that they were trained on; so the error that has come together since the first frame
+   is what is held against the truth, and its gradient goes back along the points' paths. The network's inputs
+   and the tracers are held constant (a semi-gradient), so a frame back costs as much as a frame forward. */
+#ifndef MOTE_TRAIN_ROLLOUT_H
+#define MOTE_TRAIN_ROLLOUT_H
+
+#include "host/models/operator.h"
+#include "host/models/reconstruction.h"
+#include "host/train/examples.h"
+
+typedef struct mote_rollout {
+  const mote_example *example;
+  mote_reconstruction *reconstruction;
+  /* (frames, count, dim) in device memory: */
+  mote_buffer sparse, truth, path, tracer, error;
+  double *rms; /* (frames) m, error of the dense particles, in host memory */
+} mote_rollout;
+
+/* `learned` with `corrects` 0: the unlearned operator of the same settings. */
+mote_status mote_rollout_create(mote_device *device, const mote_example *example, const mote_operator *learned,
+                                int corrects, mote_rollout *rollout);
+void mote_rollout_free(mote_rollout *rollout);
+
+/* Fills path, tracer, error and rms. */
+mote_status mote_rollout_forward(mote_rollout *rollout);
+
+/* Loss: the mean over frames of rms / scale; `scale` (frames) m. gradient (experts, MOTE_PARAMETERS), host
+   memory, is set. */
+mote_status mote_rollout_backward(mote_rollout *rollout, const double *scale, double *loss, float *gradient);
+
+/* Adds the network's inputs at every `stride`-th frame to sums (experts, 2, MOTE_FEATURES) of values and
+   squares, and the nodes' weights to count (experts). Needs a forward pass of a rollout that corrects. */
+mote_status mote_rollout_observe(mote_rollout *rollout, int stride, double *sums, double *count);
+
+#endif

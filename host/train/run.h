@@ -1,0 +1,27 @@
+/* RUN.yaml, read. */
+#ifndef MOTE_TRAIN_RUN_H
+#define MOTE_TRAIN_RUN_H
+
+#include <stdint.h>
+#include <mote/sample.h>
+#include <mote/status.h>
+
+typedef struct mote_files {
+  char **path;
+  int count;
+} mote_files;
+
+typedef struct mote_run {
+  mote_files data, valid;
+  mote_sample_method method;
+  double ratio_low, ratio_high; /* part of the particles that is kept: drawn anew for each example */
+  int64_t points;               /* dense particles that an example's loss looks at */
+  int64_t frames;               /* at most so many of a trajectory; 0: all */
+  int64_t batch, steps, validate_every, seed;
+  double rate;
+} mote_run;
+
+mote_status mote_run_load(const char *path, mote_run *run);
+void mote_run_free(mote_run *run);
+
+#endif

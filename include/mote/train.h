@@ -1,0 +1,37 @@
+/* Training from a file: RUN.yaml says what, on which trajectories and how long. */
+#ifndef MOTE_TRAIN_H
+#define MOTE_TRAIN_H
+
+#include <stdint.h>
+#include <mote/log.h>
+#include <mote/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mote_train_options {
+  const char *device; /* NULL: "auto" */
+  int threads;        /* CPU threads, one example of a batch each; 0: all. The result does not depend on it */
+  int resume;         /* go on from the folder's state.safetensors; the same bits as without the break */
+  double minutes;     /* stop after so long, at a whole step, state saved; 0: no limit */
+} mote_train_options;
+
+typedef struct mote_train_summary {
+  int64_t steps, parameters;
+  double seconds;
+  /* Mean relative L2 error on the validation trajectories, learned over unlearned, of the model that was
+     kept; 1 is no gain. NaN without validation. */
+  double validation;
+} mote_train_summary;
+
+/* Trains into `folder`: config.json and model.safetensors of the best model so far, state.safetensors to go
+   on from, metrics.csv. Kind "operator" is the learned correction of the reduced-order operator. The keys of
+   RUN.yaml are told in scripts/train/README.md. */
+mote_status mote_train(const char *run, const char *folder, const mote_train_options *options,
+                       const mote_monitor *monitor, mote_train_summary *summary);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
