@@ -6,6 +6,10 @@
 
 #include "kernels/correct/correct.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct mote_operator {
   mote_operator_settings settings;
   int experts;
@@ -16,7 +20,10 @@ struct mote_operator {
 
 /* An operator with `experts` untrained networks: random weights (He et al. 2015), but a last layer of 0, so
    that it corrects nothing yet. */
-mote_status mote_operator_create(const mote_operator_settings *settings, int experts,
-                                 const char (*kind)[32], uint64_t seed, mote_operator **learned);
+mote_status mote_operator_create(const mote_operator_settings *settings, int experts, const char (*kind)[32],
+                                 uint64_t seed, mote_operator **learned);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

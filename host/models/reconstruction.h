@@ -8,6 +8,10 @@
 #include "kernels/correct/correct.h"
 #include "kernels/reconstruct/reconstruct.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define MOTE_OPERATOR_LEVELS 6
 
 struct mote_reconstruction {
@@ -32,8 +36,8 @@ struct mote_reconstruction {
   mote_buffer parameters, norm, expert, fitted, errors, feature, basis, share;
 };
 
-/* The frame from `sparse` to `next` in its parts: the fits of all levels; what the network sees; the corrected
-   field; and all of it with the points moved. They are steps for mote_replay_run. */
+/* The frame from `sparse` to `next` in its parts: the fits of all levels; what the network sees; the
+   corrected field; and all of it with the points moved. They are steps for mote_replay_run. */
 mote_status mote_reconstruction_fit(mote_reconstruction *r, mote_stream *stream);
 mote_status mote_reconstruction_describe(mote_reconstruction *r, mote_stream *stream);
 mote_status mote_reconstruction_correct(mote_reconstruction *r, mote_stream *stream);
@@ -41,4 +45,7 @@ mote_status mote_reconstruction_frame(void *reconstruction, mote_stream *stream)
 
 mote_correct_view mote_reconstruction_view(const mote_reconstruction *r);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

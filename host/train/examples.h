@@ -7,6 +7,10 @@
 
 #include "host/train/run.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct mote_recording {
   char *name;
   int64_t frames, particles;
@@ -27,9 +31,9 @@ void mote_recordings_free(mote_recordings *set);
 typedef struct mote_example {
   const mote_recording *recording;
   int64_t frames, sparse_count, dense_count;
-  float *sparse, *dense;  /* (frames, count, dim) */
-  int32_t *expert;        /* (sparse_count) */
-  double dense_spacing;   /* m, of the chosen dense particles if they filled the matter */
+  float *sparse, *dense; /* (frames, count, dim) */
+  int32_t *expert;       /* (sparse_count) */
+  double dense_spacing;  /* m, of the chosen dense particles if they filled the matter */
 } mote_example;
 
 /* `draw` decides what is chosen: the same number, the same example. expert_of[k]: of material k. */
@@ -37,4 +41,7 @@ mote_status mote_example_make(const mote_recording *recording, const mote_run *r
                               const int *expert_of, mote_example *example);
 void mote_example_free(mote_example *example);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

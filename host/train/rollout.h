@@ -11,6 +11,10 @@
 #include "host/models/reconstruction.h"
 #include "host/train/examples.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct mote_rollout {
   const mote_example *example;
   mote_reconstruction *reconstruction;
@@ -20,8 +24,8 @@ typedef struct mote_rollout {
 } mote_rollout;
 
 /* `learned` with `corrects` 0: the unlearned operator of the same settings. */
-mote_status mote_rollout_create(mote_device *device, const mote_example *example, const mote_operator *learned,
-                                int corrects, mote_rollout *rollout);
+mote_status mote_rollout_create(mote_device *device, const mote_example *example,
+                                const mote_operator *learned, int corrects, mote_rollout *rollout);
 void mote_rollout_free(mote_rollout *rollout);
 
 /* Fills path, tracer, error and rms. */
@@ -35,4 +39,7 @@ mote_status mote_rollout_backward(mote_rollout *rollout, const double *scale, do
    squares, and the nodes' weights to count (experts). Needs a forward pass of a rollout that corrects. */
 mote_status mote_rollout_observe(mote_rollout *rollout, int stride, double *sums, double *count);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -6,6 +6,10 @@
 #include <mote/sample.h>
 #include <mote/status.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct mote_files {
   char **path;
   int count;
@@ -24,4 +28,7 @@ typedef struct mote_run {
 mote_status mote_run_load(const char *path, mote_run *run);
 void mote_run_free(mote_run *run);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

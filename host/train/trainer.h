@@ -6,6 +6,10 @@
 
 #include "host/train/rollout.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define MOTE_TRAIN_DRAWS 8 /* different examples a recording is made into */
 
 typedef struct mote_trainer {
@@ -39,4 +43,7 @@ mote_status mote_trainer_validate(mote_trainer *trainer, double *ratio);
 mote_status mote_trainer_save_state(const mote_trainer *trainer);
 mote_status mote_trainer_load_state(mote_trainer *trainer);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -1,0 +1,199 @@
+/* Training the operator: the whole chain's gradient against finite differences of the loss, learning, resume
+   to the same bits, and what is wrong with a run said by name. */
+#include <mote/record.h>
+#include <mote/scene.h>
+#include <mote/train.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "host/train/rollout.h"
+#include "tests/support/testing.h"
+
+namespace {
+
+/* A small trajectory of sand or water that falls on the floor. */
+void record(const std::string &path, const std::string &kind, float tilt) {
+  std::ostringstream text;
+  text << "domain: {lower: [0, 0, 0], upper: [1, 1, 1], cells: 16}\n"
+          "time: {frame_interval: 0.01, frames: 12}\n"
+          "materials: {stuff: {kind: "
+       << kind
+       << "}}\n"
+          "bodies:\n"
+          "  - {material: stuff, shape: {kind: box, size: [0.3, 0.3, 0.3]}, position: [0.5, 0.36, 0.5], "
+          "placement: jittered, velocity: ["
+       << tilt << ", -2, 0.3]}\n";
+  mote_scene scene;
+  mote_device *device = nullptr;
+  mote_record_options options = {};
+  mote_scene_source source = {};
+  MOTE_ASSERT_OK(mote_scene_parse(text.str().c_str(), text.str().size(), &source, &scene));
+  MOTE_ASSERT_OK(mote_device_open("cpu", nullptr, &device));
+  MOTE_EXPECT_OK(mote_record(&scene, device, path.c_str(), &options, nullptr, nullptr));
+  mote_device_close(device);
+  mote_scene_destroy(&scene);
+}
+
+std::string write(const std::string &path, const std::string &text) {
+  std::ofstream(path) << text;
+  return path;
+}
+
+std::string bytes(const std::string &path) {
+  std::ifstream file(path, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+/* Asks to stop once `limit` steps are done. */
+struct Stopper {
+  long long limit;
+  static int progress(void *user, const char *, const char *, long long done, long long) {
+    return done >= static_cast<Stopper *>(user)->limit;
+  }
+};
+
+const char *const base_run = "kind: operator\ndata: [sand.h5, water.h5]\nvalid: [other.h5]\nsampling: "
+                             "{method: farthest, ratio: [0.1, 0.2]}\n"
+                             "points: 200\nbatch: 2\nvalidate_every: 5\nrate: 5.0e-3\nseed: 3\n";
+
+class TrainTest : public ::testing::Test {
+protected:
+  void SetUp() override {
+    record(folder.file("sand.h5"), "drucker_prager", 0.5f);
+    record(folder.file("water.h5"), "newtonian", -0.4f);
+    record(folder.file("other.h5"), "newtonian", 0.2f);
+  }
+  mote_status train(const std::string &run, const std::string &model, const mote_train_options &options,
+                    long long limit, mote_train_summary *summary = nullptr) {
+    Stopper stopper = {limit};
+    mote_monitor monitor = {nullptr, Stopper::progress, &stopper};
+    return mote_train(run.c_str(), folder.file(model).c_str(), &options, &monitor, summary);
+  }
+  mote_test::TemporaryFolder folder;
+};
+
+} // namespace
+
+/* Over one frame nothing is held constant that depends on the weights, so the gradient is exact. float32
+   positions: differences of the loss carry an error of about 1e-7 / 2e-2, a percent of the largest entries.
+ */
+TEST_F(TrainTest, GradientOfARolloutMatchesFiniteDifferences) {
+  for (const std::string &name : mote_test::devices()) {
+    mote_files files = {};
+    char *path = strdup(folder.file("water.h5").c_str());
+    files.path = &path;
+    files.count = 1;
+    mote_recordings set;
+    MOTE_ASSERT_OK(mote_recordings_load(&files, 0, &set));
+    free(path);
+    /* From the middle of the fall on the floor, two frames. */
+    mote_recording late = set.of[0];
+    late.position += 6 * late.particles * late.dim;
+    late.frames = 2;
+    mote_run run = {};
+    run.method = MOTE_SAMPLE_FARTHEST;
+    run.ratio_low = run.ratio_high = 0.15;
+    run.points = 150;
+    mote_example example;
+    int expert_of[] = {0};
+    MOTE_ASSERT_OK(mote_example_make(&late, &run, 1, expert_of, &example));
+    mote_operator_settings settings;
+    mote_operator_defaults(&settings);
+    const char kind[1][32] = {"newtonian"};
+    mote_operator *model = nullptr;
+    MOTE_ASSERT_OK(mote_operator_create(&settings, 1, kind, 1, &model));
+    for (int k = 0; k < MOTE_PARAMETERS; k++)
+      model->parameters[k] += 0.2f * std::sin(float(k)) / (k < MOTE_WEIGHTS_3 ? 4.f : 1.f);
+    for (int k = 0; k < MOTE_FEATURES; k++) model->norm[k] = -3, model->norm[MOTE_FEATURES + k] = 0.3f;
+    mote_test::Device device(name);
+    std::vector<double> scale = {1e-4, 1e-4};
+    auto evaluate = [&](float *gradient) {
+      mote_rollout rollout;
+      double loss = 0;
+      EXPECT_EQ(MOTE_OK, mote_rollout_create(device.device, &example, model, 1, &rollout))
+          << mote_last_error();
+      EXPECT_EQ(MOTE_OK, mote_rollout_forward(&rollout)) << mote_last_error();
+      if (gradient)
+        EXPECT_EQ(MOTE_OK, mote_rollout_backward(&rollout, scale.data(), &loss, gradient))
+            << mote_last_error();
+      else
+        loss = rollout.rms[1] / scale[1];
+      mote_rollout_free(&rollout);
+      return loss;
+    };
+    std::vector<float> gradient(MOTE_PARAMETERS);
+    evaluate(gradient.data());
+    double largest = 0;
+    for (float g : gradient) largest = std::max(largest, double(std::fabs(g)));
+    EXPECT_GT(largest, 1e-3);
+    int checked = 0;
+    for (int k = 0; k < MOTE_PARAMETERS; k++) {
+      if (std::fabs(gradient[k]) < 0.3 * largest) continue;
+      if (++checked > 12) break;
+      float keep = model->parameters[k];
+      model->parameters[k] = keep + 0.02f;
+      double up = evaluate(nullptr);
+      model->parameters[k] = keep - 0.02f;
+      double down = evaluate(nullptr);
+      model->parameters[k] = keep;
+      EXPECT_NEAR((up - down) / 0.04, gradient[k], 0.03 * largest) << name << " parameter " << k;
+    }
+    EXPECT_GT(checked, 3);
+    mote_operator_destroy(model);
+    mote_example_free(&example);
+    mote_recordings_free(&set);
+  }
+}
+
+TEST_F(TrainTest, TheSameBitsWithTwoThreadsAndAfterAResume) {
+  std::string run = write(folder.file("run.yaml"), std::string(base_run) + "steps: 10\n");
+  mote_train_options options = {};
+  options.device = "cpu";
+  options.threads = 1;
+  mote_train_summary summary;
+  MOTE_ASSERT_OK(train(run, "one", options, 1000, &summary));
+  EXPECT_EQ(10, summary.steps);
+  EXPECT_EQ(2 * MOTE_PARAMETERS, summary.parameters);
+  EXPECT_TRUE(std::isfinite(summary.validation));
+  options.threads = 2;
+  MOTE_ASSERT_OK(train(run, "two", options, 4));
+  EXPECT_NE(bytes(folder.file("one/state.safetensors")), bytes(folder.file("two/state.safetensors")));
+  options.resume = 1;
+  MOTE_ASSERT_OK(train(run, "two", options, 1000));
+  EXPECT_EQ(bytes(folder.file("one/state.safetensors")), bytes(folder.file("two/state.safetensors")));
+  EXPECT_EQ(bytes(folder.file("one/model.safetensors")), bytes(folder.file("two/model.safetensors")));
+  mote_operator *learned = nullptr;
+  MOTE_ASSERT_OK(mote_operator_load(folder.file("one").c_str(), &learned));
+  EXPECT_EQ(0, mote_operator_expert(learned, "drucker_prager"));
+  EXPECT_EQ(1, mote_operator_expert(learned, "newtonian"));
+  mote_operator_destroy(learned);
+}
+
+/* On the trajectory it trains on, 40 steps must gain a few percent: the gradient points the right way. */
+TEST_F(TrainTest, LearnsTheTrajectoryItSees) {
+  std::string run = write(folder.file("run.yaml"),
+                          "kind: operator\ndata: [water.h5]\nvalid: [water.h5]\nsampling: {ratio: 0.15}\n"
+                          "points: 300\nbatch: 2\nsteps: 40\nvalidate_every: 40\nrate: 1.0e-2\n");
+  mote_train_options options = {};
+  options.device = "cpu";
+  mote_train_summary summary;
+  MOTE_ASSERT_OK(train(run, "model", options, 1000, &summary));
+  EXPECT_LT(summary.validation, 0.97);
+}
+
+TEST_F(TrainTest, WhatIsWrongIsNamed) {
+  mote_train_options options = {};
+  auto fails = [&](const std::string &text, const char *word) {
+    EXPECT_NE(MOTE_OK, train(write(folder.file("bad.yaml"), text), "model", options, 1)) << text;
+    EXPECT_NE(std::string::npos, std::string(mote_last_error()).find(word)) << mote_last_error();
+  };
+  fails("kind: operator\n", "data");
+  fails("kind: cheese\ndata: [water.h5]\n", "kind");
+  fails("kind: operator\ndata: [nothing.h5]\n", "nothing.h5");
+  fails("kind: operator\ndata: [water.h5]\nrates: 1\n", "rates");
+  fails("kind: operator\ndata: [water.h5]\nsampling: {ratio: [0.3, 0.2]}\n", "ratio");
+  fails("kind: operator\ndata: [bad.yaml]\n", "bad.yaml");
+  options.resume = 1;
+  fails("kind: operator\ndata: [water.h5]\n", "state.safetensors");
+}
