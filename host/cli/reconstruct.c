@@ -45,7 +45,7 @@ int cli_reconstruct(int argc, char **argv) {
       {"levels", 0, CLI_INTEGER, &levels, "N", "nested lattices (3)", 0},
       {"node-spacing", 0, CLI_REAL, &spacing, "X", "of the finest lattice, in sparse spacings (1.2)", 0},
       {"radius", 0, CLI_REAL, &radius, "X", "of a node's neighbourhood, in sparse spacings (2.4)", 0},
-      {"drift-gain", 0, CLI_REAL, &gain, "X", "part of the drift that a frame makes good (0.8)", 0},
+      {"drift-gain", 0, CLI_REAL, &gain, "X", "part of the drift that a frame makes good (0.5)", 0},
       {0}};
   cli_usage usage = {"reconstruct", "", "Recovers all particles from the motion of the sparse ones.",
                      NULL,          0,  0};

@@ -20,7 +20,7 @@ void mote_operator_defaults(mote_operator_settings *s) {
                                 .ridge = 1e-3f,
                                 .shrink = 1e-4f,
                                 .flight_reach = 0.1f,
-                                .drift_gain = 0.8f,
+                                .drift_gain = 0.5f,
                                 .frame = MOTE_CURRENT_FRAME};
 }
 

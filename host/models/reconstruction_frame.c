@@ -39,9 +39,9 @@ static int follows_drift(const mote_reconstruction *r) {
   return r->settings.frame == MOTE_CURRENT_FRAME && r->settings.drift_gain > 0;
 }
 
-/* A tracer farther off than this has lost its particle: how far says nothing any more. */
+/* A tracer much farther off than this has lost its particle: how far says nothing any more. */
 static float drift_limit(const mote_reconstruction *r) {
-  return 0.3f * r->radius;
+  return 0.08f * r->radius;
 }
 
 /* What the sparse particles' field is fitted to. */

@@ -91,8 +91,8 @@ static inline MOTE_HD void mote_local_error(const float *mean_sums, const float 
   for (int c = 0; c < 3; c++) {
     basis[c] = mean_sums[c] / weight;
     for (int a = 0; a < 3; a++)
-      g[3 * c + a] = (gradient_sums[3 * c + a] / weight - basis[c] * offset[a]) /
-                     ((spread / (float)dim + 0.05f) * unit);
+      g[3 * c + a] =
+          (gradient_sums[3 * c + a] / weight - basis[c] * offset[a]) / ((spread / (float)dim + 0.05f) * unit);
   }
   mote_pivot(g, pivot, basis + MOTE_AFFINE);
 }
@@ -207,7 +207,7 @@ static inline MOTE_HD void mote_describe_node(const mote_correct_view *v, const 
   for (int e = 0; e < MOTE_EXPERTS; e++) share[e] = sum[MOTE_SUM_EXPERT + e] / m[0];
 }
 
-/* A particle's errors, cut as in pursue. */
+/* A particle's errors, the drift weighed as in pursue. */
 static inline MOTE_HD void mote_particle_errors(int dim, const float *increment, const float *fitted,
                                                 const float *now, const float *tracer, float limit,
                                                 float residual[3], float drift[3]) {
@@ -217,9 +217,7 @@ static inline MOTE_HD void mote_particle_errors(int dim, const float *increment,
     drift[a] = a < dim ? now[a] - tracer[a] : 0;
     length += drift[a] * drift[a];
   }
-  length = sqrtf(length);
-  if (length > limit)
-    for (int a = 0; a < 3; a++) drift[a] *= limit / length;
+  for (int a = 0; a < 3; a++) drift[a] /= 1 + length / (limit * limit);
 }
 
 /* ---- the network ---- */
@@ -235,9 +233,10 @@ typedef struct mote_activations {
 static inline MOTE_HD float mote_sigmoid(float x) {
   float y = -1.44269504f * (x > 80 ? 80 : (x < -80 ? -80 : x));
   float whole = (float)(int32_t)(y + (y < 0 ? -0.5f : 0.5f)), f = y - whole;
-  float p = 1 + f * (0.693147180f +
-                     f * (0.240226507f +
-                          f * (0.0555041087f + f * (0.00961812911f + f * (0.00133335581f + f * 0.000154035304f)))));
+  float p =
+      1 + f * (0.693147180f +
+               f * (0.240226507f +
+                    f * (0.0555041087f + f * (0.00961812911f + f * (0.00133335581f + f * 0.000154035304f)))));
   union {
     int32_t bits;
     float value;

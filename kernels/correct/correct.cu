@@ -1,5 +1,5 @@
-/* The learned correction on the GPU: a thread a node, a thread a point; weight gradients by a block a chunk of
-   nodes, whose threads each own some of the parameters, so that no sum is atomic and bits repeat. */
+/* The learned correction on the GPU: a thread a node, a thread a point; weight gradients by a block a chunk
+   of nodes, whose threads each own some of the parameters, so that no sum is atomic and bits repeat. */
 #include "kernels/correct/correct.h"
 
 #include "cuda/launch.h"
@@ -199,8 +199,8 @@ static mote_status gather_backward(mote_stream *stream, const mote_lattice *latt
                      field_gradient);
 }
 
-/* Block c takes the rows (i, j) of active nodes c, c + chunks, ... as the CPU does. Thread 0 computes a node's
-   activations; then each thread adds to its own parameters. */
+/* Block c takes the rows (i, j) of active nodes c, c + chunks, ... as the CPU does. Thread 0 computes a
+   node's activations; then each thread adds to its own parameters. */
 static __global__ void evaluate_backward_kernel(mote_correct_view view, mote_experts experts,
                                                 const mote_global_fit *fit, const float *feature,
                                                 const float *basis, const float *share,

@@ -1,6 +1,6 @@
 /* The learned correction of the reduced-order operator: at each node of the finest lattice a small network
-   weighs vector fields that the fits leave on the table (coarser levels, what the fit misses nearby, the drift
-   of the tracers, walls), and their sum is added to the node's fit.
+   weighs vector fields that the fits leave on the table (coarser levels, what the fit misses nearby, the
+   drift of the tracers, walls), and their sum is added to the node's fit.
 
    The trick is what is learned: not motion, but bounded weights of affine fields that vanish where the motion
    is affine and no tracer drifts. So rigid motion stays exact whatever the weights are, inputs are invariant
@@ -51,7 +51,7 @@ typedef struct mote_correct_view {
    read): feature (nodes, MOTE_FEATURES), basis (nodes, MOTE_BASES, MOTE_AFFINE) m, share (nodes,
    MOTE_EXPERTS), the part of the particles around that each expert speaks for. */
 struct mote_correct_kernels {
-  /* rows (MOTE_ERROR_ROWS, stride) in packed order: increment - fitted, now - tracer cut to `limit`, expert.
+  /* rows (MOTE_ERROR_ROWS, stride) in packed order: increment - fitted, drift as in pursue, expert.
      `expert` NULL: all 0. */
   mote_status (*pack_errors)(mote_stream *stream, int dim, int64_t n, const int32_t *order,
                              const float *increment, const float *fitted, const float *now,
@@ -70,7 +70,8 @@ struct mote_correct_kernels {
 
   /* ---- backward ---- */
 
-  /* keys[i] = the first node of point i's cell, or the number of nodes when it lies outside; values[i] = i. */
+  /* keys[i] = the first node of point i's cell, or the number of nodes when it lies outside; values[i] = i.
+   */
   mote_status (*locate)(mote_stream *stream, const mote_lattice *lattice, const mote_global_fit *fit,
                         float radius, int64_t n, const float *point, uint32_t *keys, int32_t *values);
 

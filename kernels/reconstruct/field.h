@@ -253,8 +253,7 @@ static inline MOTE_HD void mote_pursue_particle(int dim, const float *next, cons
     drift[a] = now[a] - tracer[a];
     length += drift[a] * drift[a];
   }
-  length = sqrtf(length);
-  if (length > limit) gain *= limit / length;
+  gain /= 1 + length / (limit * limit);
   for (int a = 0; a < dim; a++) increment[a] = next[a] - now[a] + gain * drift[a];
 }
 

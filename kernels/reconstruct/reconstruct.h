@@ -110,9 +110,10 @@ struct mote_reconstruct_kernels {
   /* out[i] = to[i] - from[i], i < n */
   mote_status (*difference)(mote_stream *stream, int64_t n, const float *to, const float *from, float *out);
 
-  /* What the fit is to follow, (n, dim): increment[i] = next[i] - now[i] + gain * drift, where drift = now[i]
-     - tracer[i], cut to a length of at most `limit`. A tracer starts on its particle and is moved by the
-     fitted field alone. */
+  /* What the fit is to follow, (n, dim): increment[i] = next[i] - now[i] + gain * drift, where drift = d / (1
+     + |d|^2 / limit^2), d = now[i] - tracer[i]: what is much longer than the limit is an outlier and counts
+     for less and less (Geman and McClure 1985). A tracer starts on its particle and is moved by the fitted
+     field alone. */
   mote_status (*pursue)(mote_stream *stream, int dim, int64_t n, const float *next, const float *now,
                         const float *tracer, float gain, float limit, float *increment);
 
