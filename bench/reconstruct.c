@@ -10,6 +10,7 @@
 
 #include "bench/bench.h"
 #include "host/core/error.h"
+#include "host/models/operator.h"
 
 typedef struct job {
   mote_reconstruction *reconstruction;
@@ -43,11 +44,14 @@ static void fill(float *x, int64_t n, uint64_t stream) {
     for (int a = 0; a < 3; a++) x[3 * i + a] = 0.3f + 0.4f * mote_random_uniform(1, stream, (uint64_t)i, a);
 }
 
-static mote_status time_case(bench_context *bench, int64_t sparse, int64_t dense) {
+static mote_status time_case(bench_context *bench, int64_t sparse, int64_t dense, int learned) {
   job j = {.count = sparse, .sparse = malloc((size_t)sparse * 12), .next = malloc((size_t)sparse * 12)};
   float *points = malloc((size_t)dense * 12);
   char name[64];
-  snprintf(name, sizeof name, "reconstruct/from %lld", (long long)sparse);
+  /* Untrained weights take as long as trained ones. */
+  const char kind[1][32] = {"newtonian"};
+  mote_operator *network = NULL;
+  snprintf(name, sizeof name, "reconstruct/from %lld%s", (long long)sparse, learned ? ", learned" : "");
   bench_result r = {.name = name, .n = dense, .unit = "points/s"};
   size_t before = mote_device_memory_use(bench->device).bytes_now;
   mote_status status =
@@ -57,14 +61,17 @@ static mote_status time_case(bench_context *bench, int64_t sparse, int64_t dense
     fill(points, dense, 2);
     mote_operator_settings settings;
     mote_operator_defaults(&settings);
+    if (learned) status = mote_operator_create(&settings, 1, kind, 1, &network);
     mote_reconstruction_options options = {.dim = 3,
                                            .sparse_count = sparse,
                                            .dense_count = dense,
                                            .sparse = j.sparse,
                                            .dense = points,
                                            .dense_spacing = 0.4 / cbrt((double)dense),
-                                           .bounds = {{0, 1}, {0, 1}, {0, 1}}};
-    status = mote_reconstruction_create(bench->device, &settings, &options, &j.reconstruction);
+                                           .bounds = {{0, 1}, {0, 1}, {0, 1}},
+                                           .learned = network};
+    if (status == MOTE_OK)
+      status = mote_reconstruction_create(bench->device, &settings, &options, &j.reconstruction);
   }
   if (status == MOTE_OK) status = bench_time(bench, advance, &j, 7, &r);
   if (status == MOTE_OK) {
@@ -74,6 +81,7 @@ static mote_status time_case(bench_context *bench, int64_t sparse, int64_t dense
     r.memory = mote_device_memory_use(bench->device).bytes_now - before;
     bench_add(bench, &r);
   }
+  mote_operator_destroy(network);
   mote_reconstruction_destroy(j.reconstruction);
   free(j.sparse);
   free(j.next);
@@ -83,7 +91,10 @@ static mote_status time_case(bench_context *bench, int64_t sparse, int64_t dense
 
 mote_status bench_reconstruct(bench_context *bench) {
   int64_t dense = bench->size ? bench->size : 100000;
-  MOTE_TRY(time_case(bench, dense >= 20 ? dense / 20 : 1, dense));
-  MOTE_TRY(time_case(bench, 1000, dense));
-  return bench->quick || bench->size ? MOTE_OK : time_case(bench, 1000, 1000000);
+  for (int learned = 0; learned < 2; learned++) {
+    MOTE_TRY(time_case(bench, dense >= 20 ? dense / 20 : 1, dense, learned));
+    MOTE_TRY(time_case(bench, 1000, dense, learned));
+    if (!bench->quick && !bench->size) MOTE_TRY(time_case(bench, 1000, 1000000, learned));
+  }
+  return MOTE_OK;
 }
