@@ -21,6 +21,7 @@ int cli_train(int argc, char **argv) {
   if (code >= 0) return code;
   options.device = common.device;
   options.threads = (int)common.threads;
+  options.seed = common.seed;
   cli_progress progress;
   mote_monitor monitor = cli_monitor(&progress, &common);
   mote_train_summary s = {0};

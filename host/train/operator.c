@@ -73,7 +73,8 @@ static mote_status create_model(mote_trainer *t) {
   t->first = calloc((size_t)t->size, sizeof *t->first);
   t->second = calloc((size_t)t->size, sizeof *t->second);
   t->scale = calloc((size_t)t->data.count * MOTE_TRAIN_DRAWS, sizeof *t->scale);
-  if (!t->first || !t->second || !t->scale) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a training");
+  if (!t->first || !t->second || !t->scale)
+    return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a training");
   t->best = INFINITY;
   return MOTE_OK;
 }
@@ -94,10 +95,14 @@ static void list_state(const mote_trainer *t, double numbers[2], mote_tensor ten
                        {"norm", t->model->norm, norm},
                        {"average_norm", t->average->norm, norm}};
   for (int k = 0; k < STATE - 1; k++)
-    tensors[k] = (mote_tensor){.name = rows[k].name, .dtype = MOTE_F32, .rank = 1, .shape = {rows[k].count},
-                               .count = rows[k].count, .data = rows[k].data};
-  tensors[STATE - 1] = (mote_tensor){.name = "step_and_best", .dtype = MOTE_F64, .rank = 1, .shape = {2},
-                                     .count = 2, .data = numbers};
+    tensors[k] = (mote_tensor){.name = rows[k].name,
+                               .dtype = MOTE_F32,
+                               .rank = 1,
+                               .shape = {rows[k].count},
+                               .count = rows[k].count,
+                               .data = rows[k].data};
+  tensors[STATE - 1] = (mote_tensor){
+      .name = "step_and_best", .dtype = MOTE_F64, .rank = 1, .shape = {2}, .count = 2, .data = numbers};
 }
 
 static char *state_path(const mote_trainer *t) {
@@ -198,6 +203,7 @@ static mote_status loop(mote_trainer *t, const mote_train_options *options, cons
 
 static mote_status prepare(mote_trainer *t, const char *run, const mote_train_options *options) {
   MOTE_TRY(mote_run_load(run, &t->run));
+  t->run.seed = (int64_t)((uint64_t)t->run.seed + (uint64_t)options->seed);
   MOTE_TRY(mote_recordings_load(&t->run.data, t->run.frames, &t->data));
   MOTE_TRY(mote_recordings_load(&t->run.valid, t->run.frames, &t->valid));
   MOTE_TRY(open_devices(t, options));
