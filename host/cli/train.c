@@ -13,8 +13,9 @@ int cli_train(int argc, char **argv) {
       {"resume", 0, CLI_FLAG, &options.resume, NULL, "go on where the folder's training stopped", 0},
       {"minutes", 0, CLI_REAL, &options.minutes, "M", "stop after so many minutes; --resume goes on", 0},
       {0}};
-  cli_usage usage = {"train", "RUN.yaml", "Trains a model: the learned correction of the reduced-order operator.",
-                     NULL,    1,          1};
+  cli_usage usage = {
+      "train", "RUN.yaml", "Trains a model: the learned correction of the reduced-order operator.",
+      NULL,    1,          1};
   cli_common common;
   int count;
   int code = cli_parse(&usage, table, &common, argc, argv, &run, &count);
@@ -31,7 +32,8 @@ int cli_train(int argc, char **argv) {
     cli_say(&common, "%s: %lld steps, %lld parameters, %.0f s; not validated", folder, (long long)s.steps,
             (long long)s.parameters, s.seconds);
   else if (status == MOTE_OK)
-    cli_say(&common, "%s: %lld steps, %lld parameters, %.0f s; validation error %.3f of the unlearned operator's",
+    cli_say(&common,
+            "%s: %lld steps, %lld parameters, %.0f s; validation error %.3f of the unlearned operator's",
             folder, (long long)s.steps, (long long)s.parameters, s.seconds, s.validation);
   return status == MOTE_OK ? CLI_OK : cli_fail("train");
 }

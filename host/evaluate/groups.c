@@ -97,8 +97,10 @@ mote_status mote_groups_read(mote_trajectory_reader *d, int d_index, int64_t n, 
     labelled =
         mote_trajectory_read_labels(d, d_index, by_type ? "particle_type" : "material", other) == MOTE_OK;
   if (status == MOTE_OK)
-    status = make_groups(n == m ? truth : labelled ? other : NULL, n, truth, m, by_type, &metadata, groups,
-                         count);
+    status = make_groups(n == m     ? truth
+                         : labelled ? other
+                                    : NULL,
+                         n, truth, m, by_type, &metadata, groups, count);
   free(truth);
   free(other);
   return status;

@@ -57,8 +57,8 @@ static mote_status allocate(int experts, mote_operator **out) {
   return MOTE_OK;
 }
 
-mote_status mote_operator_create(const mote_operator_settings *settings, int experts,
-                                 const char (*kind)[32], uint64_t seed, mote_operator **out) {
+mote_status mote_operator_create(const mote_operator_settings *settings, int experts, const char (*kind)[32],
+                                 uint64_t seed, mote_operator **out) {
   *out = NULL;
   if (experts < 1 || experts > MOTE_EXPERTS)
     return mote_fail(MOTE_ERROR_ARGUMENT, "operator: %d kinds of matter: expected 1 to %d", experts,
@@ -117,16 +117,26 @@ static mote_status save_tensors(const mote_operator *o, const char *path) {
     for (int l = 0; l < 3; l++) {
       const layer *y = &layers[l];
       copy_layer(y, p + y->begin, at, 1);
-      tensors[count++] = (mote_tensor){.name = name[e].text[2 * l], .dtype = MOTE_F32, .rank = 2,
-                                       .shape = {y->used, y->in}, .count = y->used * y->in, .data = at};
-      tensors[count++] = (mote_tensor){.name = name[e].text[2 * l + 1], .dtype = MOTE_F32, .rank = 1,
-                                       .shape = {y->used}, .count = y->used,
+      tensors[count++] = (mote_tensor){.name = name[e].text[2 * l],
+                                       .dtype = MOTE_F32,
+                                       .rank = 2,
+                                       .shape = {y->used, y->in},
+                                       .count = y->used * y->in,
+                                       .data = at};
+      tensors[count++] = (mote_tensor){.name = name[e].text[2 * l + 1],
+                                       .dtype = MOTE_F32,
+                                       .rank = 1,
+                                       .shape = {y->used},
+                                       .count = y->used,
                                        .data = p + y->begin + y->in * y->stored};
       at += y->used * y->in;
     }
     for (int k = 0; k < 2; k++)
-      tensors[count++] = (mote_tensor){.name = name[e].text[6 + k], .dtype = MOTE_F32, .rank = 1,
-                                       .shape = {MOTE_FEATURES}, .count = MOTE_FEATURES,
+      tensors[count++] = (mote_tensor){.name = name[e].text[6 + k],
+                                       .dtype = MOTE_F32,
+                                       .rank = 1,
+                                       .shape = {MOTE_FEATURES},
+                                       .count = MOTE_FEATURES,
                                        .data = norm + k * MOTE_FEATURES};
   }
   mote_status status = mote_safetensors_write(path, tensors, count, NULL, 0);
@@ -167,9 +177,12 @@ typedef struct number {
 } number;
 #define NUMBERS 6
 static void list_numbers(mote_operator_settings *s, number numbers[NUMBERS]) {
-  const number all[NUMBERS] = {{"node_spacing", &s->node_spacing}, {"radius", &s->radius},
-                               {"ridge", &s->ridge},               {"shrink", &s->shrink},
-                               {"flight_reach", &s->flight_reach}, {"drift_gain", &s->drift_gain}};
+  const number all[NUMBERS] = {{"node_spacing", &s->node_spacing},
+                               {"radius", &s->radius},
+                               {"ridge", &s->ridge},
+                               {"shrink", &s->shrink},
+                               {"flight_reach", &s->flight_reach},
+                               {"drift_gain", &s->drift_gain}};
   memcpy(numbers, all, sizeof all);
 }
 
@@ -210,7 +223,7 @@ static mote_status read_experts(const char *path, const cJSON *root, mote_operat
       return mote_fail(MOTE_ERROR_FORMAT, "%s: \"experts\": expected names of kinds of material", path);
     mote_status status = mote_material_kind_from_name(item->valuestring, &kind);
     if (status != MOTE_OK) return mote_fail_within(status, "%s: \"experts\"", path);
-    snprintf((*out)->kind[e++], sizeof (*out)->kind[0], "%s", item->valuestring);
+    snprintf((*out)->kind[e++], sizeof(*out)->kind[0], "%s", item->valuestring);
   }
   return MOTE_OK;
 }

@@ -135,8 +135,8 @@ static mote_status run(job *j, const mote_monitor *monitor, mote_reconstruct_sum
 
 mote_status mote_reconstruct_trajectory(const char *sparse, const char *reference, mote_device *device,
                                         const mote_operator_settings *settings, const mote_operator *learned,
-                                        const char *output,
-                                        const mote_monitor *monitor, mote_reconstruct_summary *summary) {
+                                        const char *output, const mote_monitor *monitor,
+                                        mote_reconstruct_summary *summary) {
   job j = {0};
   mote_reconstruct_summary totals = {0};
   mote_status status = open_inputs(&j, sparse, reference);

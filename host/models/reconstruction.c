@@ -26,7 +26,8 @@ void mote_operator_defaults(mote_operator_settings *s) {
 
 static mote_status check(const mote_operator_settings *s, const mote_reconstruction_options *o) {
   if (s->levels < 1 || s->levels > MOTE_OPERATOR_LEVELS)
-    return mote_fail(MOTE_ERROR_ARGUMENT, "operator: %d levels: expected 1 to %d", s->levels, MOTE_OPERATOR_LEVELS);
+    return mote_fail(MOTE_ERROR_ARGUMENT, "operator: %d levels: expected 1 to %d", s->levels,
+                     MOTE_OPERATOR_LEVELS);
   if (!(s->node_spacing > 0.05f && s->node_spacing < 20) ||
       !(s->radius >= s->node_spacing && s->radius < 50) || !(s->ridge > 0) || !(s->shrink > 0))
     return mote_fail(
@@ -226,8 +227,15 @@ void mote_reconstruction_destroy(mote_reconstruction *r) {
                         &r->reach,
                         &r->tracer,
                         &r->tracer_increment,
-                        &r->tracer_last,     &r->expert, &r->fitted, &r->errors, &r->feature, &r->basis,
-                        &r->share, &r->parameters, &r->norm};
+                        &r->tracer_last,
+                        &r->expert,
+                        &r->fitted,
+                        &r->errors,
+                        &r->feature,
+                        &r->basis,
+                        &r->share,
+                        &r->parameters,
+                        &r->norm};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
   for (int l = 0; l < MOTE_OPERATOR_LEVELS; l++) {
     mote_buffer_free(&r->moments[l]);

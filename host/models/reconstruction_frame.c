@@ -3,7 +3,6 @@
 #include "host/models/reconstruction.h"
 #include "kernels/array/array.h"
 
-
 static mote_status splat_sparse(mote_reconstruction *r, mote_stream *stream, const float *at) {
   const struct mote_reconstruct_kernels *k = r->device->reconstruct;
   int dim = r->options.dim;
@@ -50,8 +49,8 @@ static mote_status aim(mote_reconstruction *r, mote_stream *stream, const float 
   int dim = r->options.dim;
   int64_t n = r->options.sparse_count;
   if (!follows_drift(r)) return k->difference(stream, n * dim, r->next.data, from, r->increment.data);
-  return k->pursue(stream, dim, n, r->next.data, from, r->tracer.data, r->settings.drift_gain,
-                   drift_limit(r), r->increment.data);
+  return k->pursue(stream, dim, n, r->next.data, from, r->tracer.data, r->settings.drift_gain, drift_limit(r),
+                   r->increment.data);
 }
 
 mote_status mote_reconstruction_fit(mote_reconstruction *r, mote_stream *stream) {
@@ -93,8 +92,8 @@ mote_status mote_reconstruction_describe(mote_reconstruction *r, mote_stream *st
 mote_status mote_reconstruction_correct(mote_reconstruction *r, mote_stream *stream) {
   mote_correct_view view = mote_reconstruction_view(r);
   MOTE_TRY(mote_reconstruction_describe(r, stream));
-  return r->device->correct->evaluate(stream, &view, &r->experts, r->fit.data, r->feature.data,
-                                      r->basis.data, r->share.data, r->field[0].data);
+  return r->device->correct->evaluate(stream, &view, &r->experts, r->fit.data, r->feature.data, r->basis.data,
+                                      r->share.data, r->field[0].data);
 }
 
 static mote_status move_tracers(mote_reconstruction *r, mote_stream *stream) {

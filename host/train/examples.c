@@ -18,9 +18,10 @@ static mote_status read_recording(mote_trajectory_reader *reader, int index, int
   r->particles = info.particles;
   r->dim = info.dim;
   if (r->frames < 2 || r->metadata.material_count == 0 || !(r->metadata.dx > 0))
-    return mote_fail(MOTE_ERROR_FORMAT,
-                     "training needs two frames, the particle spacing \"dx\" and \"materials\" in the metadata: "
-                     "record it with `mote simulate`");
+    return mote_fail(
+        MOTE_ERROR_FORMAT,
+        "training needs two frames, the particle spacing \"dx\" and \"materials\" in the metadata: "
+        "record it with `mote simulate`");
   r->position = malloc((size_t)(r->frames * r->particles * r->dim) * sizeof *r->position);
   r->material = malloc((size_t)r->particles * sizeof *r->material);
   if (!r->position || !r->material) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for training data");

@@ -130,8 +130,8 @@ typedef struct backward {
 } backward;
 
 static void release(backward *b) {
-  mote_buffer *all[] = {&b->gradient, &b->increment_gradient, &b->field_gradient, &b->keys,
-                        &b->order,    &b->partial,            &b->parameters,     &b->scratch};
+  mote_buffer *all[] = {&b->gradient, &b->increment_gradient, &b->field_gradient, &b->keys, &b->order,
+                        &b->partial,  &b->parameters,         &b->scratch};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
 }
 
@@ -215,7 +215,8 @@ mote_status mote_rollout_observe(mote_rollout *o, int stride, double *sums, doub
   mote_reconstruction *r = o->reconstruction;
   size_t nodes = (size_t)mote_lattice_size(&r->lattice[0]);
   float *feature = malloc(nodes * MOTE_FEATURES * 4), *share = malloc(nodes * MOTE_EXPERTS * 4);
-  mote_status status = feature && share ? MOTE_OK : mote_fail(MOTE_ERROR_MEMORY, "out of memory for a rollout");
+  mote_status status =
+      feature && share ? MOTE_OK : mote_fail(MOTE_ERROR_MEMORY, "out of memory for a rollout");
   for (int64_t frame = 1; frame + 1 < o->example->frames && status == MOTE_OK; frame += stride) {
     /* Rows that are not described keep a share of 0. */
     status = mote_fill_bytes(r->stream, r->share.data, 0, nodes * MOTE_EXPERTS * 4);

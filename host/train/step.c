@@ -90,8 +90,8 @@ static mote_status update(mote_trainer *t, const float *gradient) {
   norm = sqrt(norm);
   if (!isfinite(norm)) return mote_fail(MOTE_ERROR_NUMERIC, "the gradient is not finite");
   double progress = (double)t->step / (double)t->run.steps, pi = 3.14159265358979;
-  double rate = t->run.rate * (0.02 + 0.98 * 0.5 * (1 + cos(pi * progress))) *
-                fmin(1, (double)(t->step + 1) / 50);
+  double rate =
+      t->run.rate * (0.02 + 0.98 * 0.5 * (1 + cos(pi * progress))) * fmin(1, (double)(t->step + 1) / 50);
   float *rows[5] = {(float *)gradient, t->model->parameters, t->first, t->second, t->average->parameters};
   mote_buffer buffer[5] = {{0}};
   size_t bytes = (size_t)t->size * sizeof(float);
@@ -101,9 +101,9 @@ static mote_status update(mote_trainer *t, const float *gradient) {
     if (status == MOTE_OK) status = mote_upload(stream, buffer[k].data, rows[k], bytes);
   }
   if (status == MOTE_OK)
-    status = d->correct->adam(stream, t->size, buffer[0].data, norm > 1 ? (float)(1 / norm) : 1, (float)rate,
-                              t->step + 1, 0.98f, buffer[1].data, buffer[2].data, buffer[3].data,
-                              buffer[4].data);
+    status =
+        d->correct->adam(stream, t->size, buffer[0].data, norm > 1 ? (float)(1 / norm) : 1, (float)rate,
+                         t->step + 1, 0.98f, buffer[1].data, buffer[2].data, buffer[3].data, buffer[4].data);
   for (int k = 1; k < 5 && status == MOTE_OK; k++)
     status = mote_download(stream, rows[k], buffer[k].data, bytes);
   for (int k = 0; k < 5; k++) mote_buffer_free(&buffer[k]);

@@ -26,13 +26,13 @@ typedef struct mote_reconstruct_summary {
 } mote_reconstruct_summary;
 
 /* Reconstructs all particles of `reference` (its first frame alone is read) from the sparse trajectory
-   `sparse`, whose first frame is at the same time, and writes `output`, frame by frame. `learned` (may be NULL)
-   corrects the matter that it has been trained on, by the labels "material" and the metadata of the sparse file; `settings` should
-   then be its own. */
+   `sparse`, whose first frame is at the same time, and writes `output`, frame by frame. `learned` (may be
+   NULL) corrects the matter that it has been trained on, by the labels "material" and the metadata of the
+   sparse file; `settings` should then be its own. */
 mote_status mote_reconstruct_trajectory(const char *sparse, const char *reference, mote_device *device,
                                         const mote_operator_settings *settings, const mote_operator *learned,
-                                        const char *output,
-                                        const mote_monitor *monitor, mote_reconstruct_summary *summary);
+                                        const char *output, const mote_monitor *monitor,
+                                        mote_reconstruct_summary *summary);
 
 #ifdef __cplusplus
 }
