@@ -117,27 +117,31 @@ static mote_status save_tensors(const mote_operator *o, const char *path) {
     for (int l = 0; l < 3; l++) {
       const layer *y = &layers[l];
       copy_layer(y, p + y->begin, at, 1);
-      tensors[count++] = (mote_tensor){.name = name[e].text[2 * l],
-                                       .dtype = MOTE_F32,
-                                       .rank = 2,
-                                       .shape = {y->used, y->in},
-                                       .count = y->used * y->in,
-                                       .data = at};
-      tensors[count++] = (mote_tensor){.name = name[e].text[2 * l + 1],
-                                       .dtype = MOTE_F32,
-                                       .rank = 1,
-                                       .shape = {y->used},
-                                       .count = y->used,
-                                       .data = p + y->begin + y->in * y->stored};
+      tensors[count] = (mote_tensor){.name = name[e].text[2 * l],
+                                     .dtype = MOTE_F32,
+                                     .rank = 2,
+                                     .shape = {y->used, y->in},
+                                     .count = y->used * y->in,
+                                     .data = at};
+      count++;
+      tensors[count] = (mote_tensor){.name = name[e].text[2 * l + 1],
+                                     .dtype = MOTE_F32,
+                                     .rank = 1,
+                                     .shape = {y->used},
+                                     .count = y->used,
+                                     .data = p + y->begin + y->in * y->stored};
+      count++;
       at += y->used * y->in;
     }
-    for (int k = 0; k < 2; k++)
-      tensors[count++] = (mote_tensor){.name = name[e].text[6 + k],
-                                       .dtype = MOTE_F32,
-                                       .rank = 1,
-                                       .shape = {MOTE_FEATURES},
-                                       .count = MOTE_FEATURES,
-                                       .data = norm + k * MOTE_FEATURES};
+    for (int k = 0; k < 2; k++) {
+      tensors[count] = (mote_tensor){.name = name[e].text[6 + k],
+                                     .dtype = MOTE_F32,
+                                     .rank = 1,
+                                     .shape = {MOTE_FEATURES},
+                                     .count = MOTE_FEATURES,
+                                     .data = norm + k * MOTE_FEATURES};
+      count++;
+    }
   }
   mote_status status = mote_safetensors_write(path, tensors, count, NULL, 0);
   free(space);

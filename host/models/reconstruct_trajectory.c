@@ -57,7 +57,7 @@ static mote_status choose_experts(job *j, const mote_operator *learned) {
   int64_t n = j->sparse_info.particles;
   j->expert = malloc((size_t)n * sizeof *j->expert);
   if (!j->expert) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for %lld labels", (long long)n);
-  int of[MOTE_METADATA_MATERIALS], count = j->metadata.material_count;
+  int of[MOTE_METADATA_MATERIALS] = {0}, count = j->metadata.material_count;
   for (int k = 0; k < count; k++) of[k] = mote_operator_expert(learned, j->metadata.materials[k].kind);
   if (mote_trajectory_read_labels(j->sparse_reader, 0, "material", j->expert) != MOTE_OK) count = 0;
   for (int64_t i = 0; i < n; i++)

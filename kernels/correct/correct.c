@@ -100,7 +100,7 @@ static mote_status describe(mote_stream *stream, const mote_correct_view *view, 
                             const mote_packed *packed, const float *errors, const mote_global_fit *fit,
                             float *feature, float *basis, float *share) {
   const mote_lattice *l = &view->lattice[0];
-  mote_node_range active[3];
+  mote_node_range active[3] = {{{0}, {0}}};
   for (int level = 0; level < 3 && level < view->levels; level++)
     active[level] = mote_active_nodes(&view->lattice[level], fit, view->radius, level);
   mote_node_range range = active[0];
