@@ -9,6 +9,7 @@
   FAMILY(array)               \
   FAMILY(constitutive)        \
   FAMILY(correct)             \
+  FAMILY(kin)                 \
   FAMILY(nearest)             \
   FAMILY(neighbor)            \
   FAMILY(probe)               \

@@ -35,7 +35,7 @@ int cli_reconstruct(int argc, char **argv) {
   mote_operator_settings settings;
   mote_operator_defaults(&settings);
   int64_t levels = -1;
-  double spacing = NAN, radius = NAN, gain = NAN;
+  double spacing = NAN, radius = NAN, gain = NAN, kin = NAN;
   const cli_option options[] = {
       {"sparse", 's', CLI_TEXT, &sparse, "S.h5", "trajectory of the sparse particles", 1},
       {"reference", 'r', CLI_TEXT, &reference, "R.h5", "all particles; the first frame alone is read", 1},
@@ -43,9 +43,10 @@ int cli_reconstruct(int argc, char **argv) {
       {"operator", 0, CLI_TEXT, &folder, "FOLDER", "trained operator (default: no learned correction)", 0},
       {"frame", 0, CLI_TEXT, &frame, "NAME", "current or reference configuration (current)", 0},
       {"levels", 0, CLI_INTEGER, &levels, "N", "nested lattices (3)", 0},
-      {"node-spacing", 0, CLI_REAL, &spacing, "X", "of the finest lattice, in sparse spacings (1.2)", 0},
-      {"radius", 0, CLI_REAL, &radius, "X", "of a node's neighbourhood, in sparse spacings (2.4)", 0},
-      {"drift-gain", 0, CLI_REAL, &gain, "X", "part of the drift that a frame makes good (0.5)", 0},
+      {"node-spacing", 0, CLI_REAL, &spacing, "X", "of the finest lattice, in sparse spacings (1.4)", 0},
+      {"radius", 0, CLI_REAL, &radius, "X", "of a node's neighbourhood, in sparse spacings (3)", 0},
+      {"drift-gain", 0, CLI_REAL, &gain, "X", "part of the drift that a frame makes good (1.4)", 0},
+      {"kin-gain", 0, CLI_REAL, &kin, "X", "the same for a point and those it started among (0.05)", 0},
       {0}};
   cli_usage usage = {"reconstruct", "", "Recovers all particles from the motion of the sparse ones.",
                      NULL,          0,  0};
@@ -53,7 +54,7 @@ int cli_reconstruct(int argc, char **argv) {
   int count;
   int code = cli_parse(&usage, options, &common, argc, argv, NULL, &count);
   if (code >= 0) return code;
-  int chosen = frame || levels != -1 || !isnan(spacing) || !isnan(radius) || !isnan(gain);
+  int chosen = frame || levels != -1 || !isnan(spacing) || !isnan(radius) || !isnan(gain) || !isnan(kin);
   if (folder && chosen)
     return cli_complain("reconstruct", "--operator comes with its own settings: leave out the others");
   if (frame && !strcmp(frame, "reference"))
@@ -64,5 +65,6 @@ int cli_reconstruct(int argc, char **argv) {
   if (!isnan(spacing)) settings.node_spacing = (float)spacing;
   if (!isnan(radius)) settings.radius = (float)radius;
   if (!isnan(gain)) settings.drift_gain = (float)gain;
+  if (!isnan(kin)) settings.kin_gain = (float)kin;
   return reconstruct(&common, sparse, reference, output, &settings, folder);
 }

@@ -6,11 +6,12 @@
 #include <mote/train.h>
 
 int cli_train(int argc, char **argv) {
-  const char *folder = NULL, *run = NULL;
+  const char *folder = NULL, *run = NULL, *from = NULL;
   mote_train_options options = {0};
   const cli_option table[] = {
       {"output", 'o', CLI_TEXT, &folder, "MODEL", "folder of the model; made if it is not there", 1},
       {"resume", 0, CLI_FLAG, &options.resume, NULL, "go on where the folder's training stopped", 0},
+      {"from", 0, CLI_TEXT, &from, "MODEL", "begin with the weights of a trained model", 0},
       {"minutes", 0, CLI_REAL, &options.minutes, "M", "stop after so many minutes; --resume goes on", 0},
       {0}};
   cli_usage usage = {
@@ -20,6 +21,9 @@ int cli_train(int argc, char **argv) {
   int count;
   int code = cli_parse(&usage, table, &common, argc, argv, &run, &count);
   if (code >= 0) return code;
+  if (from && options.resume)
+    return cli_complain("train", "--resume goes on with its own weights: leave out --from");
+  options.from = from;
   options.device = common.device;
   options.threads = (int)common.threads;
   options.seed = common.seed;

@@ -179,14 +179,15 @@ typedef struct number {
   const char *key;
   float *value;
 } number;
-#define NUMBERS 6
+#define NUMBERS 7
 static void list_numbers(mote_operator_settings *s, number numbers[NUMBERS]) {
   const number all[NUMBERS] = {{"node_spacing", &s->node_spacing},
                                {"radius", &s->radius},
                                {"ridge", &s->ridge},
                                {"shrink", &s->shrink},
                                {"flight_reach", &s->flight_reach},
-                               {"drift_gain", &s->drift_gain}};
+                               {"drift_gain", &s->drift_gain},
+                               {"kin_gain", &s->kin_gain}};
   memcpy(numbers, all, sizeof all);
 }
 

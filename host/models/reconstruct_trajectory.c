@@ -8,6 +8,7 @@
 
 #include "host/core/clock.h"
 #include "host/core/error.h"
+#include "host/models/reconstruction.h"
 
 typedef struct job {
   mote_trajectory_reader *sparse_reader, *dense_reader;
@@ -65,25 +66,31 @@ static mote_status choose_experts(job *j, const mote_operator *learned) {
   return MOTE_OK;
 }
 
+void mote_reconstruction_place(const mote_metadata *m, mote_reconstruction_options *o) {
+  double frame = m->dt * m->write_every;
+  /* A wall of the simulation's grid lets matter in by up to a cell, whose size is not known here: it is not
+     above the sparse spacing by much. Bounds that are too narrow cost accuracy, wide ones nothing. */
+  double sparse = o->dense_spacing * pow((double)o->dense_count / (double)o->sparse_count, 1.0 / o->dim);
+  double slack = fmax(2 * o->dense_spacing, 1.5 * sparse);
+  for (int a = 0; a < o->dim; a++) {
+    o->gravity[a] = m->gravity[a] * frame * frame;
+    o->bounds[a][0] = m->bounds[a][0] - slack;
+    o->bounds[a][1] = m->bounds[a][1] + slack;
+  }
+}
+
 static mote_status start_operator(job *j, mote_device *device, const mote_operator_settings *settings,
                                   const mote_operator *learned) {
   if (learned) MOTE_TRY(choose_experts(j, learned));
-  const mote_metadata *m = &j->metadata;
-  double frame = m->dt * m->write_every;
   mote_reconstruction_options options = {.dim = j->dense_info.dim,
                                          .sparse_count = j->sparse_info.particles,
                                          .dense_count = j->dense_info.particles,
                                          .sparse = j->sparse,
                                          .dense = j->dense,
-                                         .dense_spacing = m->dx,
+                                         .dense_spacing = j->metadata.dx,
                                          .learned = learned,
                                          .expert = j->expert};
-  for (int a = 0; a < options.dim; a++) {
-    options.gravity[a] = m->gravity[a] * frame * frame;
-    /* The walls are springs of a grid: matter enters them by a spacing or so. */
-    options.bounds[a][0] = m->bounds[a][0] - 2 * m->dx;
-    options.bounds[a][1] = m->bounds[a][1] + 2 * m->dx;
-  }
+  mote_reconstruction_place(&j->metadata, &options);
   return mote_reconstruction_create(device, settings, &options, &j->reconstruction);
 }
 

@@ -15,12 +15,13 @@
 
 void mote_operator_defaults(mote_operator_settings *s) {
   *s = (mote_operator_settings){.levels = 3,
-                                .node_spacing = 1.2f,
-                                .radius = 2.4f,
+                                .node_spacing = 1.4f,
+                                .radius = 3.0f,
                                 .ridge = 1e-3f,
                                 .shrink = 1e-4f,
                                 .flight_reach = 0.1f,
-                                .drift_gain = 0.5f,
+                                .drift_gain = 1.4f,
+                                .kin_gain = 0.05f,
                                 .frame = MOTE_CURRENT_FRAME};
 }
 
@@ -37,6 +38,8 @@ static mote_status check(const mote_operator_settings *s, const mote_reconstruct
         s->node_spacing, s->radius, s->ridge, s->shrink);
   if (!(s->drift_gain >= 0 && s->drift_gain < 2))
     return mote_fail(MOTE_ERROR_ARGUMENT, "operator: drift_gain %g: expected 0 to 2", s->drift_gain);
+  if (!(s->kin_gain >= 0 && s->kin_gain <= 1))
+    return mote_fail(MOTE_ERROR_ARGUMENT, "operator: kin_gain %g: expected 0 to 1", s->kin_gain);
   if (o->dim != 2 && o->dim != 3) return mote_fail(MOTE_ERROR_ARGUMENT, "operator: dim is %d", o->dim);
   if (o->sparse_count < 1 || o->dense_count < 1 || o->sparse_count > INT32_MAX || o->dense_count > INT32_MAX)
     return mote_fail(MOTE_ERROR_ARGUMENT,
@@ -124,6 +127,10 @@ static mote_status reserve(mote_reconstruction *r) {
     MOTE_TRY(mote_buffer_reserve(&r->basis, d, nodes * MOTE_BASIS_STRIDE * 4));
     MOTE_TRY(mote_buffer_reserve(&r->share, d, nodes * MOTE_EXPERTS * 4));
   }
+  if (r->has_kin) {
+    MOTE_TRY(mote_buffer_reserve(&r->drift, d, sparse * dim * 4));
+    MOTE_TRY(mote_buffer_reserve(&r->shown, d, dense * dim * 4));
+  }
   MOTE_TRY(mote_buffer_reserve(&r->dense, d, dense * dim * 4));
   MOTE_TRY(mote_buffer_reserve(&r->dense_start, d, dense * dim * 4));
   MOTE_TRY(mote_buffer_reserve(&r->dense_increment, d, dense * dim * 4));
@@ -167,6 +174,10 @@ static mote_status upload_start(mote_reconstruction *r) {
   MOTE_TRY(mote_upload(r->stream, r->dense_start.data, o->dense, dense));
   MOTE_TRY(mote_fill_bytes(r->stream, r->last.data, 0, dense));
   if (r->corrects) MOTE_TRY(upload_experts(r));
+  if (r->has_kin) {
+    MOTE_TRY(mote_upload(r->stream, r->shown.data, o->dense, dense));
+    MOTE_TRY(mote_reconstruction_find_kin(r));
+  }
   return mote_stream_synchronize(r->stream);
 }
 
@@ -191,6 +202,7 @@ mote_status mote_reconstruction_create(mote_device *device, const mote_operator_
   r->settings = *settings;
   r->options = *options;
   r->corrects = options->learned != NULL && settings->frame == MOTE_CURRENT_FRAME;
+  r->has_kin = settings->kin_gain > 0 && settings->frame == MOTE_CURRENT_FRAME;
   mote_status status = plan_lattices(r);
   if (status == MOTE_OK) {
     plan_bins(r);
@@ -228,6 +240,10 @@ void mote_reconstruction_destroy(mote_reconstruction *r) {
                         &r->tracer,
                         &r->tracer_increment,
                         &r->tracer_last,
+                        &r->kin_index,
+                        &r->kin_weight,
+                        &r->drift,
+                        &r->shown,
                         &r->expert,
                         &r->fitted,
                         &r->errors,
@@ -259,6 +275,7 @@ mote_status mote_reconstruction_advance(mote_reconstruction *r, const float *spa
 
 mote_status mote_reconstruction_read(mote_reconstruction *r, float *dense, float *reach) {
   size_t n = (size_t)r->options.dense_count;
-  MOTE_TRY(mote_download(r->stream, dense, r->dense.data, n * (size_t)r->options.dim * 4));
+  const mote_buffer *from = r->has_kin ? &r->shown : &r->dense;
+  MOTE_TRY(mote_download(r->stream, dense, from->data, n * (size_t)r->options.dim * 4));
   return reach ? mote_download(r->stream, reach, r->reach.data, n * 4) : MOTE_OK;
 }

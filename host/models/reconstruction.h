@@ -3,9 +3,11 @@
 #define MOTE_MODELS_RECONSTRUCTION_H
 
 #include <mote/operator.h>
+#include <mote/trajectory.h>
 
 #include "host/core/device.h"
 #include "kernels/correct/correct.h"
+#include "kernels/kin/kin.h"
 #include "kernels/reconstruct/reconstruct.h"
 
 #ifdef __cplusplus
@@ -29,6 +31,8 @@ struct mote_reconstruction {
   mote_buffer moments[MOTE_OPERATOR_LEVELS], field[MOTE_OPERATOR_LEVELS];
   mote_buffer tracer, tracer_increment, tracer_last;
   mote_buffer dense, dense_start, dense_increment, last, reach;
+  int has_kin; /* then `shown` is what is read, and `dense` goes on from frame to frame: */
+  mote_buffer kin_index, kin_weight, drift, shown;
   mote_flight flight;
   int64_t frame;
   int corrects; /* has a learned correction, of these: */
@@ -36,12 +40,18 @@ struct mote_reconstruction {
   mote_buffer parameters, norm, expert, fitted, errors, feature, basis, share;
 };
 
+/* Sets gravity and bounds from a recording's metadata; dim, counts and dense_spacing are set. */
+void mote_reconstruction_place(const mote_metadata *metadata, mote_reconstruction_options *options);
+
 /* The frame from `sparse` to `next` in its parts: the fits of all levels; what the network sees; the
    corrected field; and all of it with the points moved. They are steps for mote_replay_run. */
 mote_status mote_reconstruction_fit(mote_reconstruction *r, mote_stream *stream);
 mote_status mote_reconstruction_describe(mote_reconstruction *r, mote_stream *stream);
 mote_status mote_reconstruction_correct(mote_reconstruction *r, mote_stream *stream);
 mote_status mote_reconstruction_frame(void *reconstruction, mote_stream *stream);
+
+/* Fills kin_index and kin_weight from the first frame. */
+mote_status mote_reconstruction_find_kin(mote_reconstruction *r);
 
 mote_correct_view mote_reconstruction_view(const mote_reconstruction *r);
 

@@ -34,8 +34,8 @@ static mote_status fit_levels(mote_reconstruction *r, mote_stream *stream) {
   return MOTE_OK;
 }
 
-static int follows_drift(const mote_reconstruction *r) {
-  return r->settings.frame == MOTE_CURRENT_FRAME && r->settings.drift_gain > 0;
+static int has_tracers(const mote_reconstruction *r) {
+  return r->settings.frame == MOTE_CURRENT_FRAME && (r->settings.drift_gain > 0 || r->has_kin || r->corrects);
 }
 
 /* A tracer much farther off than this has lost its particle: how far says nothing any more. */
@@ -48,7 +48,7 @@ static mote_status aim(mote_reconstruction *r, mote_stream *stream, const float 
   const struct mote_reconstruct_kernels *k = r->device->reconstruct;
   int dim = r->options.dim;
   int64_t n = r->options.sparse_count;
-  if (!follows_drift(r)) return k->difference(stream, n * dim, r->next.data, from, r->increment.data);
+  if (!has_tracers(r)) return k->difference(stream, n * dim, r->next.data, from, r->increment.data);
   return k->pursue(stream, dim, n, r->next.data, from, r->tracer.data, r->settings.drift_gain, drift_limit(r),
                    r->increment.data);
 }
@@ -99,11 +99,27 @@ mote_status mote_reconstruction_correct(mote_reconstruction *r, mote_stream *str
 static mote_status move_tracers(mote_reconstruction *r, mote_stream *stream) {
   const struct mote_reconstruct_kernels *k = r->device->reconstruct;
   int64_t n = r->options.sparse_count;
-  if (!follows_drift(r)) return MOTE_OK;
+  if (!has_tracers(r)) return MOTE_OK;
   MOTE_TRY(k->gather(stream, &r->lattice[0], r->fit.data, r->radius, r->field[0].data, n, r->tracer.data,
                      r->tracer_increment.data, NULL));
   return k->advance(stream, r->options.dim, n, r->tracer.data, r->tracer_increment.data, NULL, &r->flight,
                     r->tracer_last.data, r->tracer.data);
+}
+
+/* Points after their kin. */
+static mote_status recall(mote_reconstruction *r, mote_stream *stream) {
+  const struct mote_kin_kernels *k = r->device->kin;
+  const mote_reconstruction_options *o = &r->options;
+  mote_kin_bounds bounds;
+  for (int a = 0; a < 3; a++) {
+    bounds.lower[a] = r->flight.lower[a];
+    bounds.upper[a] = r->flight.upper[a];
+  }
+  if (!r->has_kin) return MOTE_OK;
+  MOTE_TRY(k->follow(stream, o->dim, o->sparse_count, r->next.data, r->settings.kin_gain, r->tracer.data,
+                     r->drift.data));
+  return k->recall(stream, o->dim, o->dense_count, r->kin_index.data, r->kin_weight.data, r->drift.data,
+                   r->settings.kin_gain, &bounds, r->dense.data, r->shown.data);
 }
 
 mote_status mote_reconstruction_frame(void *context, mote_stream *stream) {
@@ -119,6 +135,7 @@ mote_status mote_reconstruction_frame(void *context, mote_stream *stream) {
                      r->dense_increment.data, r->reach.data));
   MOTE_TRY(k->advance(stream, o->dim, o->dense_count, base, r->dense_increment.data,
                       current ? r->reach.data : NULL, &r->flight, r->last.data, r->dense.data));
+  MOTE_TRY(recall(r, stream));
   return mote_copy_on_device(stream, r->sparse.data, r->next.data,
                              (size_t)o->sparse_count * (size_t)o->dim * 4);
 }

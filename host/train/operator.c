@@ -79,6 +79,28 @@ static mote_status create_model(mote_trainer *t) {
   return MOTE_OK;
 }
 
+/* Weights and statistics of a model trained before, for the kinds of matter that it knows. */
+static mote_status begin_from(mote_trainer *t, const char *folder) {
+  mote_operator *old;
+  int known = 0;
+  MOTE_TRY(mote_operator_load(folder, &old));
+  for (int e = 0; e < t->model->experts; e++) {
+    int k = mote_operator_expert(old, t->model->kind[e]);
+    if (k < 0) continue;
+    known++;
+    mote_operator *both[] = {t->model, t->average};
+    for (int m = 0; m < 2; m++) {
+      memcpy(both[m]->parameters + e * MOTE_PARAMETERS, old->parameters + k * MOTE_PARAMETERS,
+             MOTE_PARAMETERS * sizeof(float));
+      memcpy(both[m]->norm + e * 2 * MOTE_FEATURES, old->norm + k * 2 * MOTE_FEATURES,
+             2 * MOTE_FEATURES * sizeof(float));
+    }
+  }
+  mote_operator_destroy(old);
+  if (known) return MOTE_OK;
+  return mote_fail(MOTE_ERROR_ARGUMENT, "%s knows none of the kinds of matter in the data", folder);
+}
+
 /* ---- state ---- */
 
 #define STATE 7
@@ -210,7 +232,9 @@ static mote_status prepare(mote_trainer *t, const char *run, const mote_train_op
   MOTE_TRY(create_model(t));
   if (mkdir(t->folder, 0777) != 0 && errno != EEXIST)
     return mote_fail(MOTE_ERROR_IO, "cannot make the folder %s: %s", t->folder, strerror(errno));
-  return options->resume ? mote_trainer_load_state(t) : mote_trainer_observe(t);
+  if (options->resume) return mote_trainer_load_state(t);
+  MOTE_TRY(mote_trainer_observe(t));
+  return options->from ? begin_from(t, options->from) : MOTE_OK;
 }
 
 mote_status mote_train(const char *run, const char *folder, const mote_train_options *options,

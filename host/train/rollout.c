@@ -11,12 +11,17 @@ static size_t bytes_of(const mote_example *e, int64_t count) {
   return (size_t)(count * e->recording->dim) * sizeof(float);
 }
 
+/* A row of the path: the dense points and, behind them, the tracers. */
+static int64_t path_count(const mote_example *e) {
+  return e->dense_count + e->sparse_count;
+}
+
 static float *frame_of(const mote_rollout *o, const mote_buffer *trace, int64_t count, int64_t frame) {
   return (float *)trace->data + frame * count * o->example->recording->dim;
 }
 
 void mote_rollout_free(mote_rollout *o) {
-  mote_buffer *all[] = {&o->sparse, &o->truth, &o->path, &o->tracer, &o->error};
+  mote_buffer *all[] = {&o->sparse, &o->truth, &o->path, &o->shown, &o->error, &o->kin_start, &o->kin_entry};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
   mote_reconstruction_destroy(o->reconstruction);
   free(o->rms);
@@ -26,8 +31,6 @@ void mote_rollout_free(mote_rollout *o) {
 static mote_status create_reconstruction(mote_device *device, const mote_example *e,
                                          const mote_operator *learned, int corrects,
                                          mote_reconstruction **r) {
-  const mote_metadata *m = &e->recording->metadata;
-  double frame = m->dt * m->write_every;
   mote_reconstruction_options options = {.dim = e->recording->dim,
                                          .sparse_count = e->sparse_count,
                                          .dense_count = e->dense_count,
@@ -36,11 +39,7 @@ static mote_status create_reconstruction(mote_device *device, const mote_example
                                          .dense_spacing = e->dense_spacing,
                                          .learned = corrects ? learned : NULL,
                                          .expert = e->expert};
-  for (int a = 0; a < options.dim; a++) {
-    options.gravity[a] = m->gravity[a] * frame * frame;
-    options.bounds[a][0] = m->bounds[a][0] - 2 * m->dx;
-    options.bounds[a][1] = m->bounds[a][1] + 2 * m->dx;
-  }
+  mote_reconstruction_place(&e->recording->metadata, &options);
   return mote_reconstruction_create(device, &learned->settings, &options, r);
 }
 
@@ -50,9 +49,9 @@ static mote_status fill(mote_rollout *o, mote_device *device) {
          dense = (size_t)e->frames * bytes_of(e, e->dense_count);
   mote_stream *stream = o->reconstruction->stream;
   MOTE_TRY(mote_buffer_reserve(&o->sparse, device, sparse));
-  MOTE_TRY(mote_buffer_reserve(&o->tracer, device, sparse));
   MOTE_TRY(mote_buffer_reserve(&o->truth, device, dense));
-  MOTE_TRY(mote_buffer_reserve(&o->path, device, dense));
+  MOTE_TRY(mote_buffer_reserve(&o->path, device, dense + sparse));
+  MOTE_TRY(mote_buffer_reserve(&o->shown, device, dense));
   MOTE_TRY(mote_buffer_reserve(&o->error, device, dense));
   MOTE_TRY(mote_upload(stream, o->sparse.data, e->sparse, sparse));
   MOTE_TRY(mote_upload(stream, o->truth.data, e->dense, dense));
@@ -60,25 +59,52 @@ static mote_status fill(mote_rollout *o, mote_device *device) {
   return o->rms ? MOTE_OK : mote_fail(MOTE_ERROR_MEMORY, "out of memory for a rollout");
 }
 
+/* Turns kin around: for each sparse particle the points that it is kin of, in their order. */
+static mote_status turn_kin(mote_rollout *o, mote_device *device) {
+  mote_reconstruction *r = o->reconstruction;
+  int64_t entries = o->example->dense_count * MOTE_KIN, m = o->example->sparse_count;
+  int32_t *index = malloc((size_t)entries * 2 * sizeof *index), *entry = index + entries;
+  int32_t *start = calloc((size_t)m + 2, sizeof *start);
+  mote_status status = index && start ? MOTE_OK : mote_fail(MOTE_ERROR_MEMORY, "out of memory for a rollout");
+  if (status == MOTE_OK)
+    status = mote_download(r->stream, index, r->kin_index.data, (size_t)entries * sizeof *index);
+  if (status == MOTE_OK) {
+    for (int64_t k = 0; k < entries; k++) start[index[k] + 2]++;
+    for (int64_t i = 0; i < m; i++) start[i + 2] += start[i + 1];
+    for (int64_t k = 0; k < entries; k++) entry[start[index[k] + 1]++] = (int32_t)k;
+    status = mote_buffer_reserve(&o->kin_start, device, (size_t)(m + 1) * 4);
+  }
+  if (status == MOTE_OK) status = mote_buffer_reserve(&o->kin_entry, device, (size_t)entries * 4);
+  if (status == MOTE_OK) status = mote_upload(r->stream, o->kin_start.data, start, (size_t)(m + 1) * 4);
+  if (status == MOTE_OK) status = mote_upload(r->stream, o->kin_entry.data, entry, (size_t)entries * 4);
+  free(index);
+  free(start);
+  return status;
+}
+
 mote_status mote_rollout_create(mote_device *device, const mote_example *e, const mote_operator *learned,
                                 int corrects, mote_rollout *o) {
   *o = (mote_rollout){.example = e};
   mote_status status = create_reconstruction(device, e, learned, corrects, &o->reconstruction);
   if (status == MOTE_OK) status = fill(o, device);
+  if (status == MOTE_OK && corrects && o->reconstruction->has_kin) status = turn_kin(o, device);
   if (status != MOTE_OK) mote_rollout_free(o);
   return status;
 }
 
 /* ---- forward ---- */
 
-/* Keeps where the points and tracers are at `frame`. */
+/* Keeps where points and tracers are at `frame`, and what is shown. */
 static mote_status keep(mote_rollout *o, int64_t frame) {
   const mote_example *e = o->example;
   mote_reconstruction *r = o->reconstruction;
-  MOTE_TRY(mote_copy_on_device(r->stream, frame_of(o, &o->path, e->dense_count, frame), r->dense.data,
-                               bytes_of(e, e->dense_count)));
-  return mote_copy_on_device(r->stream, frame_of(o, &o->tracer, e->sparse_count, frame), r->tracer.data,
-                             bytes_of(e, e->sparse_count));
+  float *path = frame_of(o, &o->path, path_count(e), frame);
+  size_t dense = bytes_of(e, e->dense_count);
+  const mote_buffer *shown = r->has_kin ? &r->shown : &r->dense;
+  MOTE_TRY(mote_copy_on_device(r->stream, path, r->dense.data, dense));
+  MOTE_TRY(mote_copy_on_device(r->stream, path + e->dense_count * e->recording->dim, r->tracer.data,
+                               bytes_of(e, e->sparse_count)));
+  return mote_copy_on_device(r->stream, frame_of(o, &o->shown, e->dense_count, frame), shown->data, dense);
 }
 
 /* Sets the sparse particles to go from `frame` to the next one. */
@@ -95,7 +121,7 @@ static mote_status measure(mote_rollout *o) {
   const mote_example *e = o->example;
   mote_reconstruction *r = o->reconstruction;
   int64_t width = e->dense_count * e->recording->dim;
-  MOTE_TRY(r->device->reconstruct->difference(r->stream, e->frames * width, o->path.data, o->truth.data,
+  MOTE_TRY(r->device->reconstruct->difference(r->stream, e->frames * width, o->shown.data, o->truth.data,
                                               o->error.data));
   float *error = malloc((size_t)(e->frames * width) * sizeof *error);
   if (!error) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a rollout");
@@ -123,27 +149,33 @@ mote_status mote_rollout_forward(mote_rollout *o) {
 
 /* ---- backward ---- */
 
+#define TRACER_CLIP 10 /* a tracer speaks for several points */
+
 typedef struct backward {
-  mote_buffer gradient, increment_gradient, field_gradient, keys, order, partial, parameters, scratch;
+  /* Rows of points and tracers, as the path's; part: of points alone. */
+  mote_buffer gradient, increment_gradient, part;
+  mote_buffer field_gradient, keys, order, partial, parameters, scratch;
   int key_bits;
   float clip;
 } backward;
 
 static void release(backward *b) {
-  mote_buffer *all[] = {&b->gradient, &b->increment_gradient, &b->field_gradient, &b->keys, &b->order,
-                        &b->partial,  &b->parameters,         &b->scratch};
+  mote_buffer *all[] = {
+      &b->gradient, &b->increment_gradient, &b->part,   &b->field_gradient, &b->keys, &b->order,
+      &b->partial,  &b->parameters,         &b->scratch};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
 }
 
 static mote_status prepare(mote_rollout *o, backward *b) {
   mote_reconstruction *r = o->reconstruction;
   mote_device *d = r->device;
-  size_t points = bytes_of(o->example, o->example->dense_count), n = (size_t)o->example->dense_count;
+  size_t points = bytes_of(o->example, path_count(o->example)), n = (size_t)path_count(o->example);
   size_t parameters = (size_t)r->experts.count * MOTE_PARAMETERS * 4;
   int64_t nodes = mote_lattice_size(&r->lattice[0]);
   while ((int64_t)1 << b->key_bits <= nodes) b->key_bits++;
   MOTE_TRY(mote_buffer_reserve(&b->gradient, d, points));
   MOTE_TRY(mote_buffer_reserve(&b->increment_gradient, d, points));
+  MOTE_TRY(mote_buffer_reserve(&b->part, d, points));
   MOTE_TRY(mote_buffer_reserve(&b->field_gradient, d, (size_t)nodes * MOTE_AFFINE * 4));
   MOTE_TRY(mote_buffer_reserve(&b->keys, d, n * 4));
   MOTE_TRY(mote_buffer_reserve(&b->order, d, n * 4));
@@ -158,9 +190,34 @@ static mote_status repeat(mote_rollout *o, int64_t frame) {
   const mote_example *e = o->example;
   mote_reconstruction *r = o->reconstruction;
   MOTE_TRY(aim_at(o, frame));
-  MOTE_TRY(mote_copy_on_device(r->stream, r->tracer.data, frame_of(o, &o->tracer, e->sparse_count, frame),
-                               bytes_of(e, e->sparse_count)));
+  const float *tracer = frame_of(o, &o->path, path_count(e), frame) + e->dense_count * e->recording->dim;
+  MOTE_TRY(mote_copy_on_device(r->stream, r->tracer.data, tracer, bytes_of(e, e->sparse_count)));
   return mote_reconstruction_fit(r, r->stream);
+}
+
+/* From the slopes after the frame to those before it, and to those of the increments. What a tracer's drift
+   does to the points of its kin goes back to the tracer first. */
+static mote_status chain(mote_rollout *o, backward *b, int64_t frame, float scale) {
+  const mote_example *e = o->example;
+  mote_reconstruction *r = o->reconstruction;
+  const struct mote_correct_kernels *c = r->device->correct;
+  const struct mote_kin_kernels *k = r->device->kin;
+  const mote_lattice *l = &r->lattice[0];
+  int dim = e->recording->dim;
+  int64_t n = e->dense_count, m = e->sparse_count, behind = n * dim;
+  const float *at = frame_of(o, &o->path, path_count(e), frame);
+  const float *error = frame_of(o, &o->error, n, frame + 1);
+  float *gradient = b->gradient.data, *increment_gradient = b->increment_gradient.data,
+        gain = r->settings.kin_gain;
+  if (r->has_kin) {
+    MOTE_TRY(k->recall_backward(r->stream, behind, error, scale, gain, gradient, b->part.data));
+    MOTE_TRY(k->follow_backward(r->stream, dim, n, m, o->kin_start.data, o->kin_entry.data,
+                                r->kin_weight.data, b->part.data, gain, gradient + behind));
+    MOTE_TRY(c->adjoint(r->stream, l, r->fit.data, r->radius, r->field[0].data, m, at + behind, NULL, 0,
+                        b->clip * TRACER_CLIP, 0, gradient + behind, increment_gradient + behind));
+  }
+  return c->adjoint(r->stream, l, r->fit.data, r->radius, r->field[0].data, n, at, error, scale, b->clip,
+                    frame ? r->settings.flight_reach : 0, gradient, increment_gradient);
 }
 
 static mote_status step_back(mote_rollout *o, backward *b, int64_t frame, float scale) {
@@ -168,18 +225,17 @@ static mote_status step_back(mote_rollout *o, backward *b, int64_t frame, float 
   mote_reconstruction *r = o->reconstruction;
   const struct mote_correct_kernels *c = r->device->correct;
   const mote_lattice *l = &r->lattice[0];
-  const float *at = frame_of(o, &o->path, e->dense_count, frame);
+  const float *at = frame_of(o, &o->path, path_count(e), frame);
+  int64_t count = r->has_kin ? path_count(e) : e->dense_count;
   mote_correct_view view = mote_reconstruction_view(r);
   MOTE_TRY(repeat(o, frame));
   MOTE_TRY(mote_reconstruction_correct(r, r->stream));
-  MOTE_TRY(c->adjoint(r->stream, l, r->fit.data, r->radius, r->field[0].data, e->dense_count, at,
-                      frame_of(o, &o->error, e->dense_count, frame + 1), scale, b->clip,
-                      frame ? r->settings.flight_reach : 0, b->gradient.data, b->increment_gradient.data));
-  MOTE_TRY(c->locate(r->stream, l, r->fit.data, r->radius, e->dense_count, at, b->keys.data, b->order.data));
-  MOTE_TRY(r->device->array->sort_pairs_u32(r->stream, b->keys.data, b->order.data, e->dense_count,
-                                            b->key_bits, &b->scratch));
-  MOTE_TRY(c->gather_backward(r->stream, l, r->fit.data, r->radius, e->dense_count, b->keys.data,
-                              b->order.data, at, b->increment_gradient.data, b->field_gradient.data));
+  MOTE_TRY(chain(o, b, frame, scale));
+  MOTE_TRY(c->locate(r->stream, l, r->fit.data, r->radius, count, at, b->keys.data, b->order.data));
+  MOTE_TRY(r->device->array->sort_pairs_u32(r->stream, b->keys.data, b->order.data, count, b->key_bits,
+                                            &b->scratch));
+  MOTE_TRY(c->gather_backward(r->stream, l, r->fit.data, r->radius, count, b->keys.data, b->order.data, at,
+                              b->increment_gradient.data, b->field_gradient.data));
   return c->evaluate_backward(r->stream, &view, &r->experts, r->fit.data, r->feature.data, r->basis.data,
                               r->share.data, b->field_gradient.data, b->partial.data, b->parameters.data);
 }

@@ -3,7 +3,8 @@
    The trick is what the loss looks at. Correcting each frame for itself makes rollouts worse, for the points
    leave the distribution that they were trained on; so the error that has come together since the first frame
    is what is held against the truth, and its gradient goes back along the points' paths. The network's inputs
-   and the tracers are held constant (a semi-gradient), so a frame back costs as much as a frame forward. */
+   and goals are held constant (a semi-gradient), the tracers that kin pull by are not, so a frame back costs
+   as much as a frame forward. */
 #ifndef MOTE_TRAIN_ROLLOUT_H
 #define MOTE_TRAIN_ROLLOUT_H
 
@@ -19,8 +20,11 @@ typedef struct mote_rollout {
   const mote_example *example;
   mote_reconstruction *reconstruction;
   /* (frames, count, dim) in device memory: */
-  mote_buffer sparse, truth, path, tracer, error;
-  double *rms; /* (frames) m, error of the dense particles, in host memory */
+  mote_buffer sparse, truth, shown, error;
+  mote_buffer
+      path; /* the dense points that go on from frame to frame and, behind them in a row, the tracers */
+  mote_buffer kin_start, kin_entry; /* of each sparse particle the points that it is kin of */
+  double *rms;                      /* (frames) m, error of the dense particles, in host memory */
 } mote_rollout;
 
 /* `learned` with `corrects` 0: the unlearned operator of the same settings. */
@@ -28,7 +32,7 @@ mote_status mote_rollout_create(mote_device *device, const mote_example *example
                                 const mote_operator *learned, int corrects, mote_rollout *rollout);
 void mote_rollout_free(mote_rollout *rollout);
 
-/* Fills path, tracer, error and rms. */
+/* Fills path, shown, error and rms. */
 mote_status mote_rollout_forward(mote_rollout *rollout);
 
 /* Loss: the mean over frames of rms / scale; `scale` (frames) m. gradient (experts, MOTE_PARAMETERS), host

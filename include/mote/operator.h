@@ -1,8 +1,8 @@
 /* The reduced-order operator: all particles from the motion of a sparse set. Increments of the sparse
    particles, frame to frame, are fitted by affine maps at the nodes of nested lattices in the current
    configuration (moving least squares) and evaluated at the dense points. Any affine motion is reproduced
-   exactly. What the fits miss at the sparse particles is followed up by tracers and made good, so that it
-   does not add up over the frames. */
+   exactly. What the fits miss at the sparse particles is followed up by tracers and made good, there and at
+   the points that started beside them, so that it does not add up over the frames. */
 #ifndef MOTE_OPERATOR_H
 #define MOTE_OPERATOR_H
 
@@ -31,6 +31,9 @@ typedef struct mote_operator_settings {
   float drift_gain;    /* part of the drift that a frame makes good, current frame only: each sparse particle
                           has a tracer that the fitted field moves as it moves the dense points, so how far
                           the two have come apart tells what the fit has been missing there; 0: none, below 2 */
+  float kin_gain; /* the same for a dense point and its kin, the sparse particles that it started among: the
+                     part of their tracers' drift that a frame makes good at the point (what is read has
+                     all of it); current frame only; 0: no kin, at most 1 */
   mote_frame_of_reference frame;
 } mote_operator_settings;
 void mote_operator_defaults(mote_operator_settings *settings);

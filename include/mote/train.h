@@ -13,9 +13,10 @@ extern "C" {
 typedef struct mote_train_options {
   const char *device; /* NULL: "auto" */
   int threads;        /* CPU threads, one example of a batch each; 0: all. The result does not depend on it */
-  int resume;         /* go on from the folder's state.safetensors; the same bits as without the break */
-  int64_t seed;       /* added to the run's own */
-  double minutes;     /* stop after so long, at a whole step, state saved; 0: no limit */
+  const char *from; /* folder of a trained model to begin with, where the kinds of matter match; NULL: none */
+  int resume;       /* go on from the folder's state.safetensors; the same bits as without the break */
+  int64_t seed;     /* added to the run's own */
+  double minutes;   /* stop after so long, at a whole step, state saved; 0: no limit */
 } mote_train_options;
 
 typedef struct mote_train_summary {

@@ -400,7 +400,7 @@ static inline MOTE_HD void mote_adjoint_point(const mote_lattice *l, const mote_
     mote_global_field(fit, x, out);
   if (out[3] < flight_reach) gate = out[3] / flight_reach;
   for (int a = 0; a < l->dim; a++) {
-    gradient[a] += scale * error[a];
+    if (error) gradient[a] += scale * error[a];
     length += gradient[a] * gradient[a];
   }
   length = sqrtf(length);

@@ -109,7 +109,7 @@ static mote_status describe(mote_stream *stream, const mote_correct_view *view, 
   FOR_ACTIVE_NODES {
     int64_t node = ((int64_t)i * l->nodes[1] + j) * l->nodes[2] + k;
     float x[3], sum[MOTE_ERROR_SUMS];
-    if (!(view->moments[node * MOTE_MOMENT_STRIDE] > 0)) continue;
+    if (!(view->moments[node * MOTE_MOMENT_STRIDE] > MOTE_LEAST_WEIGHT)) continue;
     mote_node_position(l, (const int[3]){i, j, k}, x);
     sum_errors(bins, packed, errors, x, inverse_unit, reach * reach, sum);
     mote_describe_node(view, active, fit, (const int[3]){i, j, k}, node, sum, feature + node * MOTE_FEATURES,
@@ -141,7 +141,7 @@ static mote_status evaluate(mote_stream *stream, const mote_correct_view *view, 
   int threads = mote_stream_threads(stream);
   FOR_ACTIVE_NODES {
     int64_t node = ((int64_t)i * l->nodes[1] + j) * l->nodes[2] + k;
-    if (view->moments[node * MOTE_MOMENT_STRIDE] > 0)
+    if (view->moments[node * MOTE_MOMENT_STRIDE] > MOTE_LEAST_WEIGHT)
       evaluate_node(experts, feature + node * MOTE_FEATURES, basis + node * MOTE_BASIS_STRIDE,
                     share + node * MOTE_EXPERTS, field + node * MOTE_FIELD_STRIDE);
   }
@@ -175,8 +175,8 @@ static mote_status adjoint(mote_stream *stream, const mote_lattice *lattice, con
   int dim = lattice->dim;
 #pragma omp parallel for num_threads(mote_stream_threads(stream)) schedule(static) if (n > 4096)
   for (int64_t p = 0; p < n; p++)
-    mote_adjoint_point(lattice, &active, fit, field, point + p * dim, error + p * dim, scale, clip,
-                       flight_reach, gradient + p * dim, increment_gradient + p * dim);
+    mote_adjoint_point(lattice, &active, fit, field, point + p * dim, error ? error + p * dim : NULL, scale,
+                       clip, flight_reach, gradient + p * dim, increment_gradient + p * dim);
   return MOTE_OK;
 }
 
@@ -233,7 +233,7 @@ static mote_status evaluate_backward(mote_stream *stream, const mote_correct_vie
       for (int k = range.first[2]; k < range.first[2] + range.count[2]; k++) {
         int i = range.first[0] + row / range.count[1], j = range.first[1] + row % range.count[1];
         int64_t node = ((int64_t)i * l->nodes[1] + j) * l->nodes[2] + k;
-        if (view->moments[node * MOTE_MOMENT_STRIDE] > 0)
+        if (view->moments[node * MOTE_MOMENT_STRIDE] > MOTE_LEAST_WEIGHT)
           backward_node(experts, feature + node * MOTE_FEATURES, basis + node * MOTE_BASIS_STRIDE,
                         share + node * MOTE_EXPERTS, field_gradient + node * MOTE_AFFINE, sum);
       }

@@ -83,7 +83,8 @@ static __global__ void describe_kernel(mote_correct_view view, mote_bins bins, m
   int at[3], lo[3], hi[3];
   int64_t node = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
   active[0] = mote_active_nodes(l, fit, view.radius, 0);
-  if (!node_at(l, &active[0], node, at) || !(view.moments[node * MOTE_MOMENT_STRIDE] > 0)) return;
+  if (!node_at(l, &active[0], node, at) || !(view.moments[node * MOTE_MOMENT_STRIDE] > MOTE_LEAST_WEIGHT))
+    return;
   for (int level = 1; level < 3 && level < view.levels; level++)
     active[level] = mote_active_nodes(&view.lattice[level], fit, view.radius, level);
   float x[3], sum[MOTE_ERROR_SUMS], inverse_unit = 1 / l->unit, reach = view.radius * inverse_unit;
@@ -115,7 +116,7 @@ static __global__ void evaluate_kernel(mote_correct_view view, mote_experts expe
   int at[3];
   int64_t node = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
   mote_node_range range = mote_active_nodes(l, fit, view.radius, 0);
-  if (!node_at(l, &range, node, at) || !(view.moments[node * MOTE_MOMENT_STRIDE] > 0)) return;
+  if (!node_at(l, &range, node, at) || !(view.moments[node * MOTE_MOMENT_STRIDE] > MOTE_LEAST_WEIGHT)) return;
   float weight[MOTE_OUTPUTS];
   for (int k = 0; k < MOTE_OUTPUTS; k++) weight[k] = 0;
   mote_activations t;
@@ -166,8 +167,8 @@ static __global__ void adjoint_kernel(mote_lattice lattice, const mote_global_fi
   if (p >= n) return;
   mote_node_range active = mote_active_nodes(&lattice, fit, radius, 0);
   int dim = lattice.dim;
-  mote_adjoint_point(&lattice, &active, fit, field, point + p * dim, error + p * dim, scale, clip,
-                     flight_reach, gradient + p * dim, increment_gradient + p * dim);
+  mote_adjoint_point(&lattice, &active, fit, field, point + p * dim, error ? error + p * dim : NULL, scale,
+                     clip, flight_reach, gradient + p * dim, increment_gradient + p * dim);
 }
 
 static mote_status adjoint(mote_stream *stream, const mote_lattice *lattice, const mote_global_fit *fit,
@@ -215,7 +216,7 @@ static __global__ void evaluate_backward_kernel(mote_correct_view view, mote_exp
     for (int z = range.first[2]; z < range.first[2] + range.count[2]; z++) {
       int64_t i = range.first[0] + row / range.count[1], j = range.first[1] + row % range.count[1];
       int64_t node = (i * l->nodes[1] + j) * l->nodes[2] + z;
-      if (!(view.moments[node * MOTE_MOMENT_STRIDE] > 0)) continue;
+      if (!(view.moments[node * MOTE_MOMENT_STRIDE] > MOTE_LEAST_WEIGHT)) continue;
       for (int e = 0; e < experts.count; e++) {
         float part = share[node * MOTE_EXPERTS + e];
         const float *p = experts.parameters + e * MOTE_PARAMETERS;

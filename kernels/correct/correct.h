@@ -25,6 +25,10 @@ extern "C" {
 #define MOTE_ERROR_SUMS 38 /* see mote_error_sums in basis.h */
 #define MOTE_CHUNKS 32     /* parts in which weight gradients are summed, always the same ones */
 
+/* A node whose particles weigh less keeps its fit: it lies about two thirds of the radius away from matter,
+   where no point is but one that flies. Most nodes that particles reach are of that kind. */
+#define MOTE_LEAST_WEIGHT 0.1f
+
 /* The parameters of an expert, one behind the other: weights (in, out), then bias, of the three layers. */
 #define MOTE_WEIGHTS_2 (MOTE_FEATURES * MOTE_HIDDEN + MOTE_HIDDEN)
 #define MOTE_WEIGHTS_3 (MOTE_WEIGHTS_2 + MOTE_HIDDEN * MOTE_HIDDEN + MOTE_HIDDEN)
@@ -47,9 +51,9 @@ typedef struct mote_correct_view {
   const float *field[3]; /* fits of the levels before any correction */
 } mote_correct_view;
 
-/* Per node of the finest lattice, where it is active and has particles (other rows are neither written nor
-   read): feature (nodes, MOTE_FEATURES), basis (nodes, MOTE_BASES, MOTE_AFFINE) m, share (nodes,
-   MOTE_EXPERTS), the part of the particles around that each expert speaks for. */
+/* Per node of the finest lattice, where it is active and has MOTE_LEAST_WEIGHT of particles (other rows are
+   neither written nor read): feature (nodes, MOTE_FEATURES), basis (nodes, MOTE_BASES, MOTE_AFFINE) m, share
+   (nodes, MOTE_EXPERTS), the part of the particles around that each expert speaks for. */
 struct mote_correct_kernels {
   /* rows (MOTE_ERROR_ROWS, stride) in packed order: increment - fitted, drift as in pursue, expert.
      `expert` NULL: all 0. */
@@ -78,7 +82,7 @@ struct mote_correct_kernels {
   /* One step back along the points' paths, x' = x + gate * u(x): gradient += scale * error, cut to a length
      of at most `clip`; increment_gradient = gate * gradient; gradient += (du/dx)^T increment_gradient, with
      du/dx the blended gradient of the nodes' maps. gate falls from 1 to 0 with the reach below flight_reach,
-     as in advance. error, gradient, increment_gradient: (n, dim). */
+     as in advance. error (NULL: 0), gradient, increment_gradient: (n, dim). */
   mote_status (*adjoint)(mote_stream *stream, const mote_lattice *lattice, const mote_global_fit *fit,
                          float radius, const float *field, int64_t n, const float *point, const float *error,
                          float scale, float clip, float flight_reach, float *gradient,
