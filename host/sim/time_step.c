@@ -1,5 +1,6 @@
 /* The largest stable time step of a scene: the least of three limits on its grid, h the spacing.
-   elastic    h / (c + |v|), c the material's fastest wave: information crosses at most a cell a step;
+   elastic    h / (c + |v|), c the material's fastest wave, v with what a fall across the domain adds:
+              information crosses at most a cell a step;
    viscous    h^2 / (2 dim nu): explicit diffusion of momentum;
    advective  h / |v|, inside the first.
    SAFE is measured: blocks of every kind dropped at 2 m/s, in 2-D and 3-D, stay stable up to 0.72 of the
@@ -10,17 +11,29 @@
 
 #define SAFE 0.6
 
+/* What a particle gains by falling as far as the domain lets it, (m/s)^2. */
+static double fall(const mote_scene *scene, const float *x) {
+  double gained = 0;
+  for (int d = 0; d < scene->dim; d++) {
+    double upper = scene->lower[d] + (double)scene->cells[d] * scene->grid_spacing;
+    double way = scene->gravity[d] < 0 ? x[d] - scene->lower[d] : upper - x[d];
+    gained += 2 * fabs(scene->gravity[d]) * fmax(way, 0);
+  }
+  return gained;
+}
+
+/* At the impact, not at the start: a step that only just holds at rest breaks there. */
 static double largest_speed(const mote_scene *scene, int material) {
   const mote_particles *p = &scene->particles;
   double largest = 0;
   for (int64_t i = 0; i < p->count; i++) {
     if (p->material[i] != material) continue;
-    double sum = 0;
+    double sum = fall(scene, p->position + i * p->dim);
     for (int d = 0; d < p->dim; d++) {
       double v = p->velocity[i * p->dim + d];
       sum += v * v;
     }
-    largest = sum > largest ? sum : largest;
+    largest = fmax(largest, sum);
   }
   return sqrt(largest);
 }

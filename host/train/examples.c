@@ -72,6 +72,14 @@ void mote_example_free(mote_example *e) {
   *e = (mote_example){0};
 }
 
+mote_example mote_example_from(const mote_example *e, int64_t frame) {
+  mote_example later = *e;
+  later.frames -= frame;
+  later.sparse += frame * e->sparse_count * e->recording->dim;
+  later.dense += frame * e->dense_count * e->recording->dim;
+  return later;
+}
+
 static void copy_rows(const mote_recording *r, const int32_t *index, int64_t count, float *to) {
   for (int64_t f = 0; f < r->frames; f++)
     for (int64_t i = 0; i < count; i++)

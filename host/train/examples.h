@@ -39,6 +39,9 @@ typedef struct mote_example {
 /* `draw` decides what is chosen: the same number, the same example. expert_of[k]: of material k. */
 mote_status mote_example_make(const mote_recording *recording, const mote_run *run, uint64_t draw,
                               const int *expert_of, mote_example *example);
+
+/* The same from a later frame on; a view, not to be freed. */
+mote_example mote_example_from(const mote_example *example, int64_t frame);
 void mote_example_free(mote_example *example);
 
 #ifdef __cplusplus

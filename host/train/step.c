@@ -25,17 +25,23 @@ static mote_status make(const mote_trainer *t, const mote_recording *recording, 
 }
 
 /* The unlearned operator's error along an example: what the loss is measured in. Early frames, where it is
-   near 0, count as a fifth of the last one. */
+   near 0, count as a fifth of the last one. One more entry behind: the frames before the motion ceases to be
+   affine, in which all operators are exact and nothing is to be learned. */
 static mote_status unlearned(const mote_trainer *t, mote_device *device, const mote_example *e,
                              double **out) {
   mote_rollout rollout;
-  double *scale = calloc((size_t)e->frames, sizeof *scale);
+  double *scale = calloc((size_t)e->frames + 1, sizeof *scale);
   if (!scale) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a rollout");
   mote_status status = mote_rollout_create(device, e, t->model, 0, &rollout);
   if (status == MOTE_OK) status = mote_rollout_forward(&rollout);
   if (status == MOTE_OK)
     for (int64_t f = 0; f < e->frames; f++)
       scale[f] = fmax(rollout.rms[f], 0.2 * rollout.rms[e->frames - 1]) + 1e-9;
+  if (status == MOTE_OK) {
+    int64_t quiet = 0;
+    while (quiet + 3 < e->frames && rollout.rms[quiet + 2] < 1e-3 * rollout.rms[e->frames - 1]) quiet++;
+    scale[e->frames] = (double)quiet;
+  }
   mote_rollout_free(&rollout);
   if (status == MOTE_OK)
     *out = scale;
@@ -50,7 +56,7 @@ static mote_status learn_from(mote_trainer *t, mote_device *device, int64_t numb
   int64_t which = (int64_t)mote_random_below(seed, 31, (uint64_t)number, (uint64_t)t->data.count);
   int64_t draw = (int64_t)mote_random_below(seed, 32, (uint64_t)number, MOTE_TRAIN_DRAWS);
   double **scale = &t->scale[which * MOTE_TRAIN_DRAWS + draw], *known, *own = NULL;
-  mote_example e;
+  mote_example e, moving;
   mote_rollout rollout = {0};
   MOTE_TRY(make(t, &t->data.of[which], (uint64_t)(which * MOTE_TRAIN_DRAWS + draw), &e));
   mote_status status = MOTE_OK;
@@ -60,9 +66,13 @@ static mote_status learn_from(mote_trainer *t, mote_device *device, int64_t numb
     status = unlearned(t, device, &e, &own);
     known = own;
   }
-  if (status == MOTE_OK) status = mote_rollout_create(device, &e, t->model, 1, &rollout);
+  if (status == MOTE_OK) {
+    moving = mote_example_from(&e, (int64_t)known[e.frames]);
+    status = mote_rollout_create(device, &moving, t->model, 1, &rollout);
+  }
   if (status == MOTE_OK) status = mote_rollout_forward(&rollout);
-  if (status == MOTE_OK) status = mote_rollout_backward(&rollout, known, loss, gradient);
+  if (status == MOTE_OK)
+    status = mote_rollout_backward(&rollout, known + (e.frames - moving.frames), loss, gradient);
   mote_rollout_free(&rollout);
   mote_example_free(&e);
   if (own) {

@@ -33,6 +33,23 @@ text = json.dumps(header).encode()
 put("safetensors", "header", text)
 put("safetensors", "whole", struct.pack("<Q", len(text)) + text + bytes(22))
 
+put("operator", "config", json.dumps({
+    "model_type": "mote_operator", "features": 32, "hidden": 32, "bases": 12, "experts": ["newtonian"], "levels": 3,
+    "node_spacing": 1.4, "radius": 3, "ridge": 1e-3, "shrink": 1e-4, "flight_reach": 0.1, "drift_gain": 1.4,
+    "kin_gain": 0.05}).encode())
+put("run", "full", b"""kind: operator
+data: ["/dev/null", "/dev/nul?"]
+valid: [/dev/null]
+sampling: {method: poisson, ratio: [0.035, 0.06]}
+frames: 101
+points: 1000
+batch: 4
+steps: 1350
+validate_every: 75
+rate: 2.5e-3
+seed: 1
+""")
+
 x = np.zeros((3, 2, 2), np.float32)
 kind = np.array([6, 3])
 both = np.empty(1, dtype=object)
