@@ -53,6 +53,10 @@ mote_status mote_reconstruction_frame(void *reconstruction, mote_stream *stream)
 /* Fills kin_index and kin_weight from the first frame. */
 mote_status mote_reconstruction_find_kin(mote_reconstruction *r);
 
+/* What fit_nodes and pursue are given. */
+float mote_reconstruction_ridge(const mote_reconstruction *r, int level);
+float mote_reconstruction_drift_limit(const mote_reconstruction *r);
+
 mote_correct_view mote_reconstruction_view(const mote_reconstruction *r);
 
 #ifdef __cplusplus

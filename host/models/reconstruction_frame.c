@@ -21,15 +21,19 @@ static mote_status splat_sparse(mote_reconstruction *r, mote_stream *stream, con
   return MOTE_OK;
 }
 
+float mote_reconstruction_ridge(const mote_reconstruction *r, int level) {
+  /* Offsets are measured in the finest spacing; a level's own neighbourhood is 2^l as wide. */
+  float reach = r->radius / r->lattice[0].unit * (float)(1 << level);
+  return r->settings.ridge * reach * reach;
+}
+
 static mote_status fit_levels(mote_reconstruction *r, mote_stream *stream) {
   const struct mote_reconstruct_kernels *k = r->device->reconstruct;
   for (int l = r->settings.levels - 1; l >= 0; l--) {
     int coarsest = l == r->settings.levels - 1;
-    /* Offsets are measured in the finest spacing; a level's own neighbourhood is 2^l as wide. */
-    float reach = r->radius / r->lattice[0].unit * (float)(1 << l);
     MOTE_TRY(k->fit_nodes(stream, &r->lattice[l], coarsest ? NULL : &r->lattice[l + 1], r->fit.data,
                           r->radius, l, r->moments[l].data, coarsest ? NULL : r->field[l + 1].data,
-                          r->settings.ridge * reach * reach, r->settings.shrink, r->field[l].data));
+                          mote_reconstruction_ridge(r, l), r->settings.shrink, r->field[l].data));
   }
   return MOTE_OK;
 }
@@ -39,7 +43,7 @@ static int has_tracers(const mote_reconstruction *r) {
 }
 
 /* A tracer much farther off than this has lost its particle: how far says nothing any more. */
-static float drift_limit(const mote_reconstruction *r) {
+float mote_reconstruction_drift_limit(const mote_reconstruction *r) {
   return 0.08f * r->radius;
 }
 
@@ -49,8 +53,8 @@ static mote_status aim(mote_reconstruction *r, mote_stream *stream, const float 
   int dim = r->options.dim;
   int64_t n = r->options.sparse_count;
   if (!has_tracers(r)) return k->difference(stream, n * dim, r->next.data, from, r->increment.data);
-  return k->pursue(stream, dim, n, r->next.data, from, r->tracer.data, r->settings.drift_gain, drift_limit(r),
-                   r->increment.data);
+  return k->pursue(stream, dim, n, r->next.data, from, r->tracer.data, r->settings.drift_gain,
+                   mote_reconstruction_drift_limit(r), r->increment.data);
 }
 
 mote_status mote_reconstruction_fit(mote_reconstruction *r, mote_stream *stream) {
@@ -83,8 +87,8 @@ mote_status mote_reconstruction_describe(mote_reconstruction *r, mote_stream *st
   MOTE_TRY(k->gather(stream, &r->lattice[0], r->fit.data, r->radius, r->field[0].data, n, r->sparse.data,
                      r->fitted.data, NULL));
   MOTE_TRY(c->pack_errors(stream, r->options.dim, n, r->order.data, r->increment.data, r->fitted.data,
-                          r->sparse.data, r->tracer.data, drift_limit(r), r->expert.data, r->errors.data,
-                          r->stride));
+                          r->sparse.data, r->tracer.data, mote_reconstruction_drift_limit(r), r->expert.data,
+                          r->errors.data, r->stride));
   return c->describe(stream, &view, &r->bins, &packed, r->errors.data, r->fit.data, r->feature.data,
                      r->basis.data, r->share.data);
 }

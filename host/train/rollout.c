@@ -154,6 +154,7 @@ mote_status mote_rollout_forward(mote_rollout *o) {
 typedef struct backward {
   /* Rows of points and tracers, as the path's; part: of points alone. */
   mote_buffer gradient, increment_gradient, part;
+  mote_buffer moment_slope, goal_slope; /* of nodes, of sparse particles */
   mote_buffer field_gradient, keys, order, partial, parameters, scratch;
   int key_bits;
   float clip;
@@ -176,6 +177,8 @@ static mote_status prepare(mote_rollout *o, backward *b) {
   MOTE_TRY(mote_buffer_reserve(&b->gradient, d, points));
   MOTE_TRY(mote_buffer_reserve(&b->increment_gradient, d, points));
   MOTE_TRY(mote_buffer_reserve(&b->part, d, points));
+  MOTE_TRY(mote_buffer_reserve(&b->goal_slope, d, bytes_of(o->example, o->example->sparse_count)));
+  MOTE_TRY(mote_buffer_reserve(&b->moment_slope, d, (size_t)nodes * MOTE_SLOPES * 4));
   MOTE_TRY(mote_buffer_reserve(&b->field_gradient, d, (size_t)nodes * MOTE_AFFINE * 4));
   MOTE_TRY(mote_buffer_reserve(&b->keys, d, n * 4));
   MOTE_TRY(mote_buffer_reserve(&b->order, d, n * 4));
@@ -220,6 +223,24 @@ static mote_status chain(mote_rollout *o, backward *b, int64_t frame, float scal
                     frame ? r->settings.flight_reach : 0, gradient, increment_gradient);
 }
 
+/* The feedback: where the tracers are decides what the field is fitted to. Without this part, gradients of
+   rollouts point elsewhere (a correlation of 0.4 with the true ones, and 0.9 with it). */
+static mote_status chain_feedback(mote_rollout *o, backward *b, const float *tracer, float *tracer_gradient) {
+  const mote_example *e = o->example;
+  mote_reconstruction *r = o->reconstruction;
+  const struct mote_reconstruct_kernels *k = r->device->reconstruct;
+  const mote_lattice *l = &r->lattice[0];
+  if (!r->has_kin || r->settings.drift_gain <= 0) return MOTE_OK;
+  MOTE_TRY(k->fit_nodes_backward(r->stream, l, r->fit.data, r->radius, r->moments[0].data,
+                                 b->field_gradient.data, mote_reconstruction_ridge(r, 0), r->settings.shrink,
+                                 b->moment_slope.data));
+  MOTE_TRY(k->splat_backward(r->stream, l, r->fit.data, r->radius, e->sparse_count, r->sparse.data,
+                             b->moment_slope.data, b->goal_slope.data));
+  return k->pursue_backward(r->stream, e->recording->dim, e->sparse_count, r->sparse.data, tracer,
+                            r->settings.drift_gain, mote_reconstruction_drift_limit(r), b->goal_slope.data,
+                            tracer_gradient);
+}
+
 static mote_status step_back(mote_rollout *o, backward *b, int64_t frame, float scale) {
   const mote_example *e = o->example;
   mote_reconstruction *r = o->reconstruction;
@@ -236,6 +257,8 @@ static mote_status step_back(mote_rollout *o, backward *b, int64_t frame, float 
                                             &b->scratch));
   MOTE_TRY(c->gather_backward(r->stream, l, r->fit.data, r->radius, count, b->keys.data, b->order.data, at,
                               b->increment_gradient.data, b->field_gradient.data));
+  int64_t behind = e->dense_count * e->recording->dim;
+  MOTE_TRY(chain_feedback(o, b, at + behind, (float *)b->gradient.data + behind));
   return c->evaluate_backward(r->stream, &view, &r->experts, r->fit.data, r->feature.data, r->basis.data,
                               r->share.data, b->field_gradient.data, b->partial.data, b->parameters.data);
 }

@@ -2,9 +2,9 @@
 
    The trick is what the loss looks at. Correcting each frame for itself makes rollouts worse, for the points
    leave the distribution that they were trained on; so the error that has come together since the first frame
-   is what is held against the truth, and its gradient goes back along the points' paths. The network's inputs
-   and goals are held constant (a semi-gradient), the tracers that kin pull by are not, so a frame back costs
-   as much as a frame forward. */
+   is what is held against the truth, and its gradient goes back along the points' paths. Goes back, too, what
+   the tracers do: to their kin's points and, through the fit, to the field. The network's inputs and the
+   coarser levels are held constant (a semi-gradient). */
 #ifndef MOTE_TRAIN_ROLLOUT_H
 #define MOTE_TRAIN_ROLLOUT_H
 

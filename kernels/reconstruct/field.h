@@ -257,6 +257,80 @@ static inline MOTE_HD void mote_pursue_particle(int dim, const float *next, cons
   for (int a = 0; a < dim; a++) increment[a] = next[a] - now[a] + gain * drift[a];
 }
 
+/* ---- backward ---- */
+
+/* A fit is linear in its moments 10 to 21 and its matrix symmetric, so the slope along them is a fit, too: of
+   the slope along the field, with nothing before it. */
+static inline MOTE_HD void mote_fit_node_backward(const float *moments, const float *field_slope, float unit,
+                                                  float ridge, float shrink, float *moment_slope) {
+  float m[MOTE_MOMENTS], prior[MOTE_FIELD_STRIDE] = {0}, field[MOTE_FIELD_STRIDE];
+  int any = 0;
+  for (int k = 0; k < MOTE_SLOPES; k++) {
+    any |= field_slope[k] != 0;
+    moment_slope[k] = 0;
+  }
+  if (!any || !(moments[0] > 0)) return;
+  for (int k = 0; k < 10; k++) m[k] = moments[k];
+  for (int k = 0; k < 3; k++) m[10 + k] = field_slope[k];
+  for (int k = 3; k < MOTE_SLOPES; k++) m[10 + k] = field_slope[k] / unit;
+  mote_fit_node(m, prior, unit, ridge, shrink, field);
+  for (int c = 0; c < 3; c++) {
+    moment_slope[c] = field[c];
+    for (int a = 0; a < 3; a++) moment_slope[3 + 3 * c + a] = field[4 * (a + 1) + c] * unit;
+  }
+}
+
+/* The nodes an axis, of the active ones, that a particle at x reaches. */
+static inline MOTE_HD void mote_nodes_around(const mote_lattice *l, const mote_node_range *active, int axis,
+                                             float x, float radius, int *first, int *last) {
+  *first = (int)ceilf((x - radius - l->origin[axis]) / l->spacing);
+  *last = (int)floorf((x + radius - l->origin[axis]) / l->spacing);
+  if (*first < active->first[axis]) *first = active->first[axis];
+  if (*last > active->first[axis] + active->count[axis] - 1)
+    *last = active->first[axis] + active->count[axis] - 1;
+  if (axis >= l->dim) *first = *last = 0;
+}
+
+static inline MOTE_HD void mote_splat_backward_node(const mote_lattice *l, const int at[3], const float x[3],
+                                                    float radius, const float *moment_slope, float sum[3]) {
+  float d[3], node[3], d2 = 0;
+  mote_node_position(l, at, node);
+  for (int a = 0; a < 3; a++) {
+    d[a] = a < l->dim ? x[a] - node[a] : 0;
+    d2 += d[a] * d[a];
+  }
+  float w = 1 - d2 / (radius * radius);
+  if (!(w > 0)) return;
+  const float *s =
+      moment_slope + (((int64_t)at[0] * l->nodes[1] + at[1]) * l->nodes[2] + at[2]) * MOTE_SLOPES;
+  w *= w * w;
+  for (int c = 0; c < l->dim; c++)
+    sum[c] += w * (s[c] + (s[3 + 3 * c] * d[0] + s[4 + 3 * c] * d[1] + s[5 + 3 * c] * d[2]) / l->unit);
+}
+
+static inline MOTE_HD void mote_splat_backward_particle(const mote_lattice *l, const mote_node_range *active,
+                                                        const float *position, float radius,
+                                                        const float *moment_slope, float *increment_slope) {
+  float x[3] = {0, 0, 0}, sum[3] = {0, 0, 0};
+  int first[3], last[3], at[3];
+  for (int a = 0; a < l->dim; a++) x[a] = position[a];
+  for (int a = 0; a < 3; a++) mote_nodes_around(l, active, a, x[a], radius, &first[a], &last[a]);
+  for (at[0] = first[0]; at[0] <= last[0]; at[0]++)
+    for (at[1] = first[1]; at[1] <= last[1]; at[1]++)
+      for (at[2] = first[2]; at[2] <= last[2]; at[2]++)
+        mote_splat_backward_node(l, at, x, radius, moment_slope, sum);
+  for (int a = 0; a < l->dim; a++) increment_slope[a] = sum[a];
+}
+
+static inline MOTE_HD void mote_pursue_backward_particle(int dim, const float *now, const float *tracer,
+                                                         float gain, float limit,
+                                                         const float *increment_slope, float *tracer_slope) {
+  float length = 0;
+  for (int a = 0; a < dim; a++) length += (now[a] - tracer[a]) * (now[a] - tracer[a]);
+  float weight = gain / (1 + length / (limit * limit));
+  for (int a = 0; a < dim; a++) tracer_slope[a] -= weight * increment_slope[a];
+}
+
 /* One point's step: see advance in reconstruct.h. */
 static inline MOTE_HD void mote_advance_point(int dim, const mote_flight *flight, const float *base,
                                               const float *increment, const float *reach, float *last,

@@ -301,5 +301,61 @@ static mote_status advance(mote_stream *stream, int dim, int64_t n, const float 
                      reach, *flight, last, position);
 }
 
+/* ---- backward ---- */
+
+static __global__ void fit_nodes_backward_kernel(mote_lattice lattice, const mote_global_fit *fit,
+                                                 float radius, const float *moments, const float *field_slope,
+                                                 float ridge, float shrink, float *moment_slope) {
+  int at[3];
+  int64_t node;
+  mote_node_range range = mote_active_nodes(&lattice, fit, radius, 0);
+  if (!own_node(&lattice, &range, at, &node)) return;
+  mote_fit_node_backward(moments + node * MOTE_MOMENT_STRIDE, field_slope + node * MOTE_SLOPES, lattice.unit,
+                         ridge, shrink, moment_slope + node * MOTE_SLOPES);
+}
+
+static mote_status fit_nodes_backward(mote_stream *stream, const mote_lattice *lattice,
+                                      const mote_global_fit *fit, float radius, const float *moments,
+                                      const float *field_slope, float ridge, float shrink,
+                                      float *moment_slope) {
+  return MOTE_LAUNCH(fit_nodes_backward_kernel, mote_grid(mote_lattice_size(lattice), THREADS), THREADS, 0,
+                     stream, *lattice, fit, radius, moments, field_slope, ridge, shrink, moment_slope);
+}
+
+static __global__ void splat_backward_kernel(mote_lattice lattice, const mote_global_fit *fit, float radius,
+                                             int64_t n, const float *position, const float *moment_slope,
+                                             float *increment_slope) {
+  int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= n) return;
+  mote_node_range active = mote_active_nodes(&lattice, fit, radius, 0);
+  mote_splat_backward_particle(&lattice, &active, position + i * lattice.dim, radius, moment_slope,
+                               increment_slope + i * lattice.dim);
+}
+
+static mote_status splat_backward(mote_stream *stream, const mote_lattice *lattice,
+                                  const mote_global_fit *fit, float radius, int64_t n, const float *position,
+                                  const float *moment_slope, float *increment_slope) {
+  return MOTE_LAUNCH(splat_backward_kernel, mote_grid(n, THREADS), THREADS, 0, stream, *lattice, fit, radius,
+                     n, position, moment_slope, increment_slope);
+}
+
+static __global__ void pursue_backward_kernel(int dim, int64_t n, const float *now, const float *tracer,
+                                              float gain, float limit, const float *increment_slope,
+                                              float *tracer_slope) {
+  int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n)
+    mote_pursue_backward_particle(dim, now + i * dim, tracer + i * dim, gain, limit,
+                                  increment_slope + i * dim, tracer_slope + i * dim);
+}
+
+static mote_status pursue_backward(mote_stream *stream, int dim, int64_t n, const float *now,
+                                   const float *tracer, float gain, float limit, const float *increment_slope,
+                                   float *tracer_slope) {
+  return MOTE_LAUNCH(pursue_backward_kernel, mote_grid(n, THREADS), THREADS, 0, stream, dim, n, now, tracer,
+                     gain, limit, increment_slope, tracer_slope);
+}
+
 extern "C" const struct mote_reconstruct_kernels mote_reconstruct_gpu = {
-    fit_globally, bin, pack, splat, restrict_moments, fit_nodes, gather, difference, pursue, advance};
+    fit_globally,   bin,        pack,   splat,   restrict_moments,   fit_nodes,
+    gather,         difference, pursue, advance, fit_nodes_backward, splat_backward,
+    pursue_backward};

@@ -18,6 +18,7 @@ extern "C" {
 #define MOTE_MOMENTS 22       /* sums a node keeps: see moments below */
 #define MOTE_MOMENT_STRIDE 24 /* floats a node's moments take */
 #define MOTE_FIELD_STRIDE 16  /* floats a node's fit takes */
+#define MOTE_SLOPES 12        /* floats of a slope along a node's fit: value[3], gradient[3 c + a] */
 
 /* A lattice of one level: node (i, j, k) lies at origin + spacing * (i, j, k) and has index
    (i * nodes[1] + j) * nodes[2] + k. In 2-D nodes[2] is 1 and z is 0 throughout. */
@@ -121,6 +122,25 @@ struct mote_reconstruct_kernels {
      sparse particles hardly reach goes on in free flight instead: last + gravity. `reach` NULL: no flight. */
   mote_status (*advance)(mote_stream *stream, int dim, int64_t n, const float *base, const float *increment,
                          const float *reach, const mote_flight *flight, float *last, float *position);
+
+  /* ---- backward: from the finest level's field to what it was fitted to; the coarser field is held constant
+     ---- */
+
+  /* moment_slope (nodes, MOTE_SLOPES), along moments 10 to 21, of the active nodes, from field_slope. */
+  mote_status (*fit_nodes_backward)(mote_stream *stream, const mote_lattice *lattice,
+                                    const mote_global_fit *fit, float radius, const float *moments,
+                                    const float *field_slope, float ridge, float shrink, float *moment_slope);
+
+  /* increment_slope (n, dim) = sum over the nodes around a particle. */
+  mote_status (*splat_backward)(mote_stream *stream, const mote_lattice *lattice, const mote_global_fit *fit,
+                                float radius, int64_t n, const float *position, const float *moment_slope,
+                                float *increment_slope);
+
+  /* tracer_slope (n, dim) gains what the tracer's drift does through pursue; the drift's weight is held
+     constant. */
+  mote_status (*pursue_backward)(mote_stream *stream, int dim, int64_t n, const float *now,
+                                 const float *tracer, float gain, float limit, const float *increment_slope,
+                                 float *tracer_slope);
 };
 
 #ifdef __cplusplus

@@ -3,6 +3,8 @@
 #include <mote/operator.h>
 #include <mote/random.h>
 
+#include "host/models/reconstruction.h"
+#include "kernels/array/array.h"
 #include "tests/support/testing.h"
 
 using mote_test::Device;
@@ -224,6 +226,65 @@ TEST_P(ReconstructTest, APointOnItsOwnFliesAndStaysInside) {
   MOTE_ASSERT_OK(mote_reconstruction_read(r, result.data(), nullptr));
   EXPECT_EQ(-0.5f, result[1]); /* the floor */
   mote_reconstruction_destroy(r);
+}
+
+/* <L u, y> = <u, L^T y> for L from increments to the finest level's field, nothing coarser before it: a
+   linear map. float32 moments: 1e-4 of the sum of sizes. */
+TEST_P(ReconstructTest, BackwardOfTheFitIsItsAdjoint) {
+  for (int dim : {2, 3}) {
+    Device device(GetParam());
+    const int n = 200;
+    std::vector<float> x = cloud(n, dim, 1), u(n * dim);
+    for (int k = 0; k < n * dim; k++) u[k] = mote_random_normal(3, 1, k, 0);
+    mote_operator_settings settings;
+    mote_operator_defaults(&settings);
+    mote_reconstruction_options o = options_for(x, x, dim);
+    mote_reconstruction *r = nullptr;
+    MOTE_ASSERT_OK(mote_reconstruction_create(device.device, &settings, &o, &r));
+    std::vector<float> next = x; /* at rest: the global fit is 0, and so are the fields but for u */
+    MOTE_ASSERT_OK(mote_reconstruction_advance(r, next.data()));
+    const mote_lattice *l = &r->lattice[0];
+    const mote_global_fit *fit = (const mote_global_fit *)r->fit.data;
+    int64_t nodes = mote_lattice_size(l);
+    std::vector<float> slope(nodes * MOTE_SLOPES), zeros(nodes * MOTE_FIELD_STRIDE, 0.f);
+    for (size_t k = 0; k < slope.size(); k++) slope[k] = mote_random_normal(3, 2, k, 0);
+    for (size_t k = 0; dim == 2 && k < slope.size(); k++) /* nothing along z */
+      if (k % MOTE_SLOPES == 2 || (k % MOTE_SLOPES > 2 && (k % MOTE_SLOPES % 3 == 2 || k % MOTE_SLOPES > 8)))
+        slope[k] = 0;
+    mote_test::Array<float> ys(device, slope), field(device, zeros), moment_slope(device, slope),
+        back(device, n * dim), us(device, u);
+    const auto *k = device->reconstruct;
+    mote_packed packed = {(float *)r->rows.data, (int32_t *)r->bin_start.data, r->stride};
+    MOTE_ASSERT_OK(k->bin(r->stream, dim, n, (float *)r->sparse.data, &r->bins, (uint32_t *)r->keys.data,
+                          (int32_t *)r->order.data));
+    MOTE_ASSERT_OK(device->array->sort_pairs_u32(r->stream, (uint32_t *)r->keys.data,
+                                                 (int32_t *)r->order.data, n, r->key_bits, &r->scratch));
+    MOTE_ASSERT_OK(k->pack(r->stream, dim, n, (uint32_t *)r->keys.data, (int32_t *)r->order.data,
+                           (float *)r->sparse.data, us, &r->bins, (int32_t *)r->bin_start.data,
+                           (float *)r->rows.data, r->stride));
+    float *moments = (float *)r->moments[0].data, ridge = mote_reconstruction_ridge(r, 0);
+    MOTE_ASSERT_OK(k->splat(r->stream, l, &r->bins, &packed, fit, r->radius, moments));
+    MOTE_ASSERT_OK(
+        k->fit_nodes(r->stream, l, nullptr, fit, r->radius, 0, moments, nullptr, ridge, 1e-2f, field));
+    MOTE_ASSERT_OK(mote_fill_bytes(r->stream, moment_slope, 0, nodes * MOTE_SLOPES * 4));
+    MOTE_ASSERT_OK(
+        k->fit_nodes_backward(r->stream, l, fit, r->radius, moments, ys, ridge, 1e-2f, moment_slope));
+    MOTE_ASSERT_OK(
+        k->splat_backward(r->stream, l, fit, r->radius, n, (float *)r->sparse.data, moment_slope, back));
+    MOTE_ASSERT_OK(mote_stream_synchronize(r->stream));
+    std::vector<float> f = field.host(), g = back.host();
+    double left = 0, right = 0, size = 0;
+    for (int64_t i = 0; i < nodes; i++)
+      for (int j = 0; j < MOTE_SLOPES; j++) {
+        int at = j < 3 ? j : 4 * ((j - 3) % 3 + 1) + (j - 3) / 3;
+        left += double(f[i * MOTE_FIELD_STRIDE + at]) * slope[i * MOTE_SLOPES + j];
+        size += std::fabs(double(f[i * MOTE_FIELD_STRIDE + at]) * slope[i * MOTE_SLOPES + j]);
+      }
+    for (int i = 0; i < n * dim; i++) right += double(u[i]) * g[i];
+    EXPECT_NEAR(left, right, 1e-4 * size) << dim;
+    EXPECT_GT(std::fabs(left), 1e-3 * size) << dim;
+    mote_reconstruction_destroy(r);
+  }
 }
 
 TEST_P(ReconstructTest, OneSparseParticleMovesAllAlike) {
