@@ -48,7 +48,12 @@ static mote_status open_devices(mote_trainer *t, const mote_train_options *optio
   return MOTE_OK;
 }
 
-/* Every kind of material in the data becomes an expert. */
+static int by_name(const void *a, const void *b) {
+  return strcmp(a, b);
+}
+
+/* Every kind of material in the data becomes an expert; sorted, so that the order of the files does not
+   matter to who resumes. */
 static mote_status create_model(mote_trainer *t) {
   char kind[MOTE_EXPERTS][32];
   int experts = 0;
@@ -64,6 +69,7 @@ static mote_status create_model(mote_trainer *t) {
                          t->data.of[k].name, MOTE_EXPERTS);
       snprintf(kind[experts++], sizeof kind[0], "%s", name);
     }
+  qsort(kind, (size_t)experts, sizeof kind[0], by_name);
   mote_operator_settings settings;
   mote_operator_defaults(&settings);
   uint64_t seed = (uint64_t)t->run.seed;
@@ -127,6 +133,13 @@ static void list_state(const mote_trainer *t, double numbers[2], mote_tensor ten
       .name = "step_and_best", .dtype = MOTE_F64, .rank = 1, .shape = {2}, .count = 2, .data = numbers};
 }
 
+/* The kinds of matter, in the order of their experts: a state is of use to no others. */
+static void list_kinds(const mote_trainer *t, char text[MOTE_EXPERTS * 33]) {
+  int at = 0;
+  for (int e = 0; e < t->model->experts; e++)
+    at += snprintf(text + at, 33, "%s%s", e ? " " : "", t->model->kind[e]);
+}
+
 static char *state_path(const mote_trainer *t) {
   size_t size = strlen(t->folder) + 32;
   char *path = malloc(size);
@@ -140,9 +153,24 @@ mote_status mote_trainer_save_state(const mote_trainer *t) {
   char *path = state_path(t);
   if (!path) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a name");
   list_state(t, numbers, tensors);
-  mote_status status = mote_safetensors_write(path, tensors, STATE, NULL, 0);
+  char kinds[MOTE_EXPERTS * 33];
+  list_kinds(t, kinds);
+  mote_status status =
+      mote_safetensors_write(path, tensors, STATE, (const char *const[]){"experts", kinds}, 1);
   free(path);
   return status;
+}
+
+/* A state of other data would give each kind of matter another's weights. */
+static mote_status check_kinds(const mote_trainer *t, const mote_safetensors *file, const char *path) {
+  char kinds[MOTE_EXPERTS * 33];
+  const char *stored = mote_safetensors_metadata(file, "experts");
+  list_kinds(t, kinds);
+  if (stored && !strcmp(stored, kinds)) return MOTE_OK;
+  return mote_fail(
+      MOTE_ERROR_ARGUMENT,
+      "%s is of a training on \"%s\", and the data are of \"%s\": --from begins anew with its weights", path,
+      stored ? stored : "unknown matter", kinds);
 }
 
 mote_status mote_trainer_load_state(mote_trainer *t) {
@@ -152,6 +180,7 @@ mote_status mote_trainer_load_state(mote_trainer *t) {
   mote_safetensors *file = NULL;
   if (!path) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a name");
   mote_status status = mote_safetensors_open(path, &file);
+  if (status == MOTE_OK) status = check_kinds(t, file, path);
   list_state(t, numbers, tensors);
   for (int k = 0; k < STATE - 1 && status == MOTE_OK; k++)
     status = mote_safetensors_read(file, tensors[k].name, 1, tensors[k].shape, (float *)tensors[k].data);

@@ -220,6 +220,35 @@ TEST_F(TrainTest, LearnsTheTrajectoryItSees) {
   EXPECT_LT(summary.validation, 0.97);
 }
 
+/* Weights belong to a kind of matter, whatever order the files come in and whatever else is trained. */
+TEST_F(TrainTest, WeightsStayWithTheirMatter) {
+  std::string both = write(folder.file("both.yaml"), std::string(base_run) + "steps: 6\n");
+  std::string water =
+      write(folder.file("water.yaml"), "kind: operator\ndata: [water.h5]\nsampling: {ratio: 0.15}\n"
+                                       "points: 200\nbatch: 1\nsteps: 1\nrate: 1.0e-8\n");
+  std::string turned =
+      write(folder.file("turned.yaml"), "kind: operator\ndata: [water.h5, sand.h5]\nsteps: 9\n"
+                                        "sampling: {ratio: 0.15}\npoints: 200\n");
+  mote_train_options options = {};
+  options.device = "cpu";
+  MOTE_ASSERT_OK(train(both, "both", options, 1000));
+  std::string from = folder.file("both");
+  options.from = from.c_str();
+  MOTE_ASSERT_OK(train(water, "water", options, 1000));
+  mote_operator *first = nullptr, *second = nullptr;
+  MOTE_ASSERT_OK(mote_operator_load(from.c_str(), &first));
+  MOTE_ASSERT_OK(mote_operator_load(folder.file("water").c_str(), &second));
+  const float *old = first->parameters + mote_operator_expert(first, "newtonian") * MOTE_PARAMETERS;
+  for (int k = 0; k < MOTE_PARAMETERS; k++) ASSERT_NEAR(old[k], second->parameters[k], 1e-7) << k;
+  mote_operator_destroy(first);
+  mote_operator_destroy(second);
+  options.from = nullptr;
+  options.resume = 1;
+  MOTE_EXPECT_OK(train(turned, "both", options, 7));
+  EXPECT_EQ(MOTE_ERROR_ARGUMENT, train(water, "both", options, 1000));
+  EXPECT_NE(std::string::npos, std::string(mote_last_error()).find("--from")) << mote_last_error();
+}
+
 TEST_F(TrainTest, WhatIsWrongIsNamed) {
   mote_train_options options = {};
   auto fails = [&](const std::string &text, const char *word) {
