@@ -161,9 +161,9 @@ typedef struct backward {
 } backward;
 
 static void release(backward *b) {
-  mote_buffer *all[] = {
-      &b->gradient, &b->increment_gradient, &b->part,   &b->field_gradient, &b->keys, &b->order,
-      &b->partial,  &b->parameters,         &b->scratch};
+  mote_buffer *all[] = {&b->gradient,   &b->increment_gradient, &b->part,   &b->moment_slope,
+                        &b->goal_slope, &b->field_gradient,     &b->keys,   &b->order,
+                        &b->partial,    &b->parameters,         &b->scratch};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
 }
 
