@@ -1,29 +1,15 @@
 /* Neighbour search, nearest neighbours and sampling on the CPU, n uniform points in the unit cube. */
-#include <benchmark/benchmark.h>
-
 #include <cmath>
-#include <cstdlib>
 #include <mote/graph.h>
 #include <mote/nearest.h>
-#include <mote/random.h>
 #include <mote/sample.h>
-#include <vector>
+
+#include "bench/micro/support.h"
 
 namespace {
 
-struct Device {
-  mote_device *device = nullptr;
-  Device() {
-    if (mote_device_open("cpu", nullptr, &device) != MOTE_OK) abort();
-  }
-  ~Device() { mote_device_close(device); }
-};
-
-std::vector<float> uniform(int64_t n, uint64_t stream) {
-  std::vector<float> x(size_t(n) * 3);
-  for (size_t i = 0; i < x.size(); i++) x[i] = mote_random_uniform(1, stream, i, 0);
-  return x;
-}
+using micro::Device;
+using micro::uniform;
 
 /* Arguments: points, neighbours of each in the mean. */
 void radius_graph(benchmark::State &state) {

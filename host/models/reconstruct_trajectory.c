@@ -70,8 +70,7 @@ void mote_reconstruction_place(const mote_metadata *m, mote_reconstruction_optio
   double frame = m->dt * m->write_every;
   /* A wall of the simulation's grid lets matter in by up to a cell, whose size is not known here: it is not
      above the sparse spacing by much. Bounds that are too narrow cost accuracy, wide ones nothing. */
-  double sparse = o->dense_spacing * pow((double)o->dense_count / (double)o->sparse_count, 1.0 / o->dim);
-  double slack = fmax(2 * o->dense_spacing, 1.5 * sparse);
+  double slack = fmax(2 * o->dense_spacing, 1.5 * mote_reconstruction_sparse_spacing(o));
   for (int a = 0; a < o->dim; a++) {
     o->gravity[a] = m->gravity[a] * frame * frame;
     o->bounds[a][0] = m->bounds[a][0] - slack;

@@ -55,10 +55,14 @@ static mote_status check(const mote_operator_settings *s, const mote_reconstruct
   return MOTE_OK;
 }
 
+double mote_reconstruction_sparse_spacing(const mote_reconstruction_options *o) {
+  return o->dense_spacing * pow((double)o->dense_count / (double)o->sparse_count, 1.0 / o->dim);
+}
+
 /* Level l + 1 has every second node of level l, so the counts are one more than multiples of 2^levels. */
 static mote_status plan_lattices(mote_reconstruction *r) {
   const mote_reconstruction_options *o = &r->options;
-  double s = o->dense_spacing * pow((double)o->dense_count / (double)o->sparse_count, 1.0 / o->dim);
+  double s = mote_reconstruction_sparse_spacing(o);
   double h = r->settings.node_spacing * s, total = 1;
   int levels = r->settings.levels, multiple = 1 << (levels - 1);
   r->radius = (float)(r->settings.radius * s);

@@ -40,6 +40,9 @@ struct mote_reconstruction {
   mote_buffer parameters, norm, expert, fitted, errors, feature, basis, share;
 };
 
+/* m, between sparse particles if they filled the matter evenly. */
+double mote_reconstruction_sparse_spacing(const mote_reconstruction_options *options);
+
 /* Sets gravity and bounds from a recording's metadata; dim, counts and dense_spacing are set. */
 void mote_reconstruction_place(const mote_metadata *metadata, mote_reconstruction_options *options);
 

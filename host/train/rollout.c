@@ -178,7 +178,7 @@ static mote_status prepare(mote_rollout *o, backward *b) {
   MOTE_TRY(mote_buffer_reserve(&b->increment_gradient, d, points));
   MOTE_TRY(mote_buffer_reserve(&b->part, d, points));
   MOTE_TRY(mote_buffer_reserve(&b->goal_slope, d, bytes_of(o->example, o->example->sparse_count)));
-  MOTE_TRY(mote_buffer_reserve(&b->moment_slope, d, (size_t)nodes * MOTE_SLOPES * 4));
+  MOTE_TRY(mote_buffer_reserve(&b->moment_slope, d, (size_t)nodes * MOTE_AFFINE * 4));
   MOTE_TRY(mote_buffer_reserve(&b->field_gradient, d, (size_t)nodes * MOTE_AFFINE * 4));
   MOTE_TRY(mote_buffer_reserve(&b->keys, d, n * 4));
   MOTE_TRY(mote_buffer_reserve(&b->order, d, n * 4));

@@ -19,7 +19,6 @@ extern "C" {
 #define MOTE_BASES 12
 #define MOTE_OUTPUTS 16 /* MOTE_BASES, padded */
 #define MOTE_EXPERTS 4  /* kinds of matter with a network of their own */
-#define MOTE_AFFINE 12  /* floats of an affine field at a node: value[3], gradient[3 c + a] */
 #define MOTE_BASIS_STRIDE (MOTE_BASES * MOTE_AFFINE)
 #define MOTE_ERROR_ROWS 7  /* packed: residual xyz, drift xyz, expert */
 #define MOTE_ERROR_SUMS 38 /* see mote_error_sums in basis.h */

@@ -265,14 +265,14 @@ static inline MOTE_HD void mote_fit_node_backward(const float *moments, const fl
                                                   float ridge, float shrink, float *moment_slope) {
   float m[MOTE_MOMENTS], prior[MOTE_FIELD_STRIDE] = {0}, field[MOTE_FIELD_STRIDE];
   int any = 0;
-  for (int k = 0; k < MOTE_SLOPES; k++) {
+  for (int k = 0; k < MOTE_AFFINE; k++) {
     any |= field_slope[k] != 0;
     moment_slope[k] = 0;
   }
   if (!any || !(moments[0] > 0)) return;
   for (int k = 0; k < 10; k++) m[k] = moments[k];
   for (int k = 0; k < 3; k++) m[10 + k] = field_slope[k];
-  for (int k = 3; k < MOTE_SLOPES; k++) m[10 + k] = field_slope[k] / unit;
+  for (int k = 3; k < MOTE_AFFINE; k++) m[10 + k] = field_slope[k] / unit;
   mote_fit_node(m, prior, unit, ridge, shrink, field);
   for (int c = 0; c < 3; c++) {
     moment_slope[c] = field[c];
@@ -302,7 +302,7 @@ static inline MOTE_HD void mote_splat_backward_node(const mote_lattice *l, const
   float w = 1 - d2 / (radius * radius);
   if (!(w > 0)) return;
   const float *s =
-      moment_slope + (((int64_t)at[0] * l->nodes[1] + at[1]) * l->nodes[2] + at[2]) * MOTE_SLOPES;
+      moment_slope + (((int64_t)at[0] * l->nodes[1] + at[1]) * l->nodes[2] + at[2]) * MOTE_AFFINE;
   w *= w * w;
   for (int c = 0; c < l->dim; c++)
     sum[c] += w * (s[c] + (s[3 + 3 * c] * d[0] + s[4 + 3 * c] * d[1] + s[5 + 3 * c] * d[2]) / l->unit);

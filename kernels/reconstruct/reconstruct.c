@@ -274,8 +274,8 @@ static mote_status fit_nodes_backward(mote_stream *stream, const mote_lattice *l
   int threads = mote_stream_threads(stream);
   FOR_ACTIVE_NODES(range) {
     int64_t node = ((int64_t)i * lattice->nodes[1] + j) * lattice->nodes[2] + k;
-    mote_fit_node_backward(moments + node * MOTE_MOMENT_STRIDE, field_slope + node * MOTE_SLOPES,
-                           lattice->unit, ridge, shrink, moment_slope + node * MOTE_SLOPES);
+    mote_fit_node_backward(moments + node * MOTE_MOMENT_STRIDE, field_slope + node * MOTE_AFFINE,
+                           lattice->unit, ridge, shrink, moment_slope + node * MOTE_AFFINE);
   }
   return MOTE_OK;
 }

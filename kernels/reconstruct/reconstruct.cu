@@ -310,8 +310,8 @@ static __global__ void fit_nodes_backward_kernel(mote_lattice lattice, const mot
   int64_t node;
   mote_node_range range = mote_active_nodes(&lattice, fit, radius, 0);
   if (!own_node(&lattice, &range, at, &node)) return;
-  mote_fit_node_backward(moments + node * MOTE_MOMENT_STRIDE, field_slope + node * MOTE_SLOPES, lattice.unit,
-                         ridge, shrink, moment_slope + node * MOTE_SLOPES);
+  mote_fit_node_backward(moments + node * MOTE_MOMENT_STRIDE, field_slope + node * MOTE_AFFINE, lattice.unit,
+                         ridge, shrink, moment_slope + node * MOTE_AFFINE);
 }
 
 static mote_status fit_nodes_backward(mote_stream *stream, const mote_lattice *lattice,

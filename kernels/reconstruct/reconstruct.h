@@ -18,7 +18,7 @@ extern "C" {
 #define MOTE_MOMENTS 22       /* sums a node keeps: see moments below */
 #define MOTE_MOMENT_STRIDE 24 /* floats a node's moments take */
 #define MOTE_FIELD_STRIDE 16  /* floats a node's fit takes */
-#define MOTE_SLOPES 12        /* floats of a slope along a node's fit: value[3], gradient[3 c + a] */
+#define MOTE_AFFINE 12        /* floats of an affine field at a node: value[3], gradient[3 c + a] */
 
 /* A lattice of one level: node (i, j, k) lies at origin + spacing * (i, j, k) and has index
    (i * nodes[1] + j) * nodes[2] + k. In 2-D nodes[2] is 1 and z is 0 throughout. */
@@ -126,7 +126,7 @@ struct mote_reconstruct_kernels {
   /* ---- backward: from the finest level's field to what it was fitted to; the coarser field is held constant
      ---- */
 
-  /* moment_slope (nodes, MOTE_SLOPES), along moments 10 to 21, of the active nodes, from field_slope. */
+  /* moment_slope (nodes, MOTE_AFFINE), along moments 10 to 21, of the active nodes, from field_slope. */
   mote_status (*fit_nodes_backward)(mote_stream *stream, const mote_lattice *lattice,
                                     const mote_global_fit *fit, float radius, const float *moments,
                                     const float *field_slope, float ridge, float shrink, float *moment_slope);

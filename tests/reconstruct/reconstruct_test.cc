@@ -246,10 +246,10 @@ TEST_P(ReconstructTest, BackwardOfTheFitIsItsAdjoint) {
     const mote_lattice *l = &r->lattice[0];
     const mote_global_fit *fit = (const mote_global_fit *)r->fit.data;
     int64_t nodes = mote_lattice_size(l);
-    std::vector<float> slope(nodes * MOTE_SLOPES), zeros(nodes * MOTE_FIELD_STRIDE, 0.f);
+    std::vector<float> slope(nodes * MOTE_AFFINE), zeros(nodes * MOTE_FIELD_STRIDE, 0.f);
     for (size_t k = 0; k < slope.size(); k++) slope[k] = mote_random_normal(3, 2, k, 0);
     for (size_t k = 0; dim == 2 && k < slope.size(); k++) /* nothing along z */
-      if (k % MOTE_SLOPES == 2 || (k % MOTE_SLOPES > 2 && (k % MOTE_SLOPES % 3 == 2 || k % MOTE_SLOPES > 8)))
+      if (k % MOTE_AFFINE == 2 || (k % MOTE_AFFINE > 2 && (k % MOTE_AFFINE % 3 == 2 || k % MOTE_AFFINE > 8)))
         slope[k] = 0;
     mote_test::Array<float> ys(device, slope), field(device, zeros), moment_slope(device, slope),
         back(device, n * dim), us(device, u);
@@ -266,7 +266,7 @@ TEST_P(ReconstructTest, BackwardOfTheFitIsItsAdjoint) {
     MOTE_ASSERT_OK(k->splat(r->stream, l, &r->bins, &packed, fit, r->radius, moments));
     MOTE_ASSERT_OK(
         k->fit_nodes(r->stream, l, nullptr, fit, r->radius, 0, moments, nullptr, ridge, 1e-2f, field));
-    MOTE_ASSERT_OK(mote_fill_bytes(r->stream, moment_slope, 0, nodes * MOTE_SLOPES * 4));
+    MOTE_ASSERT_OK(mote_fill_bytes(r->stream, moment_slope, 0, nodes * MOTE_AFFINE * 4));
     MOTE_ASSERT_OK(
         k->fit_nodes_backward(r->stream, l, fit, r->radius, moments, ys, ridge, 1e-2f, moment_slope));
     MOTE_ASSERT_OK(
@@ -275,10 +275,10 @@ TEST_P(ReconstructTest, BackwardOfTheFitIsItsAdjoint) {
     std::vector<float> f = field.host(), g = back.host();
     double left = 0, right = 0, size = 0;
     for (int64_t i = 0; i < nodes; i++)
-      for (int j = 0; j < MOTE_SLOPES; j++) {
+      for (int j = 0; j < MOTE_AFFINE; j++) {
         int at = j < 3 ? j : 4 * ((j - 3) % 3 + 1) + (j - 3) / 3;
-        left += double(f[i * MOTE_FIELD_STRIDE + at]) * slope[i * MOTE_SLOPES + j];
-        size += std::fabs(double(f[i * MOTE_FIELD_STRIDE + at]) * slope[i * MOTE_SLOPES + j]);
+        left += double(f[i * MOTE_FIELD_STRIDE + at]) * slope[i * MOTE_AFFINE + j];
+        size += std::fabs(double(f[i * MOTE_FIELD_STRIDE + at]) * slope[i * MOTE_AFFINE + j]);
       }
     for (int i = 0; i < n * dim; i++) right += double(u[i]) * g[i];
     EXPECT_NEAR(left, right, 1e-4 * size) << dim;
