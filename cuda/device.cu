@@ -17,6 +17,14 @@ int mote_cuda_ordinal(const mote_device *device) {
   return static_cast<mote_cuda_state *>(device->native)->ordinal;
 }
 
+int mote_cuda_multiprocessors(const mote_device *device) {
+  return static_cast<mote_cuda_state *>(device->native)->multiprocessors;
+}
+
+int mote_cuda_block_shared(const mote_device *device) {
+  return static_cast<mote_cuda_state *>(device->native)->block_shared;
+}
+
 static cudaError_t select_device(const mote_device *device) {
   return cudaSetDevice(mote_cuda_ordinal(device));
 }
@@ -216,6 +224,14 @@ static mote_status describe(int ordinal, mote_device *device) {
   return MOTE_OK;
 }
 
+static mote_status measure(mote_cuda_state *state) {
+  MOTE_CUDA_TRY(
+      cudaDeviceGetAttribute(&state->multiprocessors, cudaDevAttrMultiProcessorCount, state->ordinal));
+  MOTE_CUDA_TRY(
+      cudaDeviceGetAttribute(&state->block_shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, state->ordinal));
+  return MOTE_OK;
+}
+
 static mote_status cuda_open(int ordinal, mote_device *device) {
   const char *reason = nullptr;
   int count = cuda_device_count(&reason);
@@ -227,6 +243,11 @@ static mote_status cuda_open(int ordinal, mote_device *device) {
   mote_cuda_state *state = static_cast<mote_cuda_state *>(calloc(1, sizeof *state));
   if (!state) return mote_fail(MOTE_ERROR_MEMORY, "out of memory opening %s", device->name);
   state->ordinal = ordinal;
+  mote_status status = measure(state);
+  if (status != MOTE_OK) {
+    free(state);
+    return status;
+  }
   device->native = state;
   device->runtime = &cuda_runtime;
 #define FAMILY_ASSIGN(family) device->family = &mote_##family##_gpu;

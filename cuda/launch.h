@@ -30,6 +30,11 @@ static inline mote_status mote_cuda_fail(cudaError_t error, const char *what) {
 /* The ordinal of the CUDA device behind `device` (cuda/device.cu). */
 int mote_cuda_ordinal(const mote_device *device);
 
+/* What a kernel's tiles are cut to: blocks that run at once if each fills a multiprocessor, and the bytes of
+   shared memory that a block may have (cuda/device.cu). */
+int mote_cuda_multiprocessors(const mote_device *device);
+int mote_cuda_block_shared(const mote_device *device);
+
 static inline cudaStream_t mote_native(const mote_stream *stream) {
   return static_cast<cudaStream_t>(stream->native);
 }

@@ -7,13 +7,19 @@
 /* clang-format off */
 #define MOTE_FAMILIES(FAMILY) \
   FAMILY(array)               \
+  FAMILY(attention)           \
   FAMILY(constitutive)        \
   FAMILY(correct)             \
+  FAMILY(dense)               \
+  FAMILY(feature)             \
+  FAMILY(integral)            \
   FAMILY(kin)                 \
+  FAMILY(message)             \
   FAMILY(nearest)             \
   FAMILY(neighbor)            \
   FAMILY(probe)               \
   FAMILY(reconstruct)         \
+  FAMILY(sparse)              \
   FAMILY(transfer)
 /* clang-format on */
 

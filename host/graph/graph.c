@@ -193,6 +193,11 @@ mote_graph_arrays mote_graph_arrays_of(const mote_graph *graph) {
                              .receivers = graph->options.receivers ? graph->receivers.data : NULL};
 }
 
+const int32_t *mote_graph_overflow(const mote_graph *graph) {
+  mote_cells_state *state = graph->cells.state.data;
+  return &state->overflow;
+}
+
 /* ---- Host memory ---- */
 
 static mote_status upload(mote_graph *graph, mote_buffer *copy, const float *positions, int64_t n) {

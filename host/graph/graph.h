@@ -33,6 +33,10 @@ typedef struct mote_graph_arrays {
 } mote_graph_arrays;
 mote_graph_arrays mote_graph_arrays_of(const mote_graph *graph);
 
+/* Device memory: not 0 when the edges of the last enqueue did not fit. Valid until a build of another size.
+ */
+const int32_t *mote_graph_overflow(const mote_graph *graph);
+
 #ifdef __cplusplus
 }
 #endif

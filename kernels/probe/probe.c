@@ -1,7 +1,12 @@
 /* The probes on the CPU: a parallel triad, and chains of FMAs in vector registers. */
 #include "kernels/probe/probe.h"
 
+#ifdef __AVX512F__
 #define LANES 16
+#else
+#define LANES 8
+#endif
+#define GROUP 8 /* chains at a time: two pipes of a latency of four, and they fit into 16 registers */
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
 
 static mote_status triad(mote_stream *stream, float *restrict a, const float *restrict b,
@@ -12,22 +17,21 @@ static mote_status triad(mote_stream *stream, float *restrict a, const float *re
 }
 
 static void fma_lanes(float *out, int64_t first, int rounds) {
-  lanes x[MOTE_PROBE_CHAINS], half = {0}, one = {0};
+  lanes x[GROUP], sum = {0}, half = {0}, one = {0}, start = {0};
   for (int l = 0; l < LANES; l++) {
     half[l] = 0.5f;
     one[l] = 1.0f;
+    start[l] = (float)(first + l);
   }
-  for (int k = 0; k < MOTE_PROBE_CHAINS; k++)
-    for (int l = 0; l < LANES; l++) x[k][l] = (float)(first + l + k);
-  for (int r = 0; r < rounds; r++) {
-#pragma GCC unroll 16
-    for (int k = 0; k < MOTE_PROBE_CHAINS; k++) x[k] = half * x[k] + one;
+  for (int chain = 0; chain < MOTE_PROBE_CHAINS; chain += GROUP) {
+    for (int k = 0; k < GROUP; k++) x[k] = start + (float)(chain + k);
+    for (int r = 0; r < rounds; r++) {
+#pragma GCC unroll 8
+      for (int k = 0; k < GROUP; k++) x[k] = half * x[k] + one;
+    }
+    for (int k = 0; k < GROUP; k++) sum += x[k];
   }
-  for (int l = 0; l < LANES; l++) {
-    float sum = 0;
-    for (int k = 0; k < MOTE_PROBE_CHAINS; k++) sum += x[k][l];
-    out[first + l] = sum;
-  }
+  for (int l = 0; l < LANES; l++) out[first + l] = sum[l];
 }
 
 static mote_status fma_probe(mote_stream *stream, float *out, int64_t n, int rounds) {

@@ -57,6 +57,14 @@ TEST_F(Checked, ReadOfUnwrittenSharedMemory) {
   expect_message({"partial_sum_kernel", "thread (0,0,0)", "its block did not write"});
 }
 
+TEST_F(Checked, CopyThatWasNotWaitedFor) {
+  Array<float> in(*device, std::vector<float>(256, 1.f)), out(*device, 256);
+  MOTE_EXPECT_OK(kernels->late(stream(), in, out, 256, true));
+  EXPECT_EQ(std::vector<float>(256, 1.f), out.host());
+  EXPECT_EQ(MOTE_ERROR_DEVICE, kernels->late(stream(), in, out, 256, false));
+  expect_message({"late_kernel", "its block did not write"});
+}
+
 TEST_F(Checked, RacesBetweenBlocks) {
   Array<int32_t> out(*device, std::vector<int32_t>(8, -1));
   MOTE_EXPECT_OK(kernels->claim(stream(), out, 8, true));

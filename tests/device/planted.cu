@@ -1,6 +1,7 @@
 /* See planted.h. */
 #include "tests/device/planted.h"
 
+#include "cuda/async.h"
 #include "cuda/launch.h"
 
 #define BLOCK 64
@@ -126,6 +127,29 @@ static mote_status lost_lanes(mote_stream *stream, int32_t *out, bool correct) {
   return MOTE_LAUNCH(lost_lanes_kernel, 1, 32, 0, stream, out, correct);
 }
 
+static __global__ void late_kernel(const float *in, float *out, bool correct) {
+  MOTE_SHARED_DYNAMIC(float, tile); /* two stages; of the second, half is zeros */
+  int t = static_cast<int>(threadIdx.x), first = blockIdx.x * BLOCK * 4;
+  mote_copy_async(tile + 4 * t, in + first + 4 * t, true);
+  mote_copy_commit();
+  mote_copy_async(tile + 4 * (BLOCK + t), in + first, t % 2);
+  mote_copy_commit();
+  if (correct)
+    mote_copy_wait<1>();
+  else
+    mote_copy_wait<2>();
+  __syncthreads();
+  float own[4];
+  for (int i = 0; i < 4; i++) own[i] = tile[4 * BLOCK - 1 - (4 * t + i)];
+  mote_copy_wait<0>();
+  __syncthreads();
+  for (int i = 0; i < 4; i++) out[first + 4 * t + i] = own[i] + tile[4 * (BLOCK + (t & ~1)) + i];
+}
+static mote_status late(mote_stream *stream, const float *in, float *out, int n, bool correct) {
+  return MOTE_LAUNCH(late_kernel, mote_grid(n, 4 * BLOCK), BLOCK, 8 * BLOCK * sizeof(float), stream, in, out,
+                     correct);
+}
+
 static __global__ void warp_kernel(const int32_t *x, int32_t *out) {
   const unsigned full = 0xffffffffu;
   int t = threadIdx.x, threads = blockDim.x, lane = t % 32;
@@ -188,5 +212,5 @@ static mote_status axpy(mote_stream *stream, float a, const float *x, float *y, 
 
 extern "C" const mote_planted mote_planted_kernels = {
     reverse, twice,       partial_sum, claim,      total, early_return, two_barriers, dynamic,
-    copy,    copy_struct, indirect,    lost_lanes, warp,  block_sums,   axpy,
+    copy,    copy_struct, indirect,    lost_lanes, late,  warp,         block_sums,   axpy,
 };

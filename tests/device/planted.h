@@ -38,6 +38,9 @@ struct mote_planted {
   mote_status (*indirect)(mote_stream *, const float *const *table, float *out);
   /* A shuffle whose mask names lanes that have left; planted. */
   mote_status (*lost_lanes)(mote_stream *, int32_t *out, bool correct);
+  /* out = in by way of shared memory, 4 floats a thread, reversed within blocks of 256; planted: does not
+   * wait for its copy. n is a multiple of 256. */
+  mote_status (*late)(mote_stream *, const float *in, float *out, int n, bool correct);
   /* Every operation on a warp, of `threads` threads: rows of `threads` results as warp_test lists them. */
   mote_status (*warp)(mote_stream *, const int32_t *x, int32_t *out, int threads);
   /* Block-wide sum of x in rounds of barriers, and __syncthreads_count, _or, _and of x > 0: out[4 b + ...].

@@ -169,6 +169,21 @@ TEST_F(Planted, LanesThatLeft) {
   expect_message({"lost_lanes_kernel", "a shuffle"});
 }
 
+TEST_F(Planted, CopyThatWasNotWaitedFor) {
+  const int n = 512;
+  std::vector<float> in = numbers(n), expected(n);
+  for (int i = 0; i < n; i++) expected[i] = in[i / 256 * 256 + 255 - i % 256];
+  Array<float> a(*device, in), b(*device, n);
+  MOTE_ASSERT_OK(kernels->late(stream(), a, b, n, true));
+  EXPECT_EQ(expected, b.host());
+  MOTE_ASSERT_OK(kernels->late(stream(), a, b, n, false));
+  EXPECT_TRUE(std::isnan(b.host()[0])) << b.host()[0];
+  Verified guard(*device);
+  MOTE_EXPECT_OK(kernels->late(stream(), a, b, n, true));
+  EXPECT_EQ(MOTE_ERROR_DEVICE, kernels->late(stream(), a, b, n, false));
+  expect_message({"late_kernel", "unwritten shared memory"});
+}
+
 TEST_F(Planted, HostCodeCannotReadDeviceMemory) {
   Array<float> x(*device, numbers(4));
   MOTE_ASSERT_OK(kernels->twice(stream(), x, 4, true));

@@ -7,6 +7,7 @@
      - threadIdx & co., static __shared__, MOTE_SHARED_DYNAMIC, __constant__ with an initialiser
      - __syncthreads and its _count/_and/_or forms, __syncwarp, __shfl*_sync, __ballot/any/all_sync,
        __match_any_sync, __reduce_*_sync (warp.h)
+     - asynchronous copies through cuda/async.h (copy.h)
      - atomics, __ldg, fences, the usual bit and math intrinsics (intrinsics.h)
      - kernels that are templates (give every template argument); structs and lambdas as arguments
    Not supported:
@@ -79,6 +80,7 @@
 #define gridDim (::mote_emulator::position.grid_dim)
 constexpr int warpSize = 32;
 
+#include "tests/emulator/copy.h"
 #include "tests/emulator/intrinsics.h"
 #include "tests/emulator/warp.h"
 

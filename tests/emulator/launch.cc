@@ -72,6 +72,11 @@ bool translate_pointer(const kernel_call &call, size_t number, uintptr_t &word) 
   return fail(cudaErrorInvalidDevicePointer, call, what);
 }
 
+/* A small integer with what padding holds above it is none. */
+bool may_be_address(uintptr_t word) {
+  return word > 0xffffffffu && (word & 0xffffffffu) >= 0x10000;
+}
+
 /* In a struct only what is an address is one: device memory is translated, host memory refused. */
 bool translate_words(const kernel_call &call, size_t number, const argument &each) {
   for (size_t at = 0; at + 8 <= each.bytes; at += 8) {
@@ -80,7 +85,7 @@ bool translate_words(const kernel_call &call, size_t number, const argument &eac
     if (memory_find(word)) {
       word = memory_seen(word);
       memcpy(static_cast<char *>(each.data) + at, &word, 8);
-    } else if (!memory_is_handle(word) && word > 0xffffffffu && memory_host_mapped(word)) {
+    } else if (!memory_is_handle(word) && may_be_address(word) && memory_host_mapped(word)) {
       return fail(cudaErrorInvalidDevicePointer, call,
                   "argument " + std::to_string(number) + " is a struct with host memory (" + hex(word) +
                       ") at byte " + std::to_string(at));

@@ -1,0 +1,102 @@
+/* Dense layers on the CPU: tiles of rows, a thread a tile. */
+#include "kernels/dense/dense.h"
+
+#include "kernels/dense/tile.h"
+
+/* Rows behind the tile's last one would be multiplied as well: let them be numbers. */
+static void clear_rest(int used, int rows, int stride, float *x) {
+  int padded = (used + MOTE_TILE_BLOCK - 1) / MOTE_TILE_BLOCK * MOTE_TILE_BLOCK;
+  if (padded > rows) padded = rows;
+  memset(x + used * stride, 0, (size_t)(padded - used) * (size_t)stride * sizeof(float));
+}
+
+static int whole_blocks(int used) {
+  return (used + MOTE_TILE_BLOCK - 1) / MOTE_TILE_BLOCK * MOTE_TILE_BLOCK;
+}
+
+static void write_rows(mote_rows residual, int64_t first, int rows, int width, const float *x, int stride,
+                       float *out, int out_stride) {
+  for (int r = 0; r < rows; r++) {
+    float *to = out + (first + r) * out_stride;
+    const float *from = x + r * stride,
+                *add = residual.data ? residual.data + (first + r) * residual.stride : NULL;
+    if (add)
+      for (int c = 0; c < width; c++) to[c] = add[c] + from[c];
+    else
+      memcpy(to, from, (size_t)width * sizeof(float));
+  }
+}
+
+static void mlp_tile(const mote_mlp *mlp, int64_t first, int used, int rows, mote_rows a, mote_rows b,
+                     mote_rows residual, mote_tile *tile, float *out, int out_stride) {
+  int in = mote_tile_stride(mlp->layer[0].in), width = mlp->layer[mlp->layers - 1].out;
+  mote_tile_fill(a, first, used, 0, tile->buffer[0], in);
+  if (b.width) mote_tile_fill(b, first, used, a.width, tile->buffer[0], in);
+  clear_rest(used, rows, in, tile->buffer[0]);
+  mote_tile_norm(mlp->before, mlp->layer[0].in, used, tile->buffer[0], in);
+  int at = mote_tile_layers(mlp, 0, whole_blocks(used), tile, 0);
+  mote_tile_norm(mlp->behind, width, used, tile->buffer[at], mote_tile_stride(width));
+  write_rows(residual, first, used, width, tile->buffer[at], mote_tile_stride(width), out, out_stride);
+}
+
+static int64_t rows_of(int64_t n, const int32_t *count) {
+  return count && *count < n ? *count : n;
+}
+
+static mote_status mlp(mote_stream *stream, int64_t n, const int32_t *count, const mote_mlp *chain,
+                       mote_rows a, mote_rows b, mote_rows residual, float *out, int out_stride) {
+  n = rows_of(n, count);
+  int rows = mote_tile_rows(mote_mlp_widest(chain));
+#pragma omp parallel for num_threads(mote_stream_threads(stream)) schedule(dynamic, 1) if (n > rows)
+  for (int64_t first = 0; first < n; first += rows) {
+    mote_tile tile;
+    int used = n - first < rows ? (int)(n - first) : rows;
+    mlp_tile(chain, first, used, rows, a, b, residual, &tile, out, out_stride);
+  }
+  return MOTE_OK;
+}
+
+static void softmax(int count, const float *logits, float *gate) {
+  float most = logits[0], sum = 0;
+  for (int e = 1; e < count; e++) most = fmaxf(most, logits[e]);
+  for (int e = 0; e < count; e++) sum += gate[e] = expf(logits[e] - most);
+  for (int e = 0; e < count; e++) gate[e] /= sum;
+}
+
+static void gated_tile(int experts, const mote_mlp *expert, int64_t first, int used, int rows, mote_rows a,
+                       mote_rows logits, mote_norm norm, mote_rows residual, mote_tile *tile, float *sum,
+                       float *out, int out_stride) {
+  int in = mote_tile_stride(expert->layer[0].in), width = expert->layer[expert->layers - 1].out;
+  int stride = mote_tile_stride(width);
+  float gate[MOTE_TILE_ROWS][MOTE_MOST_GATED];
+  for (int r = 0; r < used; r++) softmax(experts, logits.data + (first + r) * logits.stride, gate[r]);
+  for (int e = 0; e < experts; e++) {
+    mote_tile_fill(a, first, used, 0, tile->buffer[0], in);
+    clear_rest(used, rows, in, tile->buffer[0]);
+    int at = mote_tile_layers(&expert[e], 0, whole_blocks(used), tile, 0);
+    for (int r = 0; r < used; r++)
+      for (int c = 0; c < width; c++) {
+        float part = gate[r][e] * tile->buffer[at][r * stride + c];
+        sum[r * stride + c] = e ? sum[r * stride + c] + part : part;
+      }
+  }
+  mote_tile_norm(norm, width, used, sum, stride);
+  write_rows(residual, first, used, width, sum, stride, out, out_stride);
+}
+
+static mote_status gated(mote_stream *stream, int64_t n, const int32_t *count, int experts,
+                         const mote_mlp *expert, mote_rows a, mote_rows logits, mote_norm norm,
+                         mote_rows residual, float *out, int out_stride) {
+  n = rows_of(n, count);
+  int rows = mote_tile_rows(mote_mlp_widest(expert));
+#pragma omp parallel for num_threads(mote_stream_threads(stream)) schedule(dynamic, 1) if (n > rows)
+  for (int64_t first = 0; first < n; first += rows) {
+    mote_tile tile;
+    _Alignas(64) float sum[MOTE_TILE_FLOATS];
+    int used = n - first < rows ? (int)(n - first) : rows;
+    gated_tile(experts, expert, first, used, rows, a, logits, norm, residual, &tile, sum, out, out_stride);
+  }
+  return MOTE_OK;
+}
+
+const struct mote_dense_kernels mote_dense_cpu = {.mlp = mlp, .gated = gated};

@@ -1,0 +1,115 @@
+/* Dense layers on the GPU: a block takes a tile of rows through the whole chain (gpu.h). */
+#include "kernels/dense/dense.h"
+
+#include "kernels/dense/gpu.h"
+
+template <int ROWS>
+static __global__ void __launch_bounds__(MOTE_CHAIN_THREADS, 2)
+    mlp_kernel(int64_t n, const int32_t *count, const __grid_constant__ mote_mlp mlp, mote_rows a,
+               mote_rows b, mote_rows residual, float *out, int out_stride, int second) {
+  MOTE_SHARED_DYNAMIC(float, shared);
+  const int rows = MOTE_THREAD_ROWS * ROWS;
+  const int64_t first = static_cast<int64_t>(blockIdx.x) * rows;
+  n = mote_row_count(n, count);
+  if (first >= n) return;
+  const int used = static_cast<int>(min(n - first, static_cast<int64_t>(rows)));
+  const int in = mlp.layer[0].in, width = mlp.layer[mlp.layers - 1].out;
+  mote_weights weights = mote_weights_begin(&mlp, 1, shared);
+  float *x = shared + MOTE_RING_FLOATS, *y = shared + second;
+  mote_chain_fill(a, b, first, used, rows, x, mote_pitch(in));
+  for (int r = mote_own_warp(); r < used; r += MOTE_CHAIN_WARPS) /* each lane's columns are its own */
+    mote_warp_norm(mlp.before, in, x + r * mote_pitch(in));
+  int at = mote_chain_layers<ROWS>(&mlp, false, x, y, &weights);
+  __syncthreads();
+  mote_chain_write(mlp.behind, residual, first, used, width, at ? y : x, out, out_stride);
+}
+
+template <int ROWS>
+static mote_status launch_mlp(mote_stream *stream, const mote_chain_plan &plan, int64_t n,
+                              const int32_t *count, const mote_mlp *chain, mote_rows a, mote_rows b,
+                              mote_rows residual, float *out, int out_stride) {
+  MOTE_TRY(mote_allow_shared(mlp_kernel<ROWS>, plan.bytes));
+  return MOTE_LAUNCH(mlp_kernel<ROWS>, mote_grid(n, plan.rows), MOTE_CHAIN_THREADS, plan.bytes, stream, n,
+                     count, *chain, a, b, residual, out, out_stride, plan.second);
+}
+
+static mote_status mlp(mote_stream *stream, int64_t n, const int32_t *count, const mote_mlp *chain,
+                       mote_rows a, mote_rows b, mote_rows residual, float *out, int out_stride) {
+  mote_chain_plan plan = mote_plan_chain(stream->device, chain, 0, n);
+  MOTE_TRY(mote_check_chain(stream->device, chain, &plan));
+  auto launch = plan.rows == 64 ? launch_mlp<4> : plan.rows == 32 ? launch_mlp<2> : launch_mlp<1>;
+  return launch(stream, plan, n, count, chain, a, b, residual, out, out_stride);
+}
+
+/* ---- gated experts ---- */
+
+typedef struct gated_experts {
+  mote_mlp expert[MOTE_MOST_GATED];
+  int count;
+} gated_experts;
+
+/* softmax(logits)[e] */
+static __device__ float gate_of(int experts, const float *logits, int e) {
+  float most = logits[0], sum = 0;
+  for (int k = 1; k < experts; k++) most = fmaxf(most, logits[k]);
+  for (int k = 0; k < experts; k++) sum += expf(logits[k] - most);
+  return expf(logits[e] - most) / sum;
+}
+
+template <int ROWS>
+static __global__ void __launch_bounds__(MOTE_CHAIN_THREADS, 2)
+    gated_kernel(int64_t n, const int32_t *count, const __grid_constant__ gated_experts experts, mote_rows a,
+                 mote_rows logits, mote_norm norm, mote_rows residual, float *out, int out_stride, int second,
+                 int behind) {
+  MOTE_SHARED_DYNAMIC(float, shared);
+  const int rows = MOTE_THREAD_ROWS * ROWS;
+  const int64_t first = static_cast<int64_t>(blockIdx.x) * rows;
+  n = mote_row_count(n, count);
+  if (first >= n) return;
+  const int used = static_cast<int>(min(n - first, static_cast<int64_t>(rows)));
+  const mote_mlp *one = &experts.expert[0];
+  const int width = one->layer[one->layers - 1].out, pitch = mote_pitch(width);
+  mote_weights weights = mote_weights_begin(one, experts.count, shared);
+  float *x = shared + MOTE_RING_FLOATS, *y = shared + second, *sum = shared + behind;
+  for (int e = 0; e < experts.count; e++) {
+    if (e) __syncthreads(); /* the expert before has been taken up */
+    mote_chain_fill(a, {}, first, used, rows, x, mote_pitch(one->layer[0].in));
+    const float *result = mote_chain_layers<ROWS>(&experts.expert[e], false, x, y, &weights) ? y : x;
+    __syncthreads();
+    for (int r = mote_own_warp(); r < used; r += MOTE_CHAIN_WARPS) {
+      float gate = gate_of(experts.count, logits.data + (first + r) * logits.stride, e);
+      for (int c = mote_own_lane(); c < width; c += 32) {
+        float part = gate * result[r * pitch + c];
+        sum[r * pitch + c] = e ? sum[r * pitch + c] + part : part;
+      }
+    }
+  }
+  mote_chain_write(norm, residual, first, used, width, sum, out, out_stride);
+}
+
+template <int ROWS>
+static mote_status launch_gated(mote_stream *stream, const mote_chain_plan &plan, int64_t n,
+                                const int32_t *count, const gated_experts &experts, mote_rows a,
+                                mote_rows logits, mote_norm norm, mote_rows residual, float *out,
+                                int out_stride) {
+  MOTE_TRY(mote_allow_shared(gated_kernel<ROWS>, plan.bytes));
+  return MOTE_LAUNCH(gated_kernel<ROWS>, mote_grid(n, plan.rows), MOTE_CHAIN_THREADS, plan.bytes, stream, n,
+                     count, experts, a, logits, norm, residual, out, out_stride, plan.second, plan.behind);
+}
+
+static mote_status gated(mote_stream *stream, int64_t n, const int32_t *count, int experts,
+                         const mote_mlp *expert, mote_rows a, mote_rows logits, mote_norm norm,
+                         mote_rows residual, float *out, int out_stride) {
+  gated_experts all = {};
+  mote_chain_plan plan =
+      mote_plan_chain(stream->device, expert, mote_pitch(expert->layer[expert->layers - 1].out), n);
+  all.count = experts;
+  for (int e = 0; e < experts; e++) {
+    MOTE_TRY(mote_check_chain(stream->device, &expert[e], &plan));
+    all.expert[e] = expert[e];
+  }
+  auto launch = plan.rows == 64 ? launch_gated<4> : plan.rows == 32 ? launch_gated<2> : launch_gated<1>;
+  return launch(stream, plan, n, count, all, a, logits, norm, residual, out, out_stride);
+}
+
+extern "C" const struct mote_dense_kernels mote_dense_gpu = {mlp, gated};

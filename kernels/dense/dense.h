@@ -1,0 +1,99 @@
+/* Dense layers on rows: chains of linear layers with everything that stands around them (LayerNorm in front,
+   bias, activation, a layer's own residual, LayerNorm behind, a residual) in one pass over the rows.
+
+   The trick: weights are packed once, at load, into panels of 16 outputs, so that both devices read them in
+   the order in which they multiply; and a tile of rows goes through the whole chain before the next one
+   begins, so that no intermediate ever leaves the core's cache (the block's shared memory). */
+#ifndef MOTE_KERNELS_DENSE_H
+#define MOTE_KERNELS_DENSE_H
+
+#include <math.h>
+
+#include "kernels/kernel.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MOTE_PANEL 16         /* outputs that are packed together */
+#define MOTE_DENSE_WIDEST 768 /* inputs or outputs of a layer, at most */
+#define MOTE_MLP_LAYERS 5
+#define MOTE_MOST_GATED 8 /* experts of a gated layer */
+#define MOTE_NORM_EPSILON 1e-5f
+
+typedef enum mote_activation {
+  MOTE_IDENTITY,
+  MOTE_RELU,
+  MOTE_GELU
+} mote_activation; /* GELU: the exact one */
+
+/* y = activation(W x + b), + x where `residual`. Pointers are device memory. */
+typedef struct mote_linear {
+  int in, out;
+  const float *weight; /* ceil(out / 16) panels: weight[(panel * in + k) * 16 + c] = W[16 panel + c][k], 0
+                          behind the last output; at a multiple of 16 bytes */
+  const float *bias;   /* (out, rounded up to a panel); 0 behind the last output */
+  mote_activation activation;
+  int residual; /* 0 or 1; in == out */
+} mote_linear;
+
+/* LayerNorm over a row: (x - mean) / sqrt(variance + 1e-5) * weight + bias; weight NULL: none. */
+typedef struct mote_norm {
+  const float *weight, *bias; /* (width) */
+} mote_norm;
+
+typedef struct mote_mlp {
+  int layers;
+  mote_linear layer[MOTE_MLP_LAYERS];
+  mote_norm before, behind;
+} mote_mlp;
+
+/* `width` values a row, rows `stride` floats apart. */
+typedef struct mote_rows {
+  const float *data;
+  int width, stride;
+} mote_rows;
+
+/* n rows at most; `count`, if not NULL, is a number in device memory: only rows below it are computed. What
+   stands in rows behind is left as it is. `out` may be `residual`, but no input. */
+struct mote_dense_kernels {
+  /* out = residual + mlp([a, b]); b.width 0: there is no b; residual.data NULL: none. The residual is as wide
+     as the last layer. */
+  mote_status (*mlp)(mote_stream *stream, int64_t n, const int32_t *count, const mote_mlp *mlp, mote_rows a,
+                     mote_rows b, mote_rows residual, float *out, int out_stride);
+
+  /* Gated experts: out = residual + norm(sum over e of softmax(logits)_e mlp_e(a)); logits (n, experts) rows
+     of `logits_stride`. All experts have the same widths and no LayerNorm of their own. */
+  mote_status (*gated)(mote_stream *stream, int64_t n, const int32_t *count, int experts,
+                       const mote_mlp *expert, mote_rows a, mote_rows logits, mote_norm norm,
+                       mote_rows residual, float *out, int out_stride);
+};
+
+static inline MOTE_HD int mote_panels(int out) {
+  return (out + MOTE_PANEL - 1) / MOTE_PANEL;
+}
+static inline int64_t mote_linear_floats(int in, int out) { /* of the packed weight */
+  return (int64_t)mote_panels(out) * MOTE_PANEL * in;
+}
+
+/* Columns [first, first + in) of a row-major weight (out, columns), packed; `row` of the packed outputs the
+   first to fill, so that layers with the same input can be stacked into one (start from zeros). */
+static inline void mote_linear_pack(int in, int out, const float *weight, int64_t columns, int64_t first,
+                                    int row, float *packed) {
+  for (int o = 0; o < out; o++)
+    for (int k = 0; k < in; k++) {
+      int64_t panel = (row + o) / MOTE_PANEL, c = (row + o) % MOTE_PANEL;
+      packed[(panel * in + k) * MOTE_PANEL + c] = weight[o * columns + first + k];
+    }
+}
+
+static inline MOTE_HD float mote_activate(float x, mote_activation activation) {
+  if (activation == MOTE_RELU) return x < 0 ? 0 : x; /* NaN stays NaN */
+  if (activation == MOTE_GELU) return 0.5f * x * erfcf(-0.70710678118654752f * x);
+  return x;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,142 @@
+/* What a time-stepper sees of particles and pairs, and what it makes of its answer: features of nodes from
+   their history, walls and kind, features of edges, and the step in time (Sanchez-Gonzalez et al. 2020). */
+#ifndef MOTE_KERNELS_FEATURE_H
+#define MOTE_KERNELS_FEATURE_H
+
+#include "kernels/message/message.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MOTE_KINEMATIC 3    /* particle_type of particles whose motion is prescribed (GNS) */
+#define MOTE_MOST_FRAMES 16 /* of a history */
+
+/* Where the parts of a node's features stand and how they are scaled. */
+typedef struct mote_node_features {
+  int dim, frames;                     /* positions of the history, oldest first: frames - 1 velocities */
+  int types, type_width;               /* of the embedding; type_width 0: none */
+  int at_type, at_velocity, at_bounds; /* first columns; the width is type_width + dim (frames - 1 + 2) */
+  float velocity_mean[3], velocity_scale[3]; /* (v - mean) * scale, v a difference of frames, m */
+  float lower[3], upper[3];                  /* bounds, m */
+  float per_radius, clip; /* distances to the bounds, times per_radius, cut to [-clip, clip] */
+} mote_node_features;
+
+static inline int mote_node_feature_width(const mote_node_features *f) {
+  return f->type_width + f->dim * (f->frames + 1);
+}
+
+/* From normalised acceleration to the next frame. */
+typedef struct mote_integration {
+  int dim, frames;
+  float mean[3], deviation[3]; /* of accelerations, m a frame^2 */
+  float limit;                 /* m: a particle that moves farther in a frame has diverged */
+} mote_integration;
+
+/* What became of the steps so far, in device memory. */
+typedef struct mote_step_state {
+  int32_t bad_particle; /* the first that is not finite or moves beyond the limit; INT32_MAX: none */
+  int32_t bad_step;     /* in which step, from 1 */
+  int32_t step;         /* steps done */
+  int32_t blocked;      /* a graph did not fit: no step is done from there on */
+} mote_step_state;
+
+/* Flags in device memory (or NULL): any that is not 0 blocks the step. */
+typedef struct mote_step_guard {
+  const int32_t *overflow[3];
+} mote_step_guard;
+
+struct mote_feature_kernels {
+  /* history (frames, n, dim), type (n) in [0, types), embedding (types, type_width), out (n, stride). */
+  mote_status (*nodes)(mote_stream *stream, int64_t n, const mote_node_features *features,
+                       const float *history, const int32_t *type, const float *embedding, float *out,
+                       int stride);
+
+  /* For each edge: (x_sender - x_receiver) * per_radius and the distance times per_length, out (capacity, dim
+     + 1); length (capacity), the same distance, may be NULL. `points`: of the senders (n, dim), `queries`: of
+     the receivers.
+   */
+  mote_status (*edges)(mote_stream *stream, int dim, const mote_edges *edges, const float *points,
+                       const float *queries, float per_radius, float per_length, float *out, float *length);
+
+  /* acceleration (n, dim), normalised -> a; v' = v_last + a, x' = x + v'; history moves on by a frame. A
+     kinematic particle goes to `prescribed` (n, dim) instead, unless that is NULL. `next` (n,
+     dim) becomes x'. The step counts in `state`. A particle that is off stays where it was, so that what
+     follows is finite; the first one is kept in `state` until that is cleared. Nothing is done in a blocked
+     step. */
+  mote_status (*advance)(mote_stream *stream, int64_t n, const mote_integration *integration,
+                         const mote_step_guard *guard, const float *acceleration, const int32_t *type,
+                         const float *prescribed, float *history, float *next, mote_step_state *state);
+};
+
+/* ---- Per-element math ---- */
+
+static inline MOTE_HD int mote_step_blocked(const mote_step_state *state, const mote_step_guard *guard) {
+  int blocked = state->blocked;
+  for (int k = 0; k < 3; k++)
+    if (guard->overflow[k] && *guard->overflow[k]) blocked = 1;
+  return blocked;
+}
+
+static inline MOTE_HD void mote_node_features_of(int64_t n, int64_t i, const mote_node_features *f,
+                                                 const float *history, const int32_t *type,
+                                                 const float *embedding, float *row) {
+  int dim = f->dim, last = f->frames - 1;
+  for (int k = 0; k < last; k++)
+    for (int a = 0; a < dim; a++) {
+      float before = history[((int64_t)k * n + i) * dim + a],
+            now = history[((int64_t)(k + 1) * n + i) * dim + a];
+      row[f->at_velocity + k * dim + a] = (now - before - f->velocity_mean[a]) * f->velocity_scale[a];
+    }
+  for (int a = 0; a < dim; a++) {
+    float x = history[((int64_t)last * n + i) * dim + a];
+    float lower = (x - f->lower[a]) * f->per_radius, upper = (f->upper[a] - x) * f->per_radius;
+    row[f->at_bounds + a] = fminf(fmaxf(lower, -f->clip), f->clip);
+    row[f->at_bounds + dim + a] = fminf(fmaxf(upper, -f->clip), f->clip);
+  }
+  for (int c = 0; c < f->type_width; c++)
+    row[f->at_type + c] = embedding[(int64_t)type[i] * f->type_width + c];
+}
+
+static inline MOTE_HD void mote_edge_features_of(int dim, int64_t e, const int32_t *senders,
+                                                 const int32_t *receiver, const float *points,
+                                                 const float *queries, float per_radius, float per_length,
+                                                 float *out, float *length) {
+  float square = 0;
+  for (int a = 0; a < dim; a++) {
+    float d = points[(int64_t)senders[e] * dim + a] - queries[(int64_t)receiver[e] * dim + a];
+    square += d * d;
+    out[e * (dim + 1) + a] = d * per_radius;
+  }
+  float distance = sqrtf(square);
+  out[e * (dim + 1) + dim] = distance * per_length;
+  if (length) length[e] = distance * per_length;
+}
+
+/* 1 when the particle is off. */
+static inline MOTE_HD int mote_advance_particle(int64_t n, int64_t i, const mote_integration *g,
+                                                const float *acceleration, const int32_t *type,
+                                                const float *prescribed, float *history, float *next) {
+  int dim = g->dim, last = g->frames - 1, off = 0;
+  float x[3], to[3], square = 0;
+  for (int a = 0; a < dim; a++) {
+    x[a] = history[((int64_t)last * n + i) * dim + a];
+    float velocity = x[a] - history[((int64_t)(last - 1) * n + i) * dim + a];
+    velocity += acceleration[i * dim + a] * g->deviation[a] + g->mean[a];
+    to[a] = prescribed && type[i] == MOTE_KINEMATIC ? prescribed[i * dim + a] : x[a] + velocity;
+    square += (to[a] - x[a]) * (to[a] - x[a]);
+  }
+  off = !(square <= g->limit * g->limit); /* NaN too */
+  for (int a = 0; a < dim; a++) {
+    for (int k = 0; k < last; k++)
+      history[((int64_t)k * n + i) * dim + a] = history[((int64_t)(k + 1) * n + i) * dim + a];
+    next[i * dim + a] = off ? x[a] : to[a];
+    history[((int64_t)last * n + i) * dim + a] = next[i * dim + a];
+  }
+  return off;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,84 @@
+/* Integral transforms on the GPU: a thread a channel of a row; the compact list by a scan. */
+#include "kernels/integral/integral.h"
+
+#include "cuda/launch.h"
+#include "kernels/array/array.h"
+
+#define THREADS 256
+
+static __device__ int64_t own_element() {
+  return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+}
+
+/* ---- the compact list. The scan runs from one output array into the other, each of which is then
+   overwritten with what belongs there. ---- */
+
+static __global__ void flag_kernel(int64_t points, const int32_t *row_offsets, int32_t *occupied) {
+  int64_t q = own_element();
+  if (q < points) occupied[q] = row_offsets[q + 1] > row_offsets[q];
+}
+
+/* row_of: flags become rows. */
+static __global__ void number_kernel(int64_t points, const int32_t *before, int32_t *row_of, int32_t *count) {
+  int64_t q = own_element();
+  if (q < points) row_of[q] = row_of[q] ? before[q] + 1 : 0;
+  if (q == 0) *count = before[points] + 1;
+}
+
+static __global__ void list_kernel(int64_t points, const int32_t *row_of, const int32_t *count,
+                                   int32_t *point_of, float *weight) {
+  int64_t q = own_element();
+  if (q < points && row_of[q]) {
+    point_of[row_of[q]] = static_cast<int32_t>(q);
+    weight[row_of[q]] = 1;
+  }
+  if (q == 0) {
+    point_of[0] = -1;
+    weight[0] = static_cast<float>(points + 1 - *count);
+  }
+}
+
+static mote_status compact(mote_stream *stream, int64_t points, const int32_t *row_offsets, int32_t *row_of,
+                           int32_t *point_of, float *weight, int32_t *count, mote_buffer *scratch) {
+  const unsigned grid = mote_grid(points, THREADS), some = grid ? grid : 1;
+  MOTE_TRY(MOTE_LAUNCH(flag_kernel, grid, THREADS, 0, stream, points, row_offsets, row_of));
+  MOTE_TRY(stream->device->array->exclusive_scan_i32(stream, row_of, point_of, points, scratch));
+  MOTE_TRY(MOTE_LAUNCH(number_kernel, some, THREADS, 0, stream, points, point_of, row_of, count));
+  return MOTE_LAUNCH(list_kernel, some, THREADS, 0, stream, points, row_of, count, point_of, weight);
+}
+
+/* ---- means ---- */
+
+static __global__ void average_kernel(int64_t n, const int32_t *count, const int32_t *receiver_of,
+                                      mote_edges edges, mote_rows value, const int32_t *value_row,
+                                      mote_rows factor, float *out, int out_stride) {
+  const int64_t i = own_element(), r = i / value.width;
+  const int c = static_cast<int>(i - r * value.width);
+  if (r >= n || (count && r >= *count)) return;
+  out[r * out_stride + c] = mote_average_channel(receiver_of ? receiver_of[r] : r, c, edges.row_offsets,
+                                                 edges.senders, &value, value_row, &factor);
+}
+
+static mote_status average(mote_stream *stream, int64_t n, const int32_t *count, const int32_t *receiver_of,
+                           const mote_edges *edges, mote_rows value, const int32_t *value_row,
+                           mote_rows factor, float *out, int out_stride) {
+  return MOTE_LAUNCH(average_kernel, mote_grid(n * value.width, THREADS), THREADS, 0, stream, n, count,
+                     receiver_of, *edges, value, value_row, factor, out, out_stride);
+}
+
+static __global__ void pick_kernel(int64_t n, const int32_t *count, const int32_t *row_of, mote_rows value,
+                                   float *out, int out_stride) {
+  const int64_t i = own_element(), r = i / value.width;
+  const int c = static_cast<int>(i - r * value.width);
+  if (r >= n || (count && r >= *count)) return;
+  const int64_t row = row_of[r];
+  out[r * out_stride + c] = row < 0 ? 0 : value.data[row * value.stride + c];
+}
+
+static mote_status pick(mote_stream *stream, int64_t n, const int32_t *count, const int32_t *row_of,
+                        mote_rows value, float *out, int out_stride) {
+  return MOTE_LAUNCH(pick_kernel, mote_grid(n * value.width, THREADS), THREADS, 0, stream, n, count, row_of,
+                     value, out, out_stride);
+}
+
+extern "C" const struct mote_integral_kernels mote_integral_gpu = {compact, average, pick};

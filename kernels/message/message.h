@@ -1,0 +1,48 @@
+/* The edge block of message passing: for each edge a message from its state and its two ends, summed at the
+   receiver.
+
+     m_e = norm(MLP(W_e e + R_receiver + S_sender)), optionally times a row of the sender's
+     sum_i = sum (or mean) over the edges of receiver i of w_e m_e,  w_e = 1 or 1 / (1 + length_e)
+     e'  = e + m_e, where the state is updated
+
+   The first layer of the usual MLP[h_i, h_j, e] is a sum of three products, two of which depend on a node
+   alone: R and S are computed once a node (dense.mlp) and gathered here, which leaves three products of the
+   edge's width where a straightforward implementation has five.
+
+   The trick: edges are sorted by receiver, so a tile of them goes from gather to sum without leaving the core
+   (the block): nothing of the size of the edges is written but the state itself. */
+#ifndef MOTE_KERNELS_MESSAGE_H
+#define MOTE_KERNELS_MESSAGE_H
+
+#include "kernels/dense/dense.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Rows of receivers, compressed: the edges of receiver i are row_offsets[i] .. row_offsets[i + 1). */
+typedef struct mote_edges {
+  int64_t receivers, capacity; /* rows of the edge arrays; row_offsets[receivers] of them are edges */
+  const int32_t *row_offsets, *senders, *receiver; /* receiver (capacity) of each edge */
+} mote_edges;
+
+typedef struct mote_message_block {
+  mote_mlp mlp; /* layer[0] is W_e, its bias unused: the receivers' part holds it; no `before` */
+  int update;   /* the state takes the message up; it is then as wide as the message */
+  int mean;     /* divide by the number of edges of a receiver; a receiver without any has 0 */
+} mote_message_block;
+
+/* `receiver_part`, `sender_part`: rows of the first layer's width, of receivers and senders; `length`
+   (capacity) or NULL: weights 1; `sender_factor`: rows of the message's width, or data NULL: 1. `state`
+   (capacity, in of layer[0]), updated in place or left alone. sum (receivers, sum_stride). `scratch`: grows
+   in the first call of a size. */
+struct mote_message_kernels {
+  mote_status (*pass)(mote_stream *stream, const mote_edges *edges, const mote_message_block *block,
+                      float *state, mote_rows receiver_part, mote_rows sender_part, const float *length,
+                      mote_rows sender_factor, float *sum, int sum_stride, mote_buffer *scratch);
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif
