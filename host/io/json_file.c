@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "host/core/error.h"
-#include "host/core/file.h"
 
 #define DEEPEST 64
 #define LARGEST_FILE ((int64_t)16 << 20)
@@ -99,6 +98,14 @@ mote_status mote_json_read(const char *path, cJSON **root) {
   MOTE_TRY(mote_file_read(path, LARGEST_FILE, &text, &size));
   mote_status status = mote_json_parse(path, text, size, root);
   free(text);
+  return status;
+}
+
+mote_status mote_json_write_to(mote_output *output, const cJSON *root) {
+  char *text = cJSON_Print(root);
+  if (!text) return mote_fail(MOTE_ERROR_MEMORY, "out of memory to write %s", output->path);
+  mote_status status = mote_output_write(output, text, strlen(text));
+  cJSON_free(text);
   return status;
 }
 

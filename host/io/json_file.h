@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cjson/cJSON.h>
 #include <mote/status.h>
+#include "host/core/file.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -22,6 +23,9 @@ mote_status mote_json_read(const char *path, cJSON **root);
 
 /* Writes a tree, indented, whole or not at all. */
 mote_status mote_json_write(const char *path, const cJSON *root);
+
+/* The same into an output that the caller commits or discards. */
+mote_status mote_json_write_to(mote_output *output, const cJSON *root);
 
 /* A member of an object. Absent: MOTE_OK and `*found` 0 when `found` is given, else an error that names the
    key. Of the wrong kind, not finite, or out of the integer's range: an error. */

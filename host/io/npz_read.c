@@ -41,7 +41,8 @@ static mote_status load(const mote_npz *npz, int member, content *c) {
   MOTE_TRY(mote_zip_read(&npz->zip, member, &c->bytes, &c->size));
   mote_status status = mote_npy_parse(name, c->bytes, c->size, &c->npy);
   if (status == MOTE_OK && c->npy.element.kind == 'O')
-    status = mote_pickle_read(name, c->bytes + c->npy.data, c->size - c->npy.data, &c->pickle, &c->root);
+    status = mote_pickle_read(&mote_pickle_numpy, name, c->bytes + c->npy.data, c->size - c->npy.data,
+                              &c->pickle, &c->root);
   if (status != MOTE_OK) release(c);
   return status;
 }

@@ -1,47 +1,12 @@
-/* The pickle machine: see pickle.h (instructions as in CPython's Lib/pickletools.py, protocols 2 to 5). The
-   trick: all values live in one arena that is freed at the end, so shared and even cyclic ones need no care.
- */
+/* The instructions of the pickle machine: see pickle.h (as in CPython's Lib/pickletools.py, protocols 2 to
+   5). The trick: instructions only move values about; whatever names something of the world goes through the
+   dialect's table. */
 #include "host/io/pickle_machine.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/core/error.h"
-
-#define MOST_VALUES ((size_t)4 << 20)
-
-mote_status mote_machine_fail(const machine *m, const char *why) {
-  return mote_fail(MOTE_ERROR_FORMAT, "%s: byte %zu of its pickle: %s", m->name, m->at, why);
-}
-
-mote_status mote_machine_new(machine *m, mote_pickle_kind kind, mote_value **value) {
-  mote_pickle *p = m->pickle;
-  if (p->count == p->capacity) {
-    size_t capacity = p->capacity ? 2 * p->capacity : 64;
-    mote_value **grown = p->count < MOST_VALUES ? realloc(p->values, capacity * sizeof *grown) : NULL;
-    if (!grown) return mote_fail(MOTE_ERROR_MEMORY, "%s: its pickle has too many values", m->name);
-    p->values = grown;
-    p->capacity = capacity;
-  }
-  *value = calloc(1, sizeof **value);
-  if (!*value) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for %s", m->name);
-  (*value)->kind = kind;
-  p->values[p->count++] = *value;
-  return MOTE_OK;
-}
-
-mote_status mote_machine_append(machine *m, mote_value *list, mote_value *item) {
-  if (list->size == list->capacity) {
-    size_t capacity = list->capacity ? 2 * list->capacity : 4;
-    mote_value **grown = realloc(list->items, capacity * sizeof *grown);
-    if (!grown) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for %s", m->name);
-    list->items = grown;
-    list->capacity = capacity;
-  }
-  list->items[list->size++] = item;
-  return MOTE_OK;
-}
 
 static mote_status push(machine *m, mote_value *value) {
   if (m->depth == MOTE_MACHINE_STACK) return mote_machine_fail(m, "its stack is too deep");
@@ -188,9 +153,30 @@ static mote_status append_one(machine *m) {
   return mote_machine_append(m, m->stack[m->depth - 1], item);
 }
 
+static mote_status set_marked(machine *m) {
+  size_t mark;
+  MOTE_TRY(find_mark(m, &mark));
+  if (mark == 0 || m->stack[mark - 1]->kind != MOTE_PICKLE_DICT || (m->depth - mark) % 2 == 0)
+    return mote_machine_fail(m, "sets items of no dictionary");
+  for (size_t k = mark + 1; k < m->depth; k++)
+    MOTE_TRY(mote_machine_append(m, m->stack[mark - 1], m->stack[k]));
+  m->depth = mark;
+  return MOTE_OK;
+}
+
+static mote_status set_one(machine *m) {
+  mote_value *key, *value;
+  MOTE_TRY(pop(m, &value));
+  MOTE_TRY(pop(m, &key));
+  if (m->depth == 0 || m->stack[m->depth - 1]->kind != MOTE_PICKLE_DICT)
+    return mote_machine_fail(m, "sets an item of no dictionary");
+  MOTE_TRY(mote_machine_append(m, m->stack[m->depth - 1], key));
+  return mote_machine_append(m, m->stack[m->depth - 1], value);
+}
+
 static mote_status remember(machine *m, uint64_t key) {
   if (m->depth == 0) return mote_machine_fail(m, "its stack is empty");
-  if (key >= MOST_VALUES || key > m->memo_count + 65536)
+  if (key >= MOTE_MACHINE_VALUES || key > m->memo_count + 65536)
     return mote_machine_fail(m, "a memo number is absurd");
   if (key >= m->memo_capacity) {
     size_t capacity = 2 * ((size_t)key + 64);
@@ -227,7 +213,16 @@ static mote_status build(machine *m) {
   mote_value *state;
   MOTE_TRY(pop(m, &state));
   if (m->depth == 0) return mote_machine_fail(m, "its stack is empty");
-  return mote_machine_build(m, m->stack[m->depth - 1], state);
+  return m->dialect->build(m, m->stack[m->depth - 1], state);
+}
+
+/* What lies outside of the pickle, by a name that the dialect understands. */
+static mote_status push_persistent(machine *m) {
+  mote_value *id, *value;
+  MOTE_TRY(pop(m, &id));
+  if (!m->dialect->persistent) return mote_machine_fail(m, "refers to what lies outside of it");
+  MOTE_TRY(m->dialect->persistent(m, id, &value));
+  return push(m, value);
 }
 
 /* ---- The loop ---- */
@@ -282,18 +277,25 @@ static mote_status step(machine *m, unsigned char code) {
   case 0x85: return short_tuple(m, 1);
   case 0x86: return short_tuple(m, 2);
   case 0x87: return short_tuple(m, 3);
-  case ']': return push_new(m, MOTE_PICKLE_LIST, 0, 0);
+  case ']':
+  case 0x8f: return push_new(m, MOTE_PICKLE_LIST, 0, 0); /* a set is kept as a list */
   case 'a': return append_one(m);
-  case 'e': return append_marked(m);
+  case 'e':
+  case 0x90: return append_marked(m);
   case 'h': return recall(m, 1);
   case 'j': return recall(m, 4);
   case '0': return pop(m, &dropped);
-  case 'R': return call(m);
+  case '}': return push_new(m, MOTE_PICKLE_DICT, 0, 0);
+  case 's': return set_one(m);
+  case 'u': return set_marked(m);
+  case 'Q': return push_persistent(m);
+  case 'R':
+  case 0x81: return call(m); /* a function, or a class made new */
   case 'b': return build(m);
   }
   return mote_fail(MOTE_ERROR_UNSUPPORTED,
-                   "%s: byte %zu of its pickle: instruction 0x%02x is none that numpy arrays need", m->name,
-                   m->at - 1, code);
+                   "%s: byte %zu of its pickle: instruction 0x%02x is none that %s need", m->name, m->at - 1,
+                   code, m->dialect->what);
 }
 
 static mote_status run(machine *m, const mote_value **root) {
@@ -311,14 +313,14 @@ static mote_status run(machine *m, const mote_value **root) {
   return mote_machine_fail(m, "it is cut off");
 }
 
-mote_status mote_pickle_read(const char *name, const unsigned char *bytes, size_t size, mote_pickle **pickle,
-                             const mote_value **root) {
+mote_status mote_pickle_read(const mote_pickle_dialect *dialect, const char *name, const unsigned char *bytes,
+                             size_t size, mote_pickle **pickle, const mote_value **root) {
   *pickle = calloc(1, sizeof **pickle);
   machine *m = calloc(1, sizeof *m);
   mote_status status = MOTE_OK;
   if (!*pickle || !m) status = mote_fail(MOTE_ERROR_MEMORY, "out of memory for %s", name);
   if (status == MOTE_OK) {
-    *m = (machine){.name = name, .bytes = bytes, .size = size, .pickle = *pickle};
+    *m = (machine){.dialect = dialect, .name = name, .bytes = bytes, .size = size, .pickle = *pickle};
     status = run(m, root);
     free(m->memo);
   }
@@ -327,14 +329,4 @@ mote_status mote_pickle_read(const char *name, const unsigned char *bytes, size_
   mote_pickle_free(*pickle);
   *pickle = NULL;
   return status;
-}
-
-void mote_pickle_free(mote_pickle *pickle) {
-  if (!pickle) return;
-  for (size_t k = 0; k < pickle->count; k++) free(pickle->values[k]->items);
-  for (size_t k = 0; k < pickle->count; k++) free(pickle->values[k]);
-  for (size_t k = 0; k < pickle->owned_count; k++) free(pickle->owned[k]);
-  free(pickle->owned);
-  free(pickle->values);
-  free(pickle);
 }

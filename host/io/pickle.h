@@ -1,5 +1,6 @@
-/* Pickles of numpy arrays, read without executing anything: of the pickle machine only the instructions that
-   numpy's arrays need, and of the world's callables only the five that rebuild them. */
+/* Pickles, read without executing anything: of the pickle machine only the instructions that arrays and
+   dictionaries of them need, and of the world's callables only the few that rebuild them, a table a dialect.
+ */
 #ifndef MOTE_IO_PICKLE_H
 #define MOTE_IO_PICKLE_H
 
@@ -20,9 +21,12 @@ typedef enum mote_pickle_kind {
   MOTE_PICKLE_TEXT,
   MOTE_PICKLE_TUPLE,
   MOTE_PICKLE_LIST,
+  MOTE_PICKLE_DICT,   /* items: key, value, key, value, ... as they came */
   MOTE_PICKLE_GLOBAL, /* "module name" */
   MOTE_PICKLE_DTYPE,
   MOTE_PICKLE_ARRAY,
+  MOTE_PICKLE_STORAGE, /* of torch; items: type (global), key, location, number of elements; unchecked */
+  MOTE_PICKLE_TENSOR,  /* of torch; items: storage, offset, shape, strides; unchecked */
   MOTE_PICKLE_MARK
 } mote_pickle_kind;
 
@@ -41,7 +45,7 @@ typedef struct mote_value {
   const unsigned char *bytes; /* into the pickle, or owned by it */
   size_t size;                /* bytes, or items */
   size_t capacity;
-  struct mote_value **items; /* of tuples, lists and arrays of objects */
+  struct mote_value **items; /* of tuples, lists, dictionaries and arrays of objects */
   mote_element element;
   int rank, fortran;
   int64_t shape[MOTE_ARRAY_MOST_RANK];
@@ -49,10 +53,15 @@ typedef struct mote_value {
 
 typedef struct mote_pickle mote_pickle;
 
+/* What a pickle may call. */
+typedef struct mote_pickle_dialect mote_pickle_dialect;
+extern const mote_pickle_dialect mote_pickle_numpy; /* numpy's arrays, scalars and dtypes */
+extern const mote_pickle_dialect mote_pickle_torch; /* PyTorch's tensors and dictionaries of them */
+
 /* Reads one pickle; `name` is what errors call it. The bytes must outlive it. MOTE_ERROR_FORMAT;
-   MOTE_ERROR_UNSUPPORTED when it wants anything executed but the rebuilding of arrays. */
-mote_status mote_pickle_read(const char *name, const unsigned char *bytes, size_t size, mote_pickle **pickle,
-                             const mote_value **root);
+   MOTE_ERROR_UNSUPPORTED when it wants anything executed but what the dialect knows. */
+mote_status mote_pickle_read(const mote_pickle_dialect *dialect, const char *name, const unsigned char *bytes,
+                             size_t size, mote_pickle **pickle, const mote_value **root);
 void mote_pickle_free(mote_pickle *pickle);
 
 /* "<f4", "|O", "=i8", ...; 0 when it is none of the types above. */

@@ -80,34 +80,6 @@ int64_t mote_shape_count(int rank, const int64_t *shape) {
 
 /* ---- Helpers ---- */
 
-void *mote_machine_own(machine *m, size_t size) {
-  mote_pickle *p = m->pickle;
-  void **grown = realloc(p->owned, (p->owned_count + 1) * sizeof *grown), *memory;
-  if (!grown) return NULL;
-  p->owned = grown;
-  memory = malloc(size ? size : 1);
-  if (memory) p->owned[p->owned_count++] = memory;
-  return memory;
-}
-
-mote_status mote_machine_name(machine *m, mote_value *value, const unsigned char *module, size_t module_size,
-                              const unsigned char *name, size_t name_size) {
-  if (module_size > 200 || name_size > 200) return mote_machine_fail(m, "a name is absurdly long");
-  unsigned char *joined = mote_machine_own(m, module_size + name_size + 2);
-  if (!joined) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for %s", m->name);
-  memcpy(joined, module, module_size);
-  joined[module_size] = ' ';
-  memcpy(joined + module_size + 1, name, name_size);
-  joined[module_size + 1 + name_size] = 0;
-  value->bytes = joined;
-  value->size = module_size + 1 + name_size;
-  return MOTE_OK;
-}
-
-static int is_global(const mote_value *v, const char *name) {
-  return v->kind == MOTE_PICKLE_GLOBAL && strcmp((const char *)v->bytes, name) == 0;
-}
-
 static int read_shape(const mote_value *tuple, mote_value *array) {
   if (tuple->kind != MOTE_PICKLE_TUPLE || tuple->size > MOTE_ARRAY_MOST_RANK) return 0;
   array->rank = (int)tuple->size;
@@ -140,6 +112,7 @@ static mote_status call_dtype(machine *m, const mote_value *a, mote_value *dtype
 }
 
 static mote_status call_scalar(machine *m, const mote_value *a, mote_value *array) {
+  array->kind = MOTE_PICKLE_ARRAY;
   if (a->size != 2 || a->items[0]->kind != MOTE_PICKLE_DTYPE)
     return mote_machine_fail(m, "a scalar that is none");
   array->element = a->items[0]->element;
@@ -147,6 +120,7 @@ static mote_status call_scalar(machine *m, const mote_value *a, mote_value *arra
 }
 
 static mote_status call_frombuffer(machine *m, const mote_value *a, mote_value *array) {
+  array->kind = MOTE_PICKLE_ARRAY;
   if (a->size != 4 || a->items[1]->kind != MOTE_PICKLE_DTYPE || !read_shape(a->items[2], array))
     return mote_machine_fail(m, "a buffer that is no array");
   array->element = a->items[1]->element;
@@ -176,24 +150,12 @@ static mote_status call_encode(machine *m, const mote_value *a, mote_value *byte
   return MOTE_OK;
 }
 
-mote_status mote_machine_call(machine *m, const mote_value *f, const mote_value *a, mote_value **result) {
-  MOTE_TRY(mote_machine_new(m, MOTE_PICKLE_ARRAY, result));
-  /* numpy 2 moved numpy.core to numpy._core; its files and those before it both occur. */
-  if (is_global(f, "numpy.core.multiarray _reconstruct") ||
-      is_global(f, "numpy._core.multiarray _reconstruct")) {
-    if (a->size != 3 || !is_global(a->items[0], "numpy ndarray"))
-      return mote_machine_fail(m, "rebuilds no array");
-    (*result)->rank = -1; /* until its state comes */
-    return MOTE_OK;
-  }
-  if (is_global(f, "numpy dtype")) return call_dtype(m, a, *result);
-  if (is_global(f, "numpy.core.multiarray scalar") || is_global(f, "numpy._core.multiarray scalar"))
-    return call_scalar(m, a, *result);
-  if (is_global(f, "numpy.core.numeric _frombuffer") || is_global(f, "numpy._core.numeric _frombuffer"))
-    return call_frombuffer(m, a, *result);
-  if (is_global(f, "_codecs encode")) return call_encode(m, a, *result);
-  return mote_fail(MOTE_ERROR_UNSUPPORTED, "%s: its pickle calls '%s', which is not executed", m->name,
-                   (const char *)f->bytes);
+static mote_status call_reconstruct(machine *m, const mote_value *a, mote_value *array) {
+  if (a->size != 3 || !mote_machine_is_global(a->items[0], "numpy ndarray"))
+    return mote_machine_fail(m, "rebuilds no array");
+  array->kind = MOTE_PICKLE_ARRAY;
+  array->rank = -1; /* until its state comes */
+  return MOTE_OK;
 }
 
 /* ---- State ---- */
@@ -226,8 +188,21 @@ static mote_status build_array(machine *m, mote_value *array, const mote_value *
   return MOTE_OK;
 }
 
-mote_status mote_machine_build(machine *m, mote_value *object, const mote_value *state) {
+static mote_status build(machine *m, mote_value *object, const mote_value *state) {
   if (object->kind == MOTE_PICKLE_DTYPE) return build_dtype(m, object, state);
   if (object->kind == MOTE_PICKLE_ARRAY) return build_array(m, object, state);
   return mote_machine_fail(m, "gives a state to what has none");
 }
+
+/* numpy 2 moved numpy.core to numpy._core; its files and those before it both occur. */
+static const mote_pickle_function functions[] = {{"numpy.core.multiarray _reconstruct", call_reconstruct},
+                                                 {"numpy._core.multiarray _reconstruct", call_reconstruct},
+                                                 {"numpy dtype", call_dtype},
+                                                 {"numpy.core.multiarray scalar", call_scalar},
+                                                 {"numpy._core.multiarray scalar", call_scalar},
+                                                 {"numpy.core.numeric _frombuffer", call_frombuffer},
+                                                 {"numpy._core.numeric _frombuffer", call_frombuffer},
+                                                 {"_codecs encode", call_encode},
+                                                 {0}};
+
+const mote_pickle_dialect mote_pickle_numpy = {"numpy arrays", "", functions, build, NULL};

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "host/core/error.h"
-#include "host/core/file.h"
 #include "host/io/json_file.h"
 
 #define LARGEST_HEADER ((int64_t)16 << 20)
@@ -324,20 +323,27 @@ static mote_status check_tensors(const mote_tensor *const *sorted, int count) {
   return MOTE_OK;
 }
 
-mote_status mote_safetensors_write(const char *path, const mote_tensor *tensors, int count,
-                                   const char *const *metadata, int pairs) {
-  mote_output output = {.fd = -1};
+mote_status mote_safetensors_write_to(mote_output *output, const mote_tensor *tensors, int count,
+                                      const char *const *metadata, int pairs) {
   const mote_tensor **sorted = malloc(((size_t)count + 1) * sizeof *sorted);
-  if (!sorted) return mote_fail(MOTE_ERROR_MEMORY, "out of memory to write %s", path);
+  if (!sorted) return mote_fail(MOTE_ERROR_MEMORY, "out of memory to write %s", output->path);
   for (int k = 0; k < count; k++) sorted[k] = &tensors[k];
   qsort(sorted, (size_t)count, sizeof *sorted, by_size_and_name);
   mote_status status = check_tensors(sorted, count);
   char *header = status == MOTE_OK ? format_header(sorted, count, metadata, pairs) : NULL;
-  if (status == MOTE_OK && !header) status = mote_fail(MOTE_ERROR_MEMORY, "out of memory to write %s", path);
-  if (status == MOTE_OK) status = mote_output_open(path, &output);
-  if (status == MOTE_OK) status = write_all(&output, sorted, count, header);
+  if (status == MOTE_OK)
+    status = header ? write_all(output, sorted, count, header)
+                    : mote_fail(MOTE_ERROR_MEMORY, "out of memory to write %s", output->path);
   free(sorted);
   cJSON_free(header);
+  return status;
+}
+
+mote_status mote_safetensors_write(const char *path, const mote_tensor *tensors, int count,
+                                   const char *const *metadata, int pairs) {
+  mote_output output;
+  MOTE_TRY(mote_output_open(path, &output));
+  mote_status status = mote_safetensors_write_to(&output, tensors, count, metadata, pairs);
   if (status == MOTE_OK) return mote_output_commit(&output, 1);
   mote_output_discard(&output, 1);
   return status;

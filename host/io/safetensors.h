@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <mote/status.h>
+#include "host/core/file.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -74,6 +75,10 @@ mote_status mote_safetensors_read_raw(const mote_safetensors *file, const mote_t
    metadata, whole or not at all. Same content, same bytes: larger elements first, then by name. */
 mote_status mote_safetensors_write(const char *path, const mote_tensor *tensors, int count,
                                    const char *const *metadata, int pairs);
+
+/* The same into an output that the caller commits or discards. */
+mote_status mote_safetensors_write_to(mote_output *output, const mote_tensor *tensors, int count,
+                                      const char *const *metadata, int pairs);
 
 #ifdef __cplusplus
 }

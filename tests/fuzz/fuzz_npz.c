@@ -3,8 +3,7 @@
 #include "host/io/npy.h"
 #include "host/io/npz.h"
 
-#include <string.h>
-
+#include "tests/fuzz/archive.h"
 #include "tests/fuzz/scratch.h"
 
 static void read_archive(const char *path) {
@@ -17,30 +16,13 @@ static void read_archive(const char *path) {
   mote_npz_close(npz);
 }
 
-static void put(uint8_t **at, uint64_t value, int bytes) {
-  for (int k = 0; k < bytes; k++) *(*at)++ = (uint8_t)(value >> 8 * k);
-}
-
 /* A stored member of this name. */
 static void wrap(const char *name, const uint8_t *data, size_t size) {
-  static uint8_t whole[70000];
-  uint8_t *at = whole;
-  size_t length = strlen(name);
-  uint32_t sum = (uint32_t)crc32(crc32(0, NULL, 0), data, (uInt)size);
-  put(&at, 0x04034b50, 4), put(&at, 20, 2), put(&at, 0, 8), put(&at, sum, 4), put(&at, size, 4),
-      put(&at, size, 4);
-  put(&at, length, 2), put(&at, 0, 2);
-  memcpy(at, name, length), at += length;
-  memcpy(at, data, size), at += size;
-  size_t start = (size_t)(at - whole);
-  put(&at, 0x02014b50, 4), put(&at, 20, 2), put(&at, 20, 2), put(&at, 0, 8), put(&at, sum, 4),
-      put(&at, size, 4);
-  put(&at, size, 4), put(&at, length, 2), put(&at, 0, 8), put(&at, 0, 4), put(&at, 0, 4);
-  memcpy(at, name, length), at += length;
-  size_t directory = (size_t)(at - whole) - start;
-  put(&at, 0x06054b50, 4), put(&at, 0, 4), put(&at, 1, 2), put(&at, 1, 2), put(&at, directory, 4);
-  put(&at, start, 4), put(&at, 0, 2);
-  read_archive(scratch_file(whole, (size_t)(at - whole)));
+  static archive whole;
+  whole.size = whole.directory_size = whole.count = 0;
+  add_member(&whole, name, data, size);
+  finish_archive(&whole);
+  read_archive(scratch_file(whole.bytes, whole.size));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -52,7 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   case 0: read_archive(scratch_file(data + 1, size - 1)); break;
   case 1: mote_npy_parse("fuzz", data + 1, size - 1, &npy); break;
   case 2:
-    if (mote_pickle_read("fuzz", data + 1, size - 1, &pickle, &root) == MOTE_OK) mote_pickle_free(pickle);
+    if (mote_pickle_read(&mote_pickle_numpy, "fuzz", data + 1, size - 1, &pickle, &root) == MOTE_OK)
+      mote_pickle_free(pickle);
     break;
   case 3: wrap("a.npy", data + 1, size - 1); break;
   default: wrap("gns_data.npy", data + 1, size - 1);

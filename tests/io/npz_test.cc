@@ -53,8 +53,9 @@ mote_status read_all(const std::string &path) {
 mote_status unpickle(const std::string &bytes) {
   mote_pickle *pickle;
   const mote_value *root;
-  mote_status status = mote_pickle_read("p", reinterpret_cast<const unsigned char *>(bytes.data()),
-                                        bytes.size(), &pickle, &root);
+  mote_status status =
+      mote_pickle_read(&mote_pickle_numpy, "p", reinterpret_cast<const unsigned char *>(bytes.data()),
+                       bytes.size(), &pickle, &root);
   if (status == MOTE_OK) mote_pickle_free(pickle);
   return status;
 }
@@ -154,6 +155,10 @@ TEST(npz, pickles_that_lie) {
                {"e."s, MOTE_ERROR_FORMAT},
                {"NR."s, MOTE_ERROR_FORMAT},
                {"NNb."s, MOTE_ERROR_FORMAT},
+               {"NQ."s, MOTE_ERROR_FORMAT},
+               {"}K\1K\2s."s, MOTE_OK},
+               {"}(K\1K\2K\3u."s, MOTE_ERROR_FORMAT},
+               {"cos\nsystem\n)\x81."s, MOTE_ERROR_UNSUPPORTED},
                {"h\x05."s, MOTE_ERROR_FORMAT},
                {"Nr\xff\xff\xff\x7f."s, MOTE_ERROR_FORMAT},
                {"B\xff\xff\xff\xff."s, MOTE_ERROR_FORMAT},
