@@ -79,6 +79,8 @@ int cli_simulate(int argc, char **argv);
 int cli_sample(int argc, char **argv);
 int cli_train(int argc, char **argv);
 int cli_reconstruct(int argc, char **argv);
+int cli_step(int argc, char **argv);
+int cli_rollout(int argc, char **argv);
 int cli_evaluate(int argc, char **argv);
 int cli_render(int argc, char **argv);
 int cli_convert(int argc, char **argv);

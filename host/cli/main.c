@@ -10,9 +10,11 @@ static const cli_command commands[] = {
     {"train", "train the operator on trajectories", cli_train},
     {"sample", "keep a sparse set of a trajectory's particles", cli_sample},
     {"reconstruct", "recover all particles from the sparse ones", cli_reconstruct},
+    {"step", "take one step with a learned time-stepper", cli_step},
+    {"rollout", "step a sparse set, reconstruct all particles", cli_rollout},
     {"evaluate", "measure a trajectory against the truth", cli_evaluate},
     {"render", "draw trajectories as a movie or a picture", cli_render},
-    {"convert", "convert between HDF5, NPZ, PLY and VTK", cli_convert},
+    {"convert", "convert between HDF5, NPZ, PLY and VTK; models of PyTorch GNS", cli_convert},
     {"info", "say what is in a file", cli_info},
     {"devices", "list the devices that kernels can run on", cli_devices},
 };

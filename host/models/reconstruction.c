@@ -265,15 +265,26 @@ void mote_reconstruction_destroy(mote_reconstruction *r) {
   free(r);
 }
 
+/* `next` holds where the sparse particles go. */
+static mote_status run_frame(mote_reconstruction *r, mote_stream *stream) {
+  /* The first frame has no motion to fly on with, so flight is part of the step from the second one. */
+  r->flight.reach = r->frame ? r->settings.flight_reach : 0;
+  if (r->frame == 1) mote_replay_reset(&r->replay);
+  r->frame++;
+  return mote_replay_run(&r->replay, stream, mote_reconstruction_frame, r);
+}
+
+mote_status mote_reconstruction_enqueue(mote_reconstruction *r, mote_stream *stream, const float *sparse) {
+  size_t bytes = (size_t)r->options.sparse_count * (size_t)r->options.dim * 4;
+  MOTE_TRY(mote_copy_on_device(stream, r->next.data, sparse, bytes));
+  return run_frame(r, stream);
+}
+
 mote_status mote_reconstruction_advance(mote_reconstruction *r, const float *sparse) {
   MOTE_TRY(check_finite(sparse, r->options.sparse_count * r->options.dim, "the sparse frame"));
   MOTE_TRY(mote_upload(r->stream, r->next.data, sparse,
                        (size_t)r->options.sparse_count * (size_t)r->options.dim * 4));
-  /* The first frame has no motion to fly on with, so flight is part of the step from the second one. */
-  r->flight.reach = r->frame ? r->settings.flight_reach : 0;
-  if (r->frame == 1) mote_replay_reset(&r->replay);
-  MOTE_TRY(mote_replay_run(&r->replay, r->stream, mote_reconstruction_frame, r));
-  r->frame++;
+  MOTE_TRY(run_frame(r, r->stream));
   return mote_stream_synchronize(r->stream);
 }
 

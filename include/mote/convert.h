@@ -1,5 +1,5 @@
-/* What `mote info` and `mote convert` do: say what a file holds, and turn one format into another. Formats
-   are told by extension. */
+/* What `mote info` and `mote convert` do: say what a file holds, and turn one format into another, of
+   trajectories and of models. Formats are told by extension. */
 #ifndef MOTE_CONVERT_H
 #define MOTE_CONVERT_H
 
@@ -45,6 +45,31 @@ typedef struct mote_convert_options {
    is written and MOTE_OK returned. MOTE_ERROR_UNSUPPORTED: an extension that is none of these. */
 mote_status mote_convert(const char *in, const char *out, const mote_convert_options *options,
                          const mote_monitor *monitor);
+
+/* The standard deviation of the training noise that geoelements/gns has unless it is told another. */
+#define MOTE_GNS_NOISE_STD 6.7e-4
+
+/* What a checkpoint of GNS does not say and its steps depend on; all zero stands for the defaults. */
+typedef struct mote_model_convert_options {
+  double noise_std;            /* m, of the training noise, which widens the statistics that velocities and
+                                  accelerations are normalised by; 0: MOTE_GNS_NOISE_STD; -1: none */
+  double boundary_clamp_limit; /* radii, of the distances to walls; 0: the default, 1 */
+  int doubled_edges; /* trained with geoelements/gns of before December 2024 (its issue 92), whose layers
+                        double the edges' values instead of adding the message */
+} mote_model_convert_options;
+
+/* Turns a checkpoint of PyTorch (.pt; the state dict of geoelements/gns, the graph network of
+   Sanchez-Gonzalez et al. 2020, or a dictionary that has it under "state_dict", "model_state_dict" or
+   "model") into a model's folder, which is made where it is not there: model.safetensors, the tensors as
+   float32 under the same names, and config.json, the network's shape as read off them and the options
+   (scripts/models/README.md). Both files appear together or not at all; when `monitor` (NULL: silence) asks
+   to stop, neither does, and MOTE_OK is returned. What the pickle inside wants executed is refused, never
+   run. MOTE_ERROR_FORMAT: damaged, no state dict, or no GNS, with the first tensor that is missing or
+   contradicts; MOTE_ERROR_UNSUPPORTED: files of before PyTorch 1.6, TorchScript, pickled objects, a GNS with
+   a material property; MOTE_ERROR_NUMERIC: a weight that is not finite; MOTE_ERROR_ARGUMENT: an option out of
+   its range, or a `folder` that is a file's name. */
+mote_status mote_convert_model(const char *in, const char *folder, const mote_model_convert_options *options,
+                               const mote_monitor *monitor);
 
 /* Says what a trajectory (.h5, .npz), model (.safetensors, or a folder with config.json and
    model.safetensors) or JSON file holds: shapes, types, ranges, statistics. The text has a newline behind

@@ -1,42 +1,18 @@
 /* The command as a user meets it: help, mistakes and their answers, and the whole chain on a small scene. */
-#include <array>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "tests/cli/command.h"
 #include "tests/support/testing.h"
+#include "tests/support/torch_file.h"
 
 namespace fs = std::filesystem;
+using mote_test::Answer;
+using mote_test::has;
+using mote_test::mote;
 using mote_test::TemporaryFolder;
 
 namespace {
-
-struct Answer {
-  int code;
-  std::string text;
-};
-
-/* Runs the `mote` beside this test program's folder; text is standard output and error together. */
-Answer mote(const std::string &arguments) {
-  fs::path self = fs::read_symlink("/proc/self/exe");
-  std::string command =
-      (self.parent_path().parent_path() / "mote").string() + " " + arguments + " 2>&1 </dev/null";
-  FILE *pipe = popen(command.c_str(), "r");
-  Answer answer = {-1, ""};
-  std::array<char, 4096> buffer;
-  size_t got;
-  while (pipe && (got = fread(buffer.data(), 1, buffer.size(), pipe)) > 0)
-    answer.text.append(buffer.data(), got);
-  int result = pipe ? pclose(pipe) : -1;
-  if (WIFEXITED(result)) answer.code = WEXITSTATUS(result);
-  return answer;
-}
-
-bool has(const Answer &answer, const std::string &part) {
-  return answer.text.find(part) != std::string::npos;
-}
 
 const char *scene = R"(name: test
 dim: 3
@@ -60,7 +36,8 @@ TEST(Cli, HelpAndVersion) {
   EXPECT_EQ(0, help.code);
   EXPECT_TRUE(has(help, "simulate") && has(help, "reconstruct"));
   EXPECT_EQ(0, version.code);
-  for (const char *command : {"simulate", "sample", "reconstruct", "evaluate", "render", "info", "devices"}) {
+  for (const char *command :
+       {"simulate", "sample", "reconstruct", "evaluate", "render", "convert", "info", "devices"}) {
     Answer answer = mote(std::string(command) + " --help");
     EXPECT_EQ(0, answer.code) << command;
     EXPECT_TRUE(has(answer, "usage: mote " + std::string(command))) << answer.text;
@@ -79,6 +56,31 @@ TEST(Cli, MistakesAreAnswered) {
   EXPECT_TRUE(has(missing, "/nonexistent.yaml")) << missing.text;
   EXPECT_TRUE(has(mote("info /nonexistent.h5"), "/nonexistent.h5"));
   EXPECT_TRUE(has(mote("sample t.h5 -o s.h5"), "--count"));
+}
+
+TEST(Cli, ConvertsModels) {
+  TemporaryFolder folder;
+  std::string at = folder.path + "/";
+  EXPECT_TRUE(has(mote("convert --help"), "PyTorch GNS") && has(mote("convert --help"), "--noise-std"));
+  EXPECT_TRUE(has(mote("convert m.pt"), "expected IN OUT"));
+  EXPECT_TRUE(has(mote("convert m.pt model --frames 3"), "for trajectories"));
+  EXPECT_TRUE(has(mote("convert m.pt model --compression 4"), "for trajectories"));
+  EXPECT_TRUE(has(mote("convert t.h5 t.npz --edge-update doubled"), "for models"));
+  EXPECT_TRUE(has(mote("convert m.pt model --edge-update twice"), "message or doubled"));
+  EXPECT_TRUE(has(mote("convert m.pt model --noise-std -1"), "0 or more"));
+  EXPECT_EQ(2, mote("convert m.pt model --boundary-clamp 0").code);
+  Answer answer = mote("convert /nonexistent.pt " + at + "model");
+  EXPECT_EQ(1, answer.code);
+  EXPECT_TRUE(has(answer, "/nonexistent.pt")) << answer.text;
+  EXPECT_TRUE(has(mote("convert m.pt " + at + "model.h5"), "becomes a folder"));
+  mote_test::TorchFile file;
+  file.add("_particle_type_embedding.weight", {9, 16}, std::vector<float>(144));
+  file.write(folder.file("m.pt"));
+  answer = mote("convert " + at + "m.pt " + at + "model");
+  EXPECT_EQ(1, answer.code);
+  EXPECT_TRUE(has(answer, "'_encode_process_decode._encoder.node_fn.0.NN-0.weight' is missing"))
+      << answer.text;
+  EXPECT_FALSE(fs::exists(folder.file("model")));
 }
 
 TEST(Cli, DevicesListsTheCpu) {

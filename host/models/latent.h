@@ -1,0 +1,75 @@
+/* GIOROM's middle: particles -> latent grid -> transformer with linear attention and gated experts (GNOT, Hao
+   et al. 2023) -> particles.
+
+   The trick: what depends on the weights alone is computed once, at load (the grid's own coordinates, the
+   context of the cross-attention, the kernel of the way back); and all latent points that no particle reaches
+   are one row, so that the transformer runs on the points that matter fills, with the numbers of the whole
+   grid. */
+#ifndef MOTE_MODELS_LATENT_H
+#define MOTE_MODELS_LATENT_H
+
+#include <mote/graph.h>
+
+#include "host/models/network_config.h"
+#include "host/nn/parameters.h"
+#include "kernels/attention/attention.h"
+#include "kernels/feature/feature.h"
+#include "kernels/integral/integral.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MOTE_LATENT_BLOCKS 16
+
+typedef struct mote_latent_block {
+  mote_mlp gate;
+  int crosses;
+  mote_mlp cross_query, cross_key, cross_value, cross_out; /* norms in front of query, key and value */
+  mote_mlp query_key_value, self_out;
+  int experts;
+  mote_mlp first[MOTE_MOST_GATED], second[MOTE_MOST_GATED];
+  mote_norm first_norm, second_norm;
+  mote_buffer context; /* of the cross-attention */
+} mote_latent_block;
+
+typedef struct mote_latent {
+  mote_latent_config config;
+  int dim, width, node_width, inner; /* inner: of the experts' hidden layer */
+  int64_t points;
+  mote_heads heads;
+  mote_mlp kernel_in, trunk, branch, out, projection, kernel_out;
+  mote_mlp pair_ends;                     /* W h of the pair kernel's first layer */
+  mote_message_block pairs_in, pairs_out; /* kernels on pairs */
+  const float *pair_bias;                 /* of the way back's first layer */
+  mote_latent_block block[MOTE_LATENT_BLOCKS];
+  mote_buffer grid, factor, zeros; /* (points, dim); (points, output), k_out of each point; a row */
+} mote_latent;
+
+/* Reads the layers, then fills what depends on the weights alone. */
+mote_status mote_latent_read(mote_parameters *p, const mote_network_config *config, mote_latent *latent);
+void mote_latent_free(mote_latent *latent);
+
+/* A stepper's buffers and searches. */
+typedef struct mote_latent_room {
+  mote_graph *reached, *reaching; /* particles around latent points; latent points around particles */
+  mote_buffer kernel, value, row_of, point_of, weight, count;
+  mote_buffer x[2], attended, projected, logits, pair_state, pair_sum, result, context, scratch, scan;
+  int64_t particles;
+} mote_latent_room;
+mote_status mote_latent_room_create(mote_device *device, const mote_latent *latent, int64_t particles,
+                                    mote_latent_room *room);
+void mote_latent_room_free(mote_latent_room *room);
+
+/* A graph's arrays as kernels take them. */
+mote_edges mote_edges_of(const mote_graph *graph);
+
+/* out (n, node_width) = h + projection(way back(transformer(way in(position, h)))). `plan`: outside of a
+   recorded step, sizes are planned anew. */
+mote_status mote_latent_run(mote_stream *stream, const mote_latent *latent, mote_latent_room *room, int plan,
+                            const float *position, const float *h, float *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,172 @@
+/* Loading a time-stepper: which tensor of a checkpoint is which layer. */
+#include "host/models/network.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/core/error.h"
+
+static int feature_width(const mote_network_config *c) {
+  return c->dim * (c->window + 2) + (c->types > 1 || c->kind == MOTE_GIOROM ? c->type_width : 0);
+}
+
+/* ---- GIOROM ---- */
+
+static const mote_mlp_names giorom_names = {"%s.layers.%d", "%s.layers.%d", 2};
+
+/* S(h) = W (alpha h + (1 - alpha) P h) + b; where P is 0 alpha goes into the weights. */
+static mote_status read_convolution(mote_parameters *p, const mote_network_config *c, const char *name,
+                                    mote_interaction *layer) {
+  int degenerate = c->convolution == MOTE_CONVOLUTION_DEGENERATE;
+  mote_layer_part part = {mote_name_of("%s.spectralConv.lin", name), c->width, c->width, 0, 1, 1};
+  if (degenerate) part.scale = c->convolution_alpha;
+  layer->has_convolution = 1;
+  layer->propagation_share = degenerate ? 0 : 1 - c->convolution_alpha;
+  layer->convolution = (mote_mlp){.layers = 1};
+  return mote_parameters_stack(p, 1, &part, c->width, MOTE_IDENTITY, &layer->convolution.layer[0]);
+}
+
+static mote_status read_giorom_layers(mote_parameters *p, const mote_network_config *c, const char *series,
+                                      int count, mote_interaction *layer) {
+  for (int l = 0; l < count; l++) {
+    mote_name name = mote_name_of("%s.%d", series, l);
+    mote_name edge = mote_name_of("%s.lin_edge", name.text), node = mote_name_of("%s.lin_node", name.text);
+    MOTE_TRY(mote_interaction_read(p, &giorom_names, edge.text, node.text, c->width, c->linears, &layer[l]));
+    layer[l].message.mean = layer[l].weighted = 1;
+    MOTE_TRY(read_convolution(p, c, name.text, &layer[l]));
+  }
+  return MOTE_OK;
+}
+
+static mote_status read_giorom(mote_model *m) {
+  const mote_network_config *c = &m->config;
+  mote_parameters *p = &m->parameters;
+  mote_mlp_shape encode = {feature_width(c), c->width, c->width, c->linears, 1}, decode = encode;
+  MOTE_TRY(mote_parameters_table(p, "embed_type.weight", c->types, c->type_width, &m->embedding));
+  MOTE_TRY(mote_mlp_read(p, &giorom_names, "node_in", encode, &m->node_in));
+  encode.in = c->dim + 1;
+  MOTE_TRY(mote_mlp_read(p, &giorom_names, "edge_in", encode, &m->edge_in));
+  decode = (mote_mlp_shape){c->width, c->width, c->dim, c->linears, 0};
+  MOTE_TRY(mote_mlp_read(p, &giorom_names, "node_out", decode, &m->node_out));
+  MOTE_TRY(read_giorom_layers(p, c, "in_layers", c->layers_before, m->layer));
+  MOTE_TRY(read_giorom_layers(p, c, "out_layers", c->layers_after, m->layer + c->layers_before));
+  return mote_latent_read(p, c, &m->latent);
+}
+
+/* ---- GNS ---- */
+
+static const mote_mlp_names gns_names = {"%s.0.NN-%d", "%s.1", 1}, gns_bare_names = {"%s.NN-%d", "%s.1", 1};
+
+static mote_status read_gns_layer(mote_parameters *p, const mote_network_config *c, int l,
+                                  mote_interaction *layer) {
+  mote_name name = mote_name_of("_encode_process_decode._processor.gnn_stacks.%d", l);
+  mote_name edge = mote_name_of("%s.edge_fn", name.text), node = mote_name_of("%s.node_fn", name.text);
+  layer->state_scale = c->edge_doubles ? ldexpf(1, l) : 1;
+  MOTE_TRY(mote_interaction_read(p, &gns_names, edge.text, node.text, c->width, c->linears, layer));
+  layer->node_takes_sum_first = 1;
+  layer->message.update = !c->edge_doubles;
+  return MOTE_OK;
+}
+
+static mote_status read_gns(mote_model *m) {
+  const mote_network_config *c = &m->config;
+  mote_parameters *p = &m->parameters;
+  const char *encoder = "_encode_process_decode._encoder";
+  mote_mlp_shape encode = {feature_width(c), c->width, c->width, c->linears, 1};
+  mote_mlp_shape decode = {c->width, c->width, c->dim, c->linears, 0};
+  if (mote_parameters_rows(p, "_particle_type_embedding.weight", c->types) >= 0) {
+    const float *embedding;
+    MOTE_TRY(
+        mote_parameters_table(p, "_particle_type_embedding.weight", c->types, c->type_width, &embedding));
+    if (c->types > 1) m->embedding = embedding;
+  } else if (c->types > 1) {
+    return mote_fail(MOTE_ERROR_FORMAT, "%s: tensor \"_particle_type_embedding.weight\" is missing", p->path);
+  }
+  MOTE_TRY(mote_mlp_read(p, &gns_names, mote_name_of("%s.node_fn", encoder).text, encode, &m->node_in));
+  encode.in = c->dim + 1;
+  MOTE_TRY(mote_mlp_read(p, &gns_names, mote_name_of("%s.edge_fn", encoder).text, encode, &m->edge_in));
+  MOTE_TRY(
+      mote_mlp_read(p, &gns_bare_names, "_encode_process_decode._decoder.node_fn", decode, &m->node_out));
+  for (int l = 0; l < c->layers_before; l++) MOTE_TRY(read_gns_layer(p, c, l, &m->layer[l]));
+  return MOTE_OK;
+}
+
+/* ---- the folder ---- */
+
+/* m->parameters is open. */
+static mote_status read_model(mote_model *m) {
+  const mote_network_config *c = &m->config;
+  m->layers = c->layers_before + c->layers_after;
+  if (m->layers > MOTE_INTERACTIONS)
+    return mote_fail(MOTE_ERROR_UNSUPPORTED, "%s: %d interaction layers: at most %d are supported",
+                     m->parameters.path, m->layers, MOTE_INTERACTIONS);
+  MOTE_TRY(c->kind == MOTE_GIOROM ? read_giorom(m) : read_gns(m));
+  /* What the last layer would make of the edges is not used. */
+  if (m->layers) m->layer[m->layers - 1].message.update = 0;
+  return mote_parameters_finish(&m->parameters);
+}
+
+static mote_status load(mote_model *m, const char *folder) {
+  char path[4096];
+  if (snprintf(path, sizeof path, "%s/model.safetensors", folder) >= (int)sizeof path)
+    return mote_fail(MOTE_ERROR_ARGUMENT, "the name of the folder is too long");
+  snprintf(path, sizeof path, "%s/config.json", folder);
+  MOTE_TRY(mote_network_config_read(path, &m->config));
+  snprintf(path, sizeof path, "%s/model.safetensors", folder);
+  MOTE_TRY(mote_parameters_open(&m->parameters, m->stream, path));
+  mote_status status = read_model(m);
+  m->parameters.path = NULL;
+  return status;
+}
+
+static mote_status allocate(mote_device *device, mote_model **out) {
+  *out = calloc(1, sizeof **out);
+  if (!*out) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a model");
+  (*out)->device = device;
+  return mote_stream_create(device, &(*out)->stream);
+}
+
+static mote_status finish(mote_status status, mote_model **out) {
+  if (status == MOTE_OK) return MOTE_OK;
+  mote_model_destroy(*out);
+  *out = NULL;
+  return status;
+}
+
+mote_status mote_model_load(mote_device *device, const char *folder, mote_model **out) {
+  mote_status status = allocate(device, out);
+  if (status == MOTE_OK) status = load(*out, folder);
+  return finish(status, out);
+}
+
+mote_status mote_model_invent(mote_device *device, const mote_network_config *config, uint64_t seed,
+                              mote_model **out) {
+  mote_status status = allocate(device, out);
+  if (status == MOTE_OK) {
+    (*out)->config = *config;
+    mote_parameters_invent(&(*out)->parameters, (*out)->stream, seed);
+    status = read_model(*out);
+  }
+  return finish(status, out);
+}
+
+void mote_model_destroy(mote_model *m) {
+  if (!m) return;
+  mote_latent_free(&m->latent);
+  mote_parameters_free(&m->parameters);
+  mote_stream_destroy(m->stream);
+  free(m);
+}
+
+void mote_model_get_info(const mote_model *m, mote_model_info *info) {
+  *info = (mote_model_info){.dim = m->config.dim,
+                            .frames = m->config.window + 1,
+                            .layers = m->layers,
+                            .width = m->config.width,
+                            .particle_types = m->config.types,
+                            .parameters = m->parameters.floats};
+  snprintf(info->architecture, sizeof info->architecture, "%s",
+           m->config.kind == MOTE_GIOROM ? "giorom" : "gns");
+}

@@ -1,0 +1,41 @@
+/* A stepper's inside, for its own files and for rollouts. */
+#ifndef MOTE_MODELS_STEPPER_H
+#define MOTE_MODELS_STEPPER_H
+
+#include "host/graph/graph.h"
+#include "host/models/network.h"
+#include "kernels/feature/feature.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct mote_stepper {
+  const mote_model *model;
+  mote_device *device;
+  mote_stream *stream;
+  int64_t count;
+  int prescribed, started;
+  float radius;
+  mote_node_features features;
+  mote_integration integration;
+  mote_graph *graph;
+  mote_replay replay;
+  int planned;    /* sizes are known: steps are recorded and replayed */
+  int64_t issued; /* steps since the start */
+  mote_buffer history, type, goal, next, acceleration, state;
+  mote_buffer feature, edge_feature, length, propagation, edge, h[2];
+  mote_interaction_room room;
+  mote_latent_room latent;
+};
+
+/* Positions now and the step's state, in device memory. */
+float *mote_stepper_position(const mote_stepper *stepper);
+
+/* Waits, and makes up for steps that the device left undone since its graphs had outgrown their room. */
+mote_status mote_stepper_settle(mote_stepper *stepper);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
