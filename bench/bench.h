@@ -17,9 +17,10 @@ typedef struct bench_context {
   mote_stream *stream;
   bench_peaks peaks;
   int quick;
-  int64_t size;         /* 0: the case's own sizes */
-  const char *material; /* NULL: the case's own */
-  void *results;        /* a cJSON array */
+  int64_t size;           /* 0: the case's own sizes */
+  const char *material;   /* NULL: the case's own */
+  const char *csv, *plot; /* where the comparison of `reduced` goes, or NULL */
+  void *results;          /* a cJSON array */
 } bench_context;
 
 /* One measured thing. bytes and operations are the least that it must move and do (0: not modelled). */
@@ -44,5 +45,7 @@ mote_status bench_measure_peaks(bench_context *bench);
 mote_status bench_neighbor(bench_context *bench);
 mote_status bench_mpm(bench_context *bench);
 mote_status bench_reconstruct(bench_context *bench);
+mote_status bench_layers(bench_context *bench);
+mote_status bench_reduced(bench_context *bench);
 
 #endif

@@ -21,6 +21,8 @@ static const bench_case cases[] = {
     {"neighbor", "radius graph and nearest neighbour", bench_neighbor},
     {"mpm", "material point method, 8 particles a cell", bench_mpm},
     {"reconstruct", "reduced-order operator, sparse to dense", bench_reconstruct},
+    {"layers", "edge block and dense layers of width 128", bench_layers},
+    {"reduced", "a dense graph network on all against Mote on 1,000", bench_reduced},
 };
 #define CASES ((int)(sizeof cases / sizeof *cases))
 
@@ -58,6 +60,8 @@ static void usage(FILE *out) {
                "  --material NAME  mpm: newtonian or drucker_prager alone\n"
                "  --quick          small sizes: under a minute on two cores\n"
                "  --json FILE      write the results as JSON\n"
+               "  --csv FILE       reduced: the comparison as CSV\n"
+               "  --plot FILE.png  reduced: cost against particles\n"
                "  -h, --help       this text\n");
 }
 
@@ -83,6 +87,10 @@ static int parse(int argc, char **argv, bench_options *o, bench_context *bench) 
       o->device = value;
     else if (value && !strcmp(word, "--json"))
       o->json = value;
+    else if (value && !strcmp(word, "--csv"))
+      bench->csv = value;
+    else if (value && !strcmp(word, "--plot"))
+      bench->plot = value;
     else if (value && !strcmp(word, "--material"))
       bench->material = value;
     else if (value && !strcmp(word, "--threads"))
