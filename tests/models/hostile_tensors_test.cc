@@ -245,7 +245,7 @@ TEST(HostileTensors, TruncatedFiles) {
   refuse_file(saved, whole + "x", MOTE_ERROR_FORMAT, "");
 }
 
-/* Floats of another width are read; numbers that are no floats are not. */
+/* Numbers that are no floats. */
 TEST(HostileTensors, OtherKindsOfNumbers) {
   Saved saved{std::string("gns2d")};
   std::string whole = slurp(saved.folder.file("model.safetensors"));

@@ -1,0 +1,151 @@
+/* Rollouts and single steps from file to file, on every device: sparse particles by the stepper, the others
+   by the operator, on one stream. */
+#include <mote/rollout.h>
+
+#include "tests/models/stepping.h"
+#include "tests/support/trajectories.h"
+
+using namespace mote_test;
+
+namespace {
+
+const int kSide = 9, kParticles = kSide * kSide, kFrames = 10;
+
+class Rollout : public OnDevice {};
+MOTE_ON_DEVICES(Rollout);
+
+/* A block that drifts and shears, and a 2-D model that hardly turns it. */
+class Work {
+public:
+  explicit Work(double acceleration = 0) : saved(variant(), metadata(acceleration)) {
+    input = folder.file("input.h5");
+    output = folder.file("output.h5");
+    std::vector<int32_t> type(kParticles, 1);
+    type[0] = type[kParticles - 1] = 3;
+    write_trajectory(input, kFrames, kParticles, 2, type, [](int f, int i, int a) {
+      float x = 0.2f + 0.05f * float(i % kSide), y = 0.2f + 0.05f * float(i / kSide);
+      return a == 0 ? x + 0.004f * float(f) : y + 0.002f * float(f) * x;
+    });
+  }
+  mote_rollout_job job(int64_t sparse) const {
+    mote_rollout_job job = {};
+    job.model = saved.folder.path.c_str();
+    job.input = input.c_str();
+    job.output = output.c_str();
+    job.sampling.method = MOTE_SAMPLE_FARTHEST;
+    job.sampling.count = sparse;
+    job.reconstructs = 1;
+    return job;
+  }
+  std::vector<float> frames(mote_trajectory_info *info) const {
+    mote_trajectory_reader *reader = nullptr;
+    MOTE_EXPECT_OK(mote_trajectory_open(output.c_str(), &reader));
+    MOTE_EXPECT_OK(mote_trajectory_get_info(reader, 0, info));
+    std::vector<float> x(size_t(info->frames * info->particles * info->dim));
+    MOTE_EXPECT_OK(mote_trajectory_read_frames(reader, 0, "position", 0, info->frames, x.data()));
+    mote_trajectory_close(reader);
+    return x;
+  }
+  Saved saved;
+  TemporaryFolder folder;
+  std::string input, output;
+
+private:
+  static Checkpoint variant() {
+    Checkpoint c = checkpoint("giorom2d_normalized");
+    c.noise = 0;
+    return c;
+  }
+  static mote_metadata metadata(double acceleration) {
+    mote_metadata m = statistics(2);
+    m.connectivity_radius = 0.15;
+    for (int a = 0; a < 2; a++) {
+      m.acceleration_mean[a] = a ? 0 : acceleration;
+      m.acceleration_std[a] = 1e-4;
+    }
+    return m;
+  }
+};
+
+std::vector<float> roll(const Work &work, const std::string &device_name, int64_t sparse,
+                        mote_rollout_summary *summary) {
+  Device device(device_name);
+  mote_rollout_job job = work.job(sparse);
+  mote_trajectory_info info = {};
+  MOTE_EXPECT_OK(mote_rollout_trajectory(device.device, &job, nullptr, summary));
+  EXPECT_EQ(mote_device_memory_use(device.device).bytes_now, 0u);
+  std::vector<float> x = work.frames(&info);
+  EXPECT_EQ(info.frames, kFrames);
+  EXPECT_EQ(info.particles, kParticles);
+  return x;
+}
+
+void same_everywhere(const std::string &device_name, int64_t sparse) {
+  Work work;
+  mote_rollout_summary here, there;
+  std::vector<float> expected = roll(work, "cpu", sparse, &here), x = roll(work, device_name, sparse, &there);
+  EXPECT_LE(relative_l2(x, expected), 1e-5);
+  EXPECT_EQ(there.particles, kParticles);
+  EXPECT_EQ(there.stepped, sparse ? sparse : kParticles);
+  EXPECT_EQ(there.frames, kFrames);
+  EXPECT_EQ(there.steps, kFrames - work.saved.checkpoint.window - 1);
+  EXPECT_EQ(there.reconstructed, sparse ? there.steps : 0);
+  EXPECT_EQ(there.edges, here.edges);
+  EXPECT_GT(there.edges, there.stepped);
+}
+
+} // namespace
+
+TEST_P(Rollout, AllParticles) {
+  same_everywhere(GetParam(), 0);
+}
+TEST_P(Rollout, ASparseSetAndTheRest) {
+  same_everywhere(GetParam(), 24);
+}
+
+/* Whoever watches may end it: the file has the frames until then. */
+TEST_P(Rollout, StopsWhenTold) {
+  Work work;
+  Device device(GetParam());
+  mote_rollout_job job = work.job(24);
+  mote_monitor monitor = {};
+  monitor.progress = [](void *, const char *, const char *, long long done, long long all) {
+    EXPECT_EQ(all, 6);
+    return int(done == 2);
+  };
+  mote_rollout_summary summary;
+  mote_trajectory_info info = {};
+  MOTE_EXPECT_OK(mote_rollout_trajectory(device.device, &job, &monitor, &summary));
+  EXPECT_EQ(summary.steps, 2);
+  work.frames(&info);
+  EXPECT_EQ(info.frames, 6);
+}
+
+TEST_P(Rollout, DivergesWithTheFramesBefore) {
+  Work work(0.2); /* 0.004 + 0.2 k exceeds the domain's metre for k = 5 */
+  Device device(GetParam());
+  mote_rollout_job job = work.job(24);
+  mote_rollout_summary summary;
+  mote_trajectory_info info = {};
+  EXPECT_EQ(mote_rollout_trajectory(device.device, &job, nullptr, &summary), MOTE_ERROR_NUMERIC);
+  EXPECT_NE(std::string(mote_last_error()).find("step 5"), std::string::npos) << mote_last_error();
+  EXPECT_EQ(mote_device_memory_use(device.device).bytes_now, 0u);
+  for (float x : work.frames(&info)) EXPECT_TRUE(std::isfinite(x));
+  EXPECT_EQ(info.frames, 4 + 4);
+  EXPECT_EQ(summary.frames, 4 + 4);
+}
+
+TEST_P(Rollout, ASingleStep) {
+  Work work;
+  mote_step_job job = {};
+  job.model = work.saved.folder.path.c_str();
+  job.input = work.input.c_str();
+  job.repeats = 3;
+  mote_step_summary summary;
+  Device device(GetParam());
+  MOTE_EXPECT_OK(mote_step_trajectory(device.device, &job, &summary));
+  EXPECT_EQ(summary.particles, kParticles);
+  EXPECT_GT(summary.edges, kParticles);
+  EXPECT_TRUE(summary.seconds > 0 && summary.first_seconds > 0);
+  EXPECT_EQ(mote_device_memory_use(device.device).bytes_now, 0u);
+}
