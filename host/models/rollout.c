@@ -117,8 +117,9 @@ static mote_status show(mote_rollout_state *s, mote_rollout_summary *summary) {
 
 static mote_status append(mote_rollout_state *s, int64_t frame, mote_rollout_summary *summary) {
   const float *values[] = {s->dense};
+  MOTE_TRY(mote_trajectory_append(s->writer, (double)frame * s->frame_seconds, values));
   summary->frames++;
-  return mote_trajectory_append(s->writer, (double)frame * s->frame_seconds, values);
+  return MOTE_OK;
 }
 
 /* The history's frames that are among every k-th, counted from its last one. */
