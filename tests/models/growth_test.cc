@@ -81,7 +81,7 @@ double compare(const std::string &device_name, const Saved &saved, Cloud cloud) 
 
 void fall(const std::string &device_name, const char *variant) {
   Saved saved = flight(variant);
-  EXPECT_GT(compare(device_name, saved, falling(saved.checkpoint, 40)), 4);
+  EXPECT_GT(compare(device_name, saved, falling(saved.checkpoint, 28)), 4);
 }
 
 void arrive(const std::string &device_name, const char *variant) {
