@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/core/error.h"
+#include "host/core/text.h"
 #include "host/io/json_file.h"
 
 /* ---- single keys; those that are absent keep what stands there ---- */
@@ -181,6 +182,31 @@ static mote_status read_gns(const char *path, const cJSON *root, mote_network_co
   return read_word(path, root, "edge_update", updates, &c->edge_doubles);
 }
 
+/* Published folders bring keys that mean nothing here and are passed over; but a key that can be left out and
+   is misspelt would be a model that is quietly another one. */
+static mote_status check_keys(const char *path, const cJSON *root) {
+  static const char *const optional[] = {"normalized_velocities",
+                                         "graph_convolution",
+                                         "graph_convolution_alpha",
+                                         "in_gno_transform_type",
+                                         "out_gno_transform_type",
+                                         "latent_points",
+                                         "noise_std",
+                                         "boundary_clamp_limit",
+                                         "edge_update",
+                                         NULL};
+  const cJSON *item;
+  cJSON_ArrayForEach(item, root) {
+    const char *near = mote_nearest_word(item->string, optional);
+    int known = !near;
+    for (int k = 0; optional[k]; k++) known |= !strcmp(item->string, optional[k]);
+    if (!known)
+      return mote_fail(MOTE_ERROR_FORMAT, "%s: unknown key \"%s\"; did you mean \"%s\"?", path, item->string,
+                       near);
+  }
+  return MOTE_OK;
+}
+
 static mote_status read_root(const char *path, const cJSON *root, mote_network_config *c) {
   const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "architectures");
   const cJSON *first = cJSON_IsArray(list) ? cJSON_GetArrayItem(list, 0) : NULL;
@@ -196,7 +222,8 @@ static mote_status read_root(const char *path, const cJSON *root, mote_network_c
 mote_status mote_network_config_read(const char *path, mote_network_config *config) {
   cJSON *root = NULL;
   MOTE_TRY(mote_json_read(path, &root));
-  mote_status status = read_root(path, root, config);
+  mote_status status = check_keys(path, root);
+  if (status == MOTE_OK) status = read_root(path, root, config);
   cJSON_Delete(root);
   return status;
 }

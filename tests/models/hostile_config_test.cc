@@ -222,3 +222,16 @@ TEST(HostileConfig, FilesThatAreNoConfig) {
     EXPECT_TRUE(Folder::says("config.json")) << mote_last_error();
   }
 }
+
+/* Keys of others are passed over, those that a slip of the hand makes of ours are not. */
+TEST(HostileConfig, MisspeltKeysThatMayBeLeftOut) {
+  Folder folder("giorom3d");
+  for (const char *key : {"normalised_velocities", "normalized_velocity", "graph_convolutions",
+                          "latent_point", "nose_std", "in_gno_transform_types"}) {
+    EXPECT_EQ(MOTE_ERROR_FORMAT, folder.load(folder.with(key, "true"))) << key;
+    EXPECT_TRUE(Folder::says(std::string("unknown key \"") + key + "\"; did you mean")) << mote_last_error();
+  }
+  for (const char *key :
+       {"use_open3d", "heads", "torch_dtype", "transformers_version", "model_type", "dtype"})
+    EXPECT_EQ(MOTE_OK, folder.load(folder.with(key, "\"x\""))) << key << ": " << mote_last_error();
+}
