@@ -8,6 +8,7 @@
 
 #include <mote/device.h>
 #include <mote/log.h>
+#include <mote/sample.h>
 #include <mote/status.h>
 
 /* Exit codes of the program. */
@@ -66,6 +67,9 @@ typedef struct cli_progress {
 } cli_progress;
 mote_monitor cli_monitor(cli_progress *progress, const cli_common *common);
 void cli_progress_end(cli_progress *progress);
+
+/* --method of those who choose a sparse set: 0 when it is no method's name. */
+int cli_sample_method(const char *name, mote_sample_method *method);
 
 /* Says one line unless quiet. */
 void cli_say(const cli_common *common, const char *format, ...) __attribute__((format(printf, 2, 3)));

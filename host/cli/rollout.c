@@ -1,8 +1,6 @@
 /* mote rollout: a trajectory by a learned time-stepper, all particles reconstructed. */
 #include "host/cli/cli.h"
 
-#include <string.h>
-
 #include <mote/rollout.h>
 
 static double per(double seconds, int64_t count) {
@@ -27,13 +25,6 @@ static int rollout(const cli_common *common, const mote_rollout_job *job) {
             mote_device_name(device));
   mote_device_close(device);
   return status == MOTE_OK ? CLI_OK : cli_fail("rollout");
-}
-
-static int set_method(const char *method, mote_sample_method *out) {
-  if (!strcmp(method, "farthest")) return *out = MOTE_SAMPLE_FARTHEST, 1;
-  if (!strcmp(method, "poisson")) return *out = MOTE_SAMPLE_POISSON, 1;
-  if (!strcmp(method, "uniform")) return *out = MOTE_SAMPLE_UNIFORM, 1;
-  return 0;
 }
 
 int cli_rollout(int argc, char **argv) {
@@ -64,7 +55,7 @@ int cli_rollout(int argc, char **argv) {
   int count;
   int code = cli_parse(&usage, options, &common, argc, argv, NULL, &count);
   if (code >= 0) return code;
-  if (!set_method(method, &job.sampling.method))
+  if (!cli_sample_method(method, &job.sampling.method))
     return cli_complain("rollout", "--method is '%s': expected farthest, poisson or uniform", method);
   if (job.sampling.count < 0 || job.sampling.ratio < 0 || job.sampling.ratio > 1 ||
       (job.sampling.count && job.sampling.ratio > 0))

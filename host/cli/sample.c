@@ -5,6 +5,13 @@
 
 #include <mote/reduce.h>
 
+int cli_sample_method(const char *name, mote_sample_method *method) {
+  if (!strcmp(name, "farthest")) return *method = MOTE_SAMPLE_FARTHEST, 1;
+  if (!strcmp(name, "poisson")) return *method = MOTE_SAMPLE_POISSON, 1;
+  if (!strcmp(name, "uniform")) return *method = MOTE_SAMPLE_UNIFORM, 1;
+  return 0;
+}
+
 int cli_sample(int argc, char **argv) {
   const char *output = NULL, *method = "farthest";
   int64_t count_wanted = 0;
@@ -28,13 +35,7 @@ int cli_sample(int argc, char **argv) {
   mote_sample_options o = {.count = count_wanted, .ratio = ratio, .seed = (uint64_t)common.seed};
   if ((count_wanted > 0) == (ratio > 0) || count_wanted < 0 || ratio < 0 || ratio > 1)
     return cli_complain("sample", "give --count N or --ratio X, X above 0 and up to 1");
-  if (!strcmp(method, "farthest"))
-    o.method = MOTE_SAMPLE_FARTHEST;
-  else if (!strcmp(method, "poisson"))
-    o.method = MOTE_SAMPLE_POISSON;
-  else if (!strcmp(method, "uniform"))
-    o.method = MOTE_SAMPLE_UNIFORM;
-  else
+  if (!cli_sample_method(method, &o.method))
     return cli_complain("sample", "--method is '%s': expected farthest, poisson or uniform", method);
   cli_progress progress;
   mote_monitor monitor = cli_monitor(&progress, &common);
