@@ -5,13 +5,9 @@
 
 /* Rows behind the tile's last one would be multiplied as well: let them be numbers. */
 static void clear_rest(int used, int rows, int stride, float *x) {
-  int padded = (used + MOTE_TILE_BLOCK - 1) / MOTE_TILE_BLOCK * MOTE_TILE_BLOCK;
+  int padded = mote_tile_blocks(used);
   if (padded > rows) padded = rows;
   memset(x + used * stride, 0, (size_t)(padded - used) * (size_t)stride * sizeof(float));
-}
-
-static int whole_blocks(int used) {
-  return (used + MOTE_TILE_BLOCK - 1) / MOTE_TILE_BLOCK * MOTE_TILE_BLOCK;
 }
 
 static void write_rows(mote_rows residual, int64_t first, int rows, int width, const float *x, int stride,
@@ -34,7 +30,7 @@ static void mlp_tile(const mote_mlp *mlp, int64_t first, int used, int rows, mot
   if (b.width) mote_tile_fill(b, first, used, a.width, tile->buffer[0], in);
   clear_rest(used, rows, in, tile->buffer[0]);
   mote_tile_norm(mlp->before, mlp->layer[0].in, used, tile->buffer[0], in);
-  int at = mote_tile_layers(mlp, 0, whole_blocks(used), tile, 0);
+  int at = mote_tile_layers(mlp, 0, mote_tile_blocks(used), tile, 0);
   mote_tile_norm(mlp->behind, width, used, tile->buffer[at], mote_tile_stride(width));
   write_rows(residual, first, used, width, tile->buffer[at], mote_tile_stride(width), out, out_stride);
 }
@@ -73,7 +69,7 @@ static void gated_tile(int experts, const mote_mlp *expert, int64_t first, int u
   for (int e = 0; e < experts; e++) {
     mote_tile_fill(a, first, used, 0, tile->buffer[0], in);
     clear_rest(used, rows, in, tile->buffer[0]);
-    int at = mote_tile_layers(&expert[e], 0, whole_blocks(used), tile, 0);
+    int at = mote_tile_layers(&expert[e], 0, mote_tile_blocks(used), tile, 0);
     for (int r = 0; r < used; r++)
       for (int c = 0; c < width; c++) {
         float part = gate[r][e] * tile->buffer[at][r * stride + c];

@@ -33,6 +33,11 @@ static inline int mote_tile_rows(int widest) {
   return rows < MOTE_TILE_ROWS ? rows : MOTE_TILE_ROWS;
 }
 
+/* Rows up to the end of the last block that has one of them. */
+static inline int mote_tile_blocks(int rows) {
+  return (rows + MOTE_TILE_BLOCK - 1) / MOTE_TILE_BLOCK * MOTE_TILE_BLOCK;
+}
+
 static inline int mote_mlp_widest(const mote_mlp *mlp) {
   int widest = 1;
   for (int l = 0; l < mlp->layers; l++) {

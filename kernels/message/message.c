@@ -61,7 +61,7 @@ static void range(const pass_job *j, int64_t begin, int64_t end, int rows) {
     memset(j->sum + i * j->sum_stride, 0, (size_t)j->width * sizeof(float));
   for (int64_t first = offsets[begin]; first < offsets[end]; first += rows) {
     int used = offsets[end] - first < rows ? (int)(offsets[end] - first) : rows;
-    int whole = (used + MOTE_TILE_BLOCK - 1) / MOTE_TILE_BLOCK * MOTE_TILE_BLOCK;
+    int whole = mote_tile_blocks(used);
     gather(j, first, used, whole, &tile);
     mote_tile_linear(&mlp->layer[0], 1, whole, tile.buffer[0], mote_tile_stride(j->state_width),
                      tile.buffer[1], mote_tile_stride(mlp->layer[0].out));
