@@ -5,10 +5,7 @@
 #include <string.h>
 
 #include "kernels/correct/basis.h"
-
-#define LANES 16
-typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
-typedef int32_t mask __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
+#include "kernels/reconstruct/column.h"
 
 static mote_status pack_errors(mote_stream *stream, int dim, int64_t n, const int32_t *order,
                                const float *increment, const float *fitted, const float *now,
@@ -32,59 +29,93 @@ static mote_status pack_errors(mote_stream *stream, int dim, int64_t n, const in
 
 /* ---- describe ---- */
 
-static inline void sum_run(const mote_packed *packed, const float *errors, int32_t begin, int32_t end,
-                           const float x[3], float inverse_unit, float reach2, lanes sum[MOTE_ERROR_SUMS]) {
-  static const mask iota = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  int64_t stride = packed->stride;
-  float wide = 1 / reach2, narrow = wide / (MOTE_NARROW * MOTE_NARROW);
-  for (int32_t i = begin; i < end; i += LANES) {
-    lanes d[3], r[3], t[3];
-    for (int a = 0; a < 3; a++) {
-      d[a] = (*(const lanes *)(packed->rows + a * stride + i) - x[a]) * inverse_unit;
-      r[a] = *(const lanes *)(errors + a * stride + i);
-      t[a] = *(const lanes *)(errors + (3 + a) * stride + i);
+/* The errors of a column's particles: what the wide sums take, and for the narrow ones the column's core. */
+typedef struct error_rows {
+  float drift[3][MOTE_COLUMN_ROW], residual2[MOTE_COLUMN_ROW], drift2[MOTE_COLUMN_ROW];
+  float expert[MOTE_COLUMN_ROW];
+  mote_column core;
+  float core_residual[3][MOTE_COLUMN_ROW], core_drift[3][MOTE_COLUMN_ROW];
+} error_rows;
+
+static void fill_error_rows(const mote_column *column, const float *errors, int64_t stride,
+                            float narrow_reach2, error_rows *rows) {
+  float residual[MOTE_COLUMN_ROW];
+  memset(rows->residual2, 0, sizeof(float) * (size_t)(column->count + MOTE_LANES));
+  memset(rows->drift2, 0, sizeof(float) * (size_t)(column->count + MOTE_LANES));
+  for (int a = 0; a < 3; a++) {
+    mote_pull_row(column, errors + a * stride, residual);
+    mote_pull_row(column, errors + (3 + a) * stride, rows->drift[a]);
+    for (int c = 0; c < column->count; c++) {
+      rows->residual2[c] += residual[c] * residual[c];
+      rows->drift2[c] += rows->drift[a][c] * rows->drift[a][c];
     }
-    lanes expert = *(const lanes *)(errors + 6 * stride + i);
-    lanes d2 = d[0] * d[0] + d[1] * d[1] + d[2] * d[2], q = 1.0f - d2 * wide, p = 1.0f - d2 * narrow;
-    mask inside = iota < end - i;
-    q = (lanes)((mask)q & ((q > 0.0f) & inside));
-    p = (lanes)((mask)p & ((p > 0.0f) & inside));
-    lanes w = q * q * q, n = p * p * p;
-    sum[MOTE_SUM_N] += n;
-    sum[MOTE_SUM_NDD] += n * d2;
-    for (int c = 0; c < 3; c++) {
-      lanes nr = n * r[c], nt = n * t[c];
-      sum[MOTE_SUM_ND + c] += n * d[c];
-      sum[MOTE_SUM_NR + c] += nr;
-      sum[MOTE_SUM_NT + c] += nt;
-      sum[MOTE_SUM_WT + c] += w * t[c];
-      sum[MOTE_SUM_RR] += w * r[c] * r[c];
-      sum[MOTE_SUM_TT] += w * t[c] * t[c];
-      for (int a = 0; a < 3; a++) {
-        sum[MOTE_SUM_NRD + 3 * c + a] += nr * d[a];
-        sum[MOTE_SUM_NTD + 3 * c + a] += nt * d[a];
-      }
-    }
-    for (int e = 0; e < MOTE_EXPERTS; e++)
-      sum[MOTE_SUM_EXPERT + e] += (lanes)((mask)w & (expert == (float)e));
+  }
+  mote_pull_row(column, errors + 6 * stride, rows->expert);
+  mote_narrow_column(column, narrow_reach2, &rows->core);
+  for (int a = 0; a < 3; a++) {
+    mote_pull_row(&rows->core, errors + a * stride, rows->core_residual[a]);
+    mote_pull_row(&rows->core, errors + (3 + a) * stride, rows->core_drift[a]);
   }
 }
 
-static void sum_errors(const mote_bins *bins, const mote_packed *packed, const float *errors,
-                       const float x[3], float inverse_unit, float reach2, float out[MOTE_ERROR_SUMS]) {
-  lanes sum[MOTE_ERROR_SUMS];
-  int lo[3], hi[3];
-  memset(sum, 0, sizeof sum);
-  for (int a = 0; a < 3; a++) mote_bins_around(bins, a, x[a], &lo[a], &hi[a]);
-  for (int i = lo[0]; i <= hi[0]; i++)
-    for (int j = lo[1]; j <= hi[1]; j++) {
-      int64_t row = ((int64_t)i * bins->count[1] + j) * bins->count[2];
-      int32_t begin = packed->bin_start[row + lo[2]], end = packed->bin_start[row + hi[2] + 1];
-      if (begin < end) sum_run(packed, errors, begin, end, x, inverse_unit, reach2, sum);
-    }
-  for (int k = 0; k < MOTE_ERROR_SUMS; k++) {
-    out[k] = 0;
-    for (int l = 0; l < LANES; l++) out[k] += sum[k][l];
+static void sum_wide(const mote_column_view *view, const error_rows *rows, float *sum) {
+  const float *t[3], *rr = rows->residual2 + view->begin, *tt = rows->drift2 + view->begin;
+  const float *expert = rows->expert + view->begin;
+  mote_v s[12];
+  for (int a = 0; a < 3; a++) t[a] = rows->drift[a] + view->begin;
+  for (int k = 0; k < 12; k++) s[k] = mote_v_set(0);
+  for (int c = 0; c < view->count; c += MOTE_LANES) {
+    mote_v w = mote_v_load(view->weight + c), e = mote_v_load(expert + c);
+    for (int a = 0; a < 3; a++) s[a] += w * mote_v_load(t[a] + c);
+    s[3] += w * mote_v_load(rr + c);
+    s[4] += w * mote_v_load(tt + c);
+    for (int k = 0; k < MOTE_EXPERTS; k++)
+      s[5 + k] += (mote_v)((mote_vi)w & (mote_vi)(e == mote_v_set((float)k)));
+  }
+  float out[12] = {0};
+  for (int k = 0; k < 12; k += 4) mote_v_add_sums4(s + k, out + k);
+  for (int k = 0; k < 5 + MOTE_EXPERTS; k++) sum[MOTE_SUM_WT + k] += out[k];
+}
+
+static void sum_narrow(const mote_column_view *view, const error_rows *rows, float *sum) {
+  float shape[10] = {0};
+  mote_sum_shape(&rows->core, view, shape);
+  for (int k = 0; k < 4; k++) sum[MOTE_SUM_N + k] += shape[k];
+  sum[MOTE_SUM_NDD] += shape[4] + shape[7] + shape[9];
+  mote_sum_vector(&rows->core, view, rows->core_residual, sum + MOTE_SUM_NR);
+  mote_sum_vector(&rows->core, view, rows->core_drift, sum + MOTE_SUM_NT);
+}
+
+/* Whether a node keeps more than its fit. */
+static int has_matter(const mote_correct_view *view, int64_t node) {
+  return view->moments[node * MOTE_MOMENT_STRIDE] > MOTE_LEAST_WEIGHT;
+}
+
+/* Adds to the error sums of a column's nodes, the first of which is `node`, what a piece gives. */
+static void sum_piece(const mote_correct_view *view, const mote_column_plan *plan, const mote_column *column,
+                      const error_rows *rows, int64_t node, float (*sum)[MOTE_ERROR_SUMS]) {
+  float narrow = MOTE_NARROW * view->radius, narrow_reach2 = MOTE_NARROW * MOTE_NARROW * plan->reach2;
+  mote_column_view seen;
+  for (int k = 0; k < plan->nodes; k++) {
+    if (!has_matter(view, node + k)) continue;
+    mote_view_node(column, plan, plan->first + k, view->radius, plan->reach2, &seen);
+    sum_wide(&seen, rows, sum[k]);
+    mote_view_node(&rows->core, plan, plan->first + k, narrow, narrow_reach2, &seen);
+    sum_narrow(&seen, rows, sum[k]);
+  }
+}
+
+/* The error sums of a plan's nodes. */
+static void sum_errors(const mote_correct_view *view, const mote_column_plan *plan, const float *errors,
+                       int64_t node, float (*sum)[MOTE_ERROR_SUMS]) {
+  mote_column column;
+  mote_column_cursor at = {0};
+  error_rows rows;
+  memset(sum, 0, (size_t)plan->nodes * sizeof *sum);
+  while (mote_next_piece(plan, &at, &column)) {
+    if (column.count == 0) continue;
+    fill_error_rows(&column, errors, plan->packed->stride, MOTE_NARROW * MOTE_NARROW * plan->reach2, &rows);
+    sum_piece(view, plan, &column, &rows, node, sum);
   }
 }
 
@@ -96,25 +127,51 @@ static void sum_errors(const mote_bins *bins, const mote_packed *packed, const f
       i++) for (int j = range.first[1]; j < range.first[1] + range.count[1];                                 \
                 j++) for (int k = range.first[2]; k < range.first[2] + range.count[2]; k++)
 
+/* What `describe` writes. */
+typedef struct node_rows {
+  float *feature, *basis, *share;
+} node_rows;
+
+/* Describes the nodes (i, j, begin) to (i, j, end - 1) that have matter. */
+static void describe_column(const mote_correct_view *view, const mote_node_range active[3],
+                            const mote_bins *bins, const mote_packed *packed, const float *errors,
+                            const mote_global_fit *fit, int i, int j, int begin, int end,
+                            const node_rows *rows) {
+  const mote_lattice *l = &view->lattice[0];
+  int64_t foot = ((int64_t)i * l->nodes[1] + j) * l->nodes[2];
+  float sum[MOTE_COLUMN_NODES][MOTE_ERROR_SUMS];
+  while (end > begin && !has_matter(view, foot + end - 1)) end--;
+  while (begin < end) {
+    if (!has_matter(view, foot + begin)) {
+      begin++;
+      continue;
+    }
+    mote_column_plan plan = mote_plan_column(l, bins, packed, view->radius, i, j, begin, end);
+    sum_errors(view, &plan, errors, foot + begin, sum);
+    for (int k = begin; k < begin + plan.nodes; k++) {
+      int64_t node = foot + k;
+      if (has_matter(view, node))
+        mote_describe_node(view, active, fit, (const int[3]){i, j, k}, node, sum[k - begin],
+                           rows->feature + node * MOTE_FEATURES, rows->basis + node * MOTE_BASIS_STRIDE,
+                           rows->share + node * MOTE_EXPERTS);
+    }
+    begin += plan.nodes;
+  }
+}
+
 static mote_status describe(mote_stream *stream, const mote_correct_view *view, const mote_bins *bins,
                             const mote_packed *packed, const float *errors, const mote_global_fit *fit,
                             float *feature, float *basis, float *share) {
-  const mote_lattice *l = &view->lattice[0];
   mote_node_range active[3] = {{{0}, {0}}};
   for (int level = 0; level < 3 && level < view->levels; level++)
     active[level] = mote_active_nodes(&view->lattice[level], fit, view->radius, level);
   mote_node_range range = active[0];
-  int threads = mote_stream_threads(stream);
-  float inverse_unit = 1 / l->unit, reach = view->radius * inverse_unit;
-  FOR_ACTIVE_NODES {
-    int64_t node = ((int64_t)i * l->nodes[1] + j) * l->nodes[2] + k;
-    float x[3], sum[MOTE_ERROR_SUMS];
-    if (!(view->moments[node * MOTE_MOMENT_STRIDE] > MOTE_LEAST_WEIGHT)) continue;
-    mote_node_position(l, (const int[3]){i, j, k}, x);
-    sum_errors(bins, packed, errors, x, inverse_unit, reach * reach, sum);
-    mote_describe_node(view, active, fit, (const int[3]){i, j, k}, node, sum, feature + node * MOTE_FEATURES,
-                       basis + node * MOTE_BASIS_STRIDE, share + node * MOTE_EXPERTS);
-  }
+  node_rows rows = {feature, basis, share};
+#pragma omp parallel for collapse(2) num_threads(mote_stream_threads(stream)) schedule(dynamic, 4)
+  for (int i = range.first[0]; i < range.first[0] + range.count[0]; i++)
+    for (int j = range.first[1]; j < range.first[1] + range.count[1]; j++)
+      describe_column(view, active, bins, packed, errors, fit, i, j, range.first[2],
+                      range.first[2] + range.count[2], &rows);
   return MOTE_OK;
 }
 

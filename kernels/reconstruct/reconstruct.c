@@ -6,7 +6,7 @@
 #include <float.h>
 #include <string.h>
 
-#include "kernels/reconstruct/field.h"
+#include "kernels/reconstruct/column.h"
 
 #define LANES 16
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
@@ -80,57 +80,34 @@ static mote_status pack(mote_stream *stream, int dim, int64_t n, const uint32_t 
 
 /* ---- splat ---- */
 
-/* Adds to the lanes' sums the particles [begin, end) of the packed rows. */
-static inline void splat_run(const mote_packed *packed, int32_t begin, int32_t end, const float x[3],
-                             float inverse_unit, float reach2, lanes sum[MOTE_MOMENTS]) {
-  static const mask iota = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  const float *row = packed->rows;
-  int64_t stride = packed->stride;
-  float scale = 1 / reach2;
-  for (int32_t i = begin; i < end; i += LANES) {
-    lanes d[3], u[3];
-    for (int a = 0; a < 3; a++) {
-      d[a] = (*(const lanes *)(row + a * stride + i) - x[a]) * inverse_unit;
-      u[a] = *(const lanes *)(row + (3 + a) * stride + i);
-    }
-    lanes q = 1.0f - (d[0] * d[0] + d[1] * d[1] + d[2] * d[2]) * scale;
-    mask keep = (q > 0.0f) & (iota < end - i);
-    q = (lanes)((mask)q & keep);
-    lanes w = q * q * q;
-    sum[0] += w;
-    lanes wd[3] = {w * d[0], w * d[1], w * d[2]};
-    for (int a = 0; a < 3; a++) sum[1 + a] += wd[a];
-    sum[4] += wd[0] * d[0];
-    sum[5] += wd[0] * d[1];
-    sum[6] += wd[0] * d[2];
-    sum[7] += wd[1] * d[1];
-    sum[8] += wd[1] * d[2];
-    sum[9] += wd[2] * d[2];
-    for (int c = 0; c < 3; c++) {
-      sum[10 + c] += w * u[c];
-      for (int a = 0; a < 3; a++) sum[13 + 3 * c + a] += wd[a] * u[c];
-    }
+/* Adds to the moments of a column's nodes what a piece of its particles gives. */
+static void splat_piece(const mote_column_plan *plan, const mote_column *column, float radius,
+                        float *moments) {
+  const mote_packed *packed = plan->packed;
+  float u[3][MOTE_COLUMN_ROW];
+  mote_column_view view;
+  for (int c = 0; c < 3; c++) mote_pull_row(column, packed->rows + (3 + c) * packed->stride, u[c]);
+  for (int k = 0; k < plan->nodes; k++, moments += MOTE_MOMENT_STRIDE) {
+    mote_view_node(column, plan, plan->first + k, radius, plan->reach2, &view);
+    if (view.count == 0) continue;
+    mote_sum_shape(column, &view, moments);
+    mote_sum_vector(column, &view, (const float(*)[MOTE_COLUMN_ROW])u, moments + 10);
   }
 }
 
-static void splat_node(const mote_bins *bins, const mote_packed *packed, const float x[3], float inverse_unit,
-                       float reach2, float *moments) {
-  lanes sum[MOTE_MOMENTS];
-  memset(sum, 0, sizeof sum);
-  int lo[3], hi[3], any = 0;
-  for (int a = 0; a < 3; a++) mote_bins_around(bins, a, x[a], &lo[a], &hi[a]);
-  for (int i = lo[0]; i <= hi[0]; i++)
-    for (int j = lo[1]; j <= hi[1]; j++) {
-      int64_t row = ((int64_t)i * bins->count[1] + j) * bins->count[2];
-      int32_t begin = packed->bin_start[row + lo[2]], end = packed->bin_start[row + hi[2] + 1];
-      if (begin == end) continue;
-      any = 1;
-      splat_run(packed, begin, end, x, inverse_unit, reach2, sum);
-    }
-  memset(moments, 0, MOTE_MOMENT_STRIDE * sizeof *moments);
-  if (!any) return;
-  for (int k = 0; k < MOTE_MOMENTS; k++)
-    for (int l = 0; l < LANES; l++) moments[k] += sum[k][l];
+/* The moments of the nodes (i, j, begin) to (i, j, end - 1). */
+static void splat_column(const mote_lattice *lattice, const mote_bins *bins, const mote_packed *packed,
+                         float radius, int i, int j, int begin, int end, float *moments) {
+  mote_column column;
+  memset(moments, 0, (size_t)(end - begin) * MOTE_MOMENT_STRIDE * sizeof *moments);
+  while (begin < end) {
+    mote_column_plan plan = mote_plan_column(lattice, bins, packed, radius, i, j, begin, end);
+    mote_column_cursor at = {0};
+    while (mote_next_piece(&plan, &at, &column))
+      if (column.count) splat_piece(&plan, &column, radius, moments);
+    moments += plan.nodes * MOTE_MOMENT_STRIDE;
+    begin += plan.nodes;
+  }
 }
 
 /* Loops over the active nodes (i, j, k) of a lattice, the first two axes in parallel on `threads` threads,
@@ -145,14 +122,13 @@ static mote_status splat(mote_stream *stream, const mote_lattice *lattice, const
                          const mote_packed *packed, const mote_global_fit *fit, float radius,
                          float *moments) {
   mote_node_range range = mote_active_nodes(lattice, fit, radius, 0);
-  float inverse_unit = 1 / lattice->unit, reach = radius * inverse_unit;
-  int threads = mote_stream_threads(stream);
-  FOR_ACTIVE_NODES(range) {
-    float x[3];
-    int64_t node = ((int64_t)i * lattice->nodes[1] + j) * lattice->nodes[2] + k;
-    mote_node_position(lattice, (const int[3]){i, j, k}, x);
-    splat_node(bins, packed, x, inverse_unit, reach * reach, moments + node * MOTE_MOMENT_STRIDE);
-  }
+#pragma omp parallel for collapse(2) num_threads(mote_stream_threads(stream)) schedule(dynamic, 4)
+  for (int i = range.first[0]; i < range.first[0] + range.count[0]; i++)
+    for (int j = range.first[1]; j < range.first[1] + range.count[1]; j++) {
+      int64_t node = ((int64_t)i * lattice->nodes[1] + j) * lattice->nodes[2] + range.first[2];
+      splat_column(lattice, bins, packed, radius, i, j, range.first[2], range.first[2] + range.count[2],
+                   moments + node * MOTE_MOMENT_STRIDE);
+    }
   return MOTE_OK;
 }
 
