@@ -1,10 +1,10 @@
-/* The learned correction on the CPU: error sums gather 16 particles at a time as the splat does, and a node's
-   layers are rows of weights times a number, which vectorise over the outputs. */
+/* The learned correction on the CPU: error sums gather over columns of nodes as the splat does, and a few
+   nodes' layers run side by side, rows of weights times a number each. */
 #include "kernels/correct/correct.h"
 
 #include <string.h>
 
-#include "kernels/correct/basis.h"
+#include "kernels/correct/forward.h"
 #include "kernels/reconstruct/column.h"
 
 static mote_status pack_errors(mote_stream *stream, int dim, int64_t n, const int32_t *order,
@@ -177,17 +177,36 @@ static mote_status describe(mote_stream *stream, const mote_correct_view *view, 
 
 /* ---- evaluate ---- */
 
-static void evaluate_node(const mote_experts *experts, const float *feature, const float *basis,
-                          const float *share, float *field) {
-  float weight[MOTE_OUTPUTS] = {0};
-  mote_activations t;
-  for (int e = 0; e < experts->count; e++) {
-    if (!(share[e] > 0)) continue;
-    mote_network_forward(experts->parameters + e * MOTE_PARAMETERS, experts->norm + e * 2 * MOTE_FEATURES,
-                         feature, &t);
-    for (int k = 0; k < MOTE_BASES; k++) weight[k] += share[e] * mote_bounded(t.output[k]);
+#define EVALUATED 32 /* nodes of a column whose weights are summed side by side */
+
+/* weight[k] += share * outputs of expert e, for those of the nodes that it speaks for. */
+static void add_expert(const mote_experts *experts, int e, int count, const int64_t *node,
+                       const float *feature, const float *share, float (*weight)[MOTE_OUTPUTS]) {
+  const float *p = experts->parameters + e * MOTE_PARAMETERS, *norm = experts->norm + e * 2 * MOTE_FEATURES;
+  int next = 0;
+  while (next < count) {
+    const float *features[MOTE_TOGETHER];
+    float out[MOTE_TOGETHER][MOTE_HIDDEN];
+    int chosen[MOTE_TOGETHER], n = 0;
+    for (; next < count && n < MOTE_TOGETHER; next++)
+      if (share[node[next] * MOTE_EXPERTS + e] > 0) chosen[n++] = next;
+    if (n == 0) return;
+    for (int t = 0; t < MOTE_TOGETHER; t++) /* the last one once more where there are too few */
+      features[t] = feature + node[chosen[t < n ? t : n - 1]] * MOTE_FEATURES;
+    mote_forward_together(p, norm, features, out);
+    for (int t = 0; t < n; t++)
+      for (int k = 0; k < MOTE_BASES; k++)
+        weight[chosen[t]][k] += share[node[chosen[t]] * MOTE_EXPERTS + e] * out[t][k];
   }
-  mote_add_bases(weight, basis, field);
+}
+
+static void evaluate_nodes(const mote_experts *experts, int count, const int64_t *node, const float *feature,
+                           const float *basis, const float *share, float *field) {
+  float weight[EVALUATED][MOTE_OUTPUTS];
+  memset(weight, 0, (size_t)count * sizeof *weight);
+  for (int e = 0; e < experts->count; e++) add_expert(experts, e, count, node, feature, share, weight);
+  for (int c = 0; c < count; c++)
+    mote_add_bases_fast(weight[c], basis + node[c] * MOTE_BASIS_STRIDE, field + node[c] * MOTE_FIELD_STRIDE);
 }
 
 static mote_status evaluate(mote_stream *stream, const mote_correct_view *view, const mote_experts *experts,
@@ -195,13 +214,18 @@ static mote_status evaluate(mote_stream *stream, const mote_correct_view *view, 
                             const float *share, float *field) {
   const mote_lattice *l = &view->lattice[0];
   mote_node_range range = mote_active_nodes(l, fit, view->radius, 0);
-  int threads = mote_stream_threads(stream);
-  FOR_ACTIVE_NODES {
-    int64_t node = ((int64_t)i * l->nodes[1] + j) * l->nodes[2] + k;
-    if (view->moments[node * MOTE_MOMENT_STRIDE] > MOTE_LEAST_WEIGHT)
-      evaluate_node(experts, feature + node * MOTE_FEATURES, basis + node * MOTE_BASIS_STRIDE,
-                    share + node * MOTE_EXPERTS, field + node * MOTE_FIELD_STRIDE);
-  }
+#pragma omp parallel for collapse(2) num_threads(mote_stream_threads(stream)) schedule(dynamic, 4)
+  for (int i = range.first[0]; i < range.first[0] + range.count[0]; i++)
+    for (int j = range.first[1]; j < range.first[1] + range.count[1]; j++) {
+      int64_t node[EVALUATED], foot = ((int64_t)i * l->nodes[1] + j) * l->nodes[2];
+      int count = 0;
+      for (int k = range.first[2]; k < range.first[2] + range.count[2]; k++) {
+        if (has_matter(view, foot + k)) node[count++] = foot + k;
+        if (count < EVALUATED && k + 1 < range.first[2] + range.count[2]) continue;
+        evaluate_nodes(experts, count, node, feature, basis, share, field);
+        count = 0;
+      }
+    }
   return MOTE_OK;
 }
 

@@ -25,7 +25,10 @@ static mote_status recall(mote_stream *stream, int dim, int64_t n, const int32_t
   mote_kin_bounds box = *bounds;
 #pragma omp parallel for num_threads(mote_stream_threads(stream)) schedule(static) if (n > 4096)
   for (int64_t p = 0; p < n; p++)
-    mote_recall_point(dim, n, p, index, weight, drift, gain, &box, position, shown);
+    if (dim == 3) /* once more, for loops of known length */
+      mote_recall_point(3, n, p, index, weight, drift, gain, &box, position, shown);
+    else
+      mote_recall_point(dim, n, p, index, weight, drift, gain, &box, position, shown);
   return MOTE_OK;
 }
 

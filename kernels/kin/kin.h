@@ -112,6 +112,12 @@ static inline MOTE_HD void mote_kin_weigh_point(int dim, int64_t n, int64_t p, c
   }
 }
 
+/* Comparisons, not fminf and fmaxf, which are calls; NaN becomes the lower bound as with those. */
+static inline MOTE_HD float mote_kin_inside(const mote_kin_bounds *bounds, int axis, float x) {
+  x = x > bounds->lower[axis] ? x : bounds->lower[axis];
+  return x < bounds->upper[axis] ? x : bounds->upper[axis];
+}
+
 static inline MOTE_HD void mote_recall_point(int dim, int64_t n, int64_t p, const int32_t *index,
                                              const float *weight, const float *drift, float gain,
                                              const mote_kin_bounds *bounds, float *position, float *shown) {
@@ -122,8 +128,8 @@ static inline MOTE_HD void mote_recall_point(int dim, int64_t n, int64_t p, cons
   }
   for (int a = 0; a < dim; a++) {
     float x = position[p * dim + a], now = x + gain * s[a], all = x + s[a];
-    position[p * dim + a] = fminf(fmaxf(now, bounds->lower[a]), bounds->upper[a]);
-    shown[p * dim + a] = fminf(fmaxf(all, bounds->lower[a]), bounds->upper[a]);
+    position[p * dim + a] = mote_kin_inside(bounds, a, now);
+    shown[p * dim + a] = mote_kin_inside(bounds, a, all);
   }
 }
 

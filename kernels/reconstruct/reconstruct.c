@@ -1,16 +1,12 @@
 /* The reduced-order operator on the CPU. The tricks: a splat gathers, node by node, over runs of particles
-   that lie one behind the other in the bins, 16 at a time, so it needs no atomics and vectorises; a gather
-   blends rows of 16 floats, value and gradient of a node in one register. */
+   that lie one behind the other in a column (column.h), so it needs no atomics and vectorises; a gather
+   blends rows of 16 floats, value and gradient of a node in two halves. */
 #include "kernels/reconstruct/reconstruct.h"
 
 #include <float.h>
 #include <string.h>
 
 #include "kernels/reconstruct/column.h"
-
-#define LANES 16
-typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
-typedef int32_t mask __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
 
 /* ---- the global fit ---- */
 
@@ -166,33 +162,88 @@ static mote_status fit_nodes(mote_stream *stream, const mote_lattice *lattice, c
 
 /* ---- gather ---- */
 
-/* The value and reach of the field in a cell: lanes 4 (a + 1) + c hold gradients, so one multiply by
-   (1, e_x, e_y, e_z), each four times, moves a node's map to the point. */
-static inline void blend_value(const mote_lattice *l, const float *field, const int base[3],
-                               const float fraction[3], float out[4]) {
-  lanes sum = {0}, origin = {0}, offset[3] = {{0}};
-  for (int c = 0; c < 4; c++) {
-    origin[c] = 1;
-    for (int a = 0; a < 3; a++) {
-      origin[4 * (a + 1) + c] = l->spacing * fraction[a];
-      offset[a][4 * (a + 1) + c] = l->spacing;
+typedef float half_row __attribute__((vector_size(32), aligned(4), may_alias));
+
+static inline half_row two_numbers(float a, float b) {
+  return (half_row){a, a, a, a, b, b, b, b};
+}
+
+/* The value and reach of the field in a cell. A node's row is moved to the point by a factor (1, e_x, e_y,
+   e_z), each four times; its first half needs e_x alone, so the blend along y and z comes before it, and the
+   other way round for the second half. */
+static inline void blend_value(const mote_lattice *l, const float *first, const float fraction[3],
+                               float out[4]) {
+  int64_t along_x = (int64_t)l->nodes[1] * l->nodes[2] * MOTE_FIELD_STRIDE;
+  int64_t along_y = (int64_t)l->nodes[2] * MOTE_FIELD_STRIDE;
+  float h = l->spacing, share[3][2], e[3][2];
+  for (int a = 0; a < 3; a++) {
+    share[a][0] = 1 - fraction[a];
+    share[a][1] = fraction[a];
+    e[a][0] = h * fraction[a];
+    e[a][1] = h * (fraction[a] - 1);
+  }
+  half_row sum[2] = {{0}}, second = {0}, x0 = two_numbers(share[0][0], share[0][0]),
+           x1 = two_numbers(share[0][1], share[0][1]);
+  for (int corner = 0; corner < (l->dim == 3 ? 4 : 2); corner++) {
+    int y = corner & 1, z = corner >> 1;
+    const float *near = first + y * along_y + z * MOTE_FIELD_STRIDE, *far = near + along_x;
+    float w = share[1][y] * share[2][z];
+    half_row weight = two_numbers(w, w), move = two_numbers(w * e[1][y], w * e[2][z]);
+    sum[0] += weight * *(const half_row *)near;
+    sum[1] += weight * *(const half_row *)far;
+    second += move * (x0 * *(const half_row *)(near + 8) + x1 * *(const half_row *)(far + 8));
+  }
+  sum[0] *= two_numbers(share[0][0], share[0][0] * e[0][0]);
+  sum[1] *= two_numbers(share[0][1], share[0][1] * e[0][1]);
+  half_row all = sum[0] + sum[1] + second;
+  for (int c = 0; c < 4; c++) out[c] = all[c] + all[4 + c];
+}
+
+/* Points that are located together, so that divisions and roundings run in vectors. */
+#define BATCH 64
+
+typedef struct located {
+  float fraction[3][BATCH];
+  int32_t base[3][BATCH], inside[BATCH];
+} located;
+
+/* mote_locate for the points of a batch, one axis of all after the other. */
+static inline void locate_batch(const mote_lattice *l, const mote_node_range *active, int dim,
+                                const float *point, int count, located *to) {
+  for (int p = 0; p < BATCH; p++) to->inside[p] = 1, to->fraction[2][p] = 0, to->base[2][p] = 0;
+  for (int a = 0; a < dim; a++) {
+    float coordinate[BATCH], origin = l->origin[a], spacing = l->spacing;
+    float low = (float)active->first[a], high = (float)(active->first[a] + active->count[a] - 1);
+    for (int p = 0; p < BATCH; p++) coordinate[p] = point[(p < count ? p : count - 1) * dim + a];
+    for (int p = 0; p < BATCH; p++) {
+      float s = (coordinate[p] - origin) / spacing, cell = floorf(s);
+      int in = (cell >= low) & (cell < high); /* refuses NaN, too */
+      to->inside[p] &= in;
+      to->base[a][p] = (int32_t)(in ? cell : low);
+      to->fraction[a][p] = s - cell;
     }
   }
-  int64_t first = ((int64_t)base[0] * l->nodes[1] + base[1]) * l->nodes[2] + base[2];
-  int64_t step[3] = {(int64_t)l->nodes[1] * l->nodes[2], l->nodes[2], 1};
-  for (int corner = 0; corner < (l->dim == 3 ? 8 : 4); corner++) {
-    float weight = 1;
-    int64_t node = first;
-    lanes move = origin;
-    for (int a = 0; a < 3; a++) {
-      int bit = corner >> a & 1;
-      weight *= bit ? fraction[a] : 1 - fraction[a];
-      node += bit ? step[a] : 0;
-      if (bit) move -= offset[a];
+}
+
+static inline void gather_batch(const mote_lattice *l, const mote_global_fit *fit,
+                                const mote_node_range *active, const float *field, int dim, int count,
+                                const float *point, float *increment, float *reach) {
+  located at;
+  locate_batch(l, active, dim, point, count, &at);
+  for (int p = 0; p < count; p++) {
+    float x[3] = {0}, out[MOTE_FIELD_STRIDE], fraction[3];
+    for (int a = 0; a < 3; a++) fraction[a] = at.fraction[a][p];
+    if (at.inside[p]) {
+      int64_t node =
+          ((int64_t)at.base[0][p] * l->nodes[1] + at.base[1][p]) * l->nodes[2] + at.base[2][p];
+      blend_value(l, field + node * MOTE_FIELD_STRIDE, fraction, out);
+    } else {
+      for (int a = 0; a < dim; a++) x[a] = point[p * dim + a];
+      mote_global_field(fit, x, out);
     }
-    sum += *(const lanes *)(field + node * MOTE_FIELD_STRIDE) * (move * weight);
+    for (int a = 0; a < dim; a++) increment[p * dim + a] = out[a];
+    if (reach) reach[p] = out[3];
   }
-  for (int c = 0; c < 4; c++) out[c] = sum[c] + sum[4 + c] + sum[8 + c] + sum[12 + c];
 }
 
 static mote_status gather(mote_stream *stream, const mote_lattice *lattice, const mote_global_fit *fit,
@@ -201,16 +252,14 @@ static mote_status gather(mote_stream *stream, const mote_lattice *lattice, cons
   mote_node_range active = mote_active_nodes(lattice, fit, radius, 0);
   int dim = lattice->dim;
 #pragma omp parallel for num_threads(mote_stream_threads(stream)) schedule(static)
-  for (int64_t p = 0; p < n; p++) {
-    float x[3] = {0}, fraction[3], out[MOTE_FIELD_STRIDE];
-    int base[3];
-    for (int a = 0; a < dim; a++) x[a] = point[p * dim + a];
-    if (mote_locate(lattice, &active, x, base, fraction))
-      blend_value(lattice, field, base, fraction, out);
+  for (int64_t first = 0; first < n; first += BATCH) {
+    int count = n - first < BATCH ? (int)(n - first) : BATCH;
+    const float *x = point + first * dim;
+    float *u = increment + first * dim, *weight = reach ? reach + first : NULL;
+    if (dim == 3)
+      gather_batch(lattice, fit, &active, field, 3, count, x, u, weight);
     else
-      mote_global_field(fit, x, out);
-    for (int a = 0; a < dim; a++) increment[p * dim + a] = out[a];
-    if (reach) reach[p] = out[3];
+      gather_batch(lattice, fit, &active, field, dim, count, x, u, weight);
   }
   return MOTE_OK;
 }
