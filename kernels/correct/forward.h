@@ -14,8 +14,8 @@ MOTE_VECTOR mote_v mote_v_silu(mote_v x) {
 }
 
 /* to = from * weights + bias, each a row of `out` numbers a node; weights (in, out), then bias. */
-MOTE_VECTOR void mote_forward_layer(int in, int out, const float *weights,
-                                    const float (*from)[MOTE_HIDDEN], float (*to)[MOTE_HIDDEN]) {
+MOTE_VECTOR void mote_forward_layer(int in, int out, const float *weights, const float (*from)[MOTE_HIDDEN],
+                                    float (*to)[MOTE_HIDDEN]) {
   mote_v sum[MOTE_TOGETHER][MOTE_HIDDEN / MOTE_LANES];
   int parts = out / MOTE_LANES;
   for (int node = 0; node < MOTE_TOGETHER; node++)

@@ -22,7 +22,7 @@
 typedef struct mote_column {
   int count, layers, first_layer;
   int start[MOTE_COLUMN_LAYERS + 1];
-  int32_t place[MOTE_COLUMN_ROW]; /* among the packed particles */
+  int32_t place[MOTE_COLUMN_ROW];                                       /* among the packed particles */
   float x[MOTE_COLUMN_ROW], y[MOTE_COLUMN_ROW], flat2[MOTE_COLUMN_ROW]; /* offsets / unit; x^2 + y^2 */
   float z[MOTE_COLUMN_ROW];                                             /* positions, m */
 } mote_column;

@@ -234,8 +234,7 @@ static inline void gather_batch(const mote_lattice *l, const mote_global_fit *fi
     float x[3] = {0}, out[MOTE_FIELD_STRIDE], fraction[3];
     for (int a = 0; a < 3; a++) fraction[a] = at.fraction[a][p];
     if (at.inside[p]) {
-      int64_t node =
-          ((int64_t)at.base[0][p] * l->nodes[1] + at.base[1][p]) * l->nodes[2] + at.base[2][p];
+      int64_t node = ((int64_t)at.base[0][p] * l->nodes[1] + at.base[1][p]) * l->nodes[2] + at.base[2][p];
       blend_value(l, field + node * MOTE_FIELD_STRIDE, fraction, out);
     } else {
       for (int a = 0; a < dim; a++) x[a] = point[p * dim + a];
