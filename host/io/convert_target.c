@@ -51,6 +51,7 @@ mote_status mote_target_open(const char *path, int trajectories, const mote_conv
     return mote_fail(MOTE_ERROR_ARGUMENT, "%s: holds frames of one trajectory; choose one of the %d", path,
                      trajectories);
   t->has_metadata = mote_source_metadata(source, &t->metadata) == MOTE_OK;
+  if (options->frames.step) t->metadata.history_frames = 0; /* not the first frames any more */
   if (t->has_metadata && options->frames.step > 1) {
     if (t->metadata.write_every > INT32_MAX / options->frames.step)
       return mote_fail(MOTE_ERROR_ARGUMENT, "a step of %lld frames is too large",

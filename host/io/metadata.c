@@ -117,7 +117,7 @@ static mote_status read_materials(const char *name, const cJSON *root, mote_meta
 
 static mote_status from_tree(const char *name, const cJSON *root, mote_metadata *m) {
   int found;
-  int64_t every = 1, length = 0;
+  int64_t every = 1, length = 0, history = 0;
   if (!cJSON_IsObject(root)) return mote_fail(MOTE_ERROR_FORMAT, "%s: expected a JSON object", name);
   MOTE_TRY(read_bounds(name, root, m));
   MOTE_TRY(read_not_negative(name, root, "dt", &m->dt));
@@ -128,6 +128,8 @@ static mote_status from_tree(const char *name, const cJSON *root, mote_metadata 
   if (!found) MOTE_TRY(mote_json_integer(name, root, "sequence_length", 0, INT32_MAX, &length, &found));
   MOTE_TRY(mote_json_integer(name, root, "num_particles_max", 0, INT32_MAX, &m->particle_count, &found));
   MOTE_TRY(mote_json_numbers(name, root, "gravity", m->dim, m->dim, m->gravity, NULL, &found));
+  MOTE_TRY(mote_json_integer(name, root, "history_frames", 0, INT32_MAX, &history, &found));
+  m->history_frames = (int)history;
   m->write_every = (int)every;
   m->sequence_length = (int)length;
   MOTE_TRY(read_periodic(name, root, m));
@@ -194,6 +196,7 @@ char *mote_metadata_format(const mote_metadata *metadata, const char *file) {
   cJSON_AddNumberToObject(root, "sequence_length_train", m.sequence_length);
   cJSON_AddNumberToObject(root, "sequence_length", m.sequence_length);
   cJSON_AddNumberToObject(root, "num_particles_max", (double)m.particle_count);
+  if (m.history_frames > 0) cJSON_AddNumberToObject(root, "history_frames", m.history_frames);
   if (m.connectivity_radius > 0)
     cJSON_AddNumberToObject(root, "default_connectivity_radius", m.connectivity_radius);
   put_vectors(root, &m);

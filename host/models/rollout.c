@@ -163,6 +163,8 @@ static mote_status run(mote_rollout_state *s, mote_device *device, const mote_ro
   MOTE_TRY(mote_rollout_open(s, job, &info));
   MOTE_TRY(start_stepper(s, job));
   if (s->writes_all && s->stepped < s->info.particles) MOTE_TRY(start_operator(s, job, device));
+  /* Of the history's frames every k-th is written, the last one among them. */
+  s->metadata.history_frames = (s->frames - 1) / (job->every > 0 ? job->every : 1) + 1;
   MOTE_TRY(mote_rollout_start_writer(s, job->output));
   summary->particles = s->info.particles;
   summary->stepped = s->stepped;

@@ -42,6 +42,7 @@ typedef struct mote_metadata {
   int periodic[3];
   double gravity[3]; /* m/s^2 (an addition of ours; 0 when absent) */
   int has_statistics;
+  int history_frames; /* of a rollout: its first frames, which were given (an addition of ours); 0: unknown */
   int material_count; /* what the numbers of the label "material" mean (an addition of ours); 0: unknown */
   mote_metadata_material materials[MOTE_METADATA_MATERIALS];
 } mote_metadata;
