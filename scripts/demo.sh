@@ -22,7 +22,7 @@ done
 "$mote" render "$out/truth.h5" "$out/sparse_20.h5" "$out/learned_20.h5" \
   --titles "truth,one particle in twenty,reconstruction" --frame 60 -o "$out/demo.png"
 "$mote" evaluate "$out/unlearned_20.h5" "$out/learned_20.h5" "$out/unlearned_100.h5" \
-  "$out/learned_100.h5" --against "$out/truth.h5" --chamfer-every 20 \
+  "$out/learned_100.h5" --against "$out/truth.h5" --chamfer-every 20 --history 0 \
   --csv "$out/errors.csv" --plot "$out/errors.png" | tee "$out/errors.txt"
 
 echo

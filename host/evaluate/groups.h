@@ -2,7 +2,7 @@
 #ifndef MOTE_EVALUATE_GROUPS_H
 #define MOTE_EVALUATE_GROUPS_H
 
-#include <mote/trajectory.h>
+#include "host/evaluate/pair.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -14,18 +14,22 @@ extern "C" {
    hold for both. */
 typedef struct mote_group {
   char name[32];
+  int fluid; /* all of it */
   int64_t count[2];
-  int32_t *index[2]; /* owned; empty for D when D has no labels */
+  int32_t *index[2];           /* owned; empty for D when D has no labels */
+  unsigned char *kinematic[2]; /* owned */
 } mote_group;
 
-/* Groups by T's "material", else by its particle_type; none when there is only one. Frees nothing of what was
- * there. */
-mote_status mote_groups_read(mote_trajectory_reader *d, int d_index, int64_t n, mote_trajectory_reader *t,
-                             int t_index, int64_t m, mote_group groups[MOTE_EVALUATE_MATERIALS], int *count);
-void mote_groups_free(mote_group *groups, int count);
+typedef struct mote_groups {
+  int count;
+  int any_fluid; /* among all particles */
+  mote_group group[MOTE_EVALUATE_MATERIALS];
+} mote_groups;
 
-/* Rows index[0..n) of points (., dim) into `selected` (n, dim). */
-void mote_select_rows(const float *points, const int32_t *index, int64_t n, int dim, float *selected);
+/* Groups by T's "material", else by its particle_type; none when there is only one or `wanted` is 0. On
+   failure too, free them. */
+mote_status mote_groups_read(const mote_pair *pair, int wanted, mote_groups *groups);
+void mote_groups_free(mote_groups *groups);
 
 #ifdef __cplusplus
 }

@@ -6,17 +6,9 @@
 #include <stdlib.h>
 
 #include "host/core/error.h"
-#include "host/graph/nearest.h"
+#include "host/evaluate/evaluator.h"
 
 #define CHUNK 4096
-
-struct mote_evaluator {
-  mote_stream *stream;
-  mote_nearest_search search;
-  mote_buffer points[2], indices;
-  int32_t *nearest; /* host copy of indices */
-  int64_t nearest_capacity;
-};
 
 mote_status mote_evaluator_create(mote_device *device, mote_evaluator **evaluator) {
   *evaluator = calloc(1, sizeof **evaluator);
@@ -39,7 +31,7 @@ void mote_evaluator_destroy(mote_evaluator *e) {
 }
 
 typedef struct partial {
-  double error, norm, maximum;
+  double squares, lengths, norm, maximum;
 } partial;
 
 static double squared_distance(const float *a, const float *b, int dim) {
@@ -51,15 +43,16 @@ static double squared_distance(const float *a, const float *b, int dim) {
   return sum;
 }
 
-/* Sums of a chunk: |d_i - t_j|^2 (its root with `rooted`), |t_j|^2, and the largest |d_i - t_j|^2; j is
- * match[i], or i. */
+/* Sums of a chunk: |d_i - t_j|^2, |d_i - t_j|, |t_j|^2, and the largest |d_i - t_j|^2; j is match[i], or i.
+ */
 static partial sum_chunk(const float *d, const float *t, const int32_t *match, int64_t first, int64_t end,
-                         int dim, int rooted) {
-  partial p = {0, 0, 0};
+                         int dim) {
+  partial p = {0, 0, 0, 0};
   for (int64_t i = first; i < end; i++) {
     const float *other = t + (match ? match[i] : i) * dim;
     double squared = squared_distance(d + i * dim, other, dim);
-    p.error += rooted ? sqrt(squared) : squared;
+    p.squares += squared;
+    p.lengths += sqrt(squared);
     p.maximum = fmax(p.maximum, squared);
     for (int k = 0; k < dim; k++) p.norm += (double)other[k] * (double)other[k];
   }
@@ -67,16 +60,17 @@ static partial sum_chunk(const float *d, const float *t, const int32_t *match, i
 }
 
 static mote_status sum_pairs(const float *d, const float *t, const int32_t *match, int64_t n, int dim,
-                             int rooted, int threads, partial *total) {
+                             int threads, partial *total) {
   int64_t chunks = (n + CHUNK - 1) / CHUNK;
   partial *parts = malloc((size_t)(chunks + 1) * sizeof *parts);
   if (!parts) return mote_fail(MOTE_ERROR_MEMORY, "out of memory comparing %lld points", (long long)n);
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (int64_t c = 0; c < chunks; c++)
-    parts[c] = sum_chunk(d, t, match, c * CHUNK, (c + 1) * CHUNK < n ? (c + 1) * CHUNK : n, dim, rooted);
-  *total = (partial){0, 0, 0};
+    parts[c] = sum_chunk(d, t, match, c * CHUNK, (c + 1) * CHUNK < n ? (c + 1) * CHUNK : n, dim);
+  *total = (partial){0, 0, 0, 0};
   for (int64_t c = 0; c < chunks; c++) {
-    total->error += parts[c].error;
+    total->squares += parts[c].squares;
+    total->lengths += parts[c].lengths;
     total->norm += parts[c].norm;
     total->maximum = fmax(total->maximum, parts[c].maximum);
   }
@@ -100,8 +94,8 @@ static mote_status one_sided(mote_evaluator *e, int dim, const float *from, int6
                                   e->indices.data, NULL));
   MOTE_TRY(mote_download(e->stream, e->nearest, e->indices.data, (size_t)n * sizeof(int32_t)));
   partial total;
-  MOTE_TRY(sum_pairs(from, to, e->nearest, n, dim, 1, mote_stream_threads(e->stream), &total));
-  *mean = total.error / (double)n;
+  MOTE_TRY(sum_pairs(from, to, e->nearest, n, dim, mote_stream_threads(e->stream), &total));
+  *mean = total.lengths / (double)n;
   return MOTE_OK;
 }
 
@@ -132,7 +126,7 @@ static mote_status chamfer(mote_evaluator *e, int dim, const float *d, int64_t n
 
 mote_status mote_evaluate_points(mote_evaluator *e, int dim, const float *d, int64_t n, const float *t,
                                  int64_t m, int with_chamfer, mote_errors *errors) {
-  *errors = (mote_errors){NAN, NAN, NAN, NAN};
+  *errors = (mote_errors){NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
   if (dim != 2 && dim != 3)
     return mote_fail(MOTE_ERROR_ARGUMENT, "errors of points: dim %d: expected 2 or 3", dim);
   if (n < 0 || m < 0)
@@ -142,10 +136,11 @@ mote_status mote_evaluate_points(mote_evaluator *e, int dim, const float *d, int
   MOTE_TRY(check_finite(t, m, dim, "the truth"));
   if (n == m) {
     partial total;
-    MOTE_TRY(sum_pairs(d, t, NULL, n, dim, 0, mote_stream_threads(e->stream), &total));
-    errors->rmse = n ? sqrt(total.error / (double)n) : 0;
+    MOTE_TRY(sum_pairs(d, t, NULL, n, dim, mote_stream_threads(e->stream), &total));
+    errors->rmse = n ? sqrt(total.squares / (double)n) : 0;
+    errors->position = n ? total.lengths / (double)n : 0;
     errors->maximum = sqrt(total.maximum);
-    errors->relative_l2 = sqrt(total.error) / (total.norm > 0 ? sqrt(total.norm) : 1);
+    errors->relative_l2 = sqrt(total.squares) / (total.norm > 0 ? sqrt(total.norm) : 1);
   }
   if (!with_chamfer || (n == 0) != (m == 0)) return MOTE_OK;
   if (n == 0) {

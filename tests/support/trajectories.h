@@ -12,10 +12,12 @@
 
 namespace mote_test {
 
-/* Writes one trajectory of positions at(frame, particle, axis), in a domain from 0 to 1. */
-inline void write_trajectory(const std::string &path, int frames, int n, int dim,
-                             const std::vector<int32_t> &type,
-                             const std::function<float(int, int, int)> &at) {
+/* Writes one trajectory of positions at(frame, particle, axis), in a domain from 0 to 1; `adjust` may change
+   the metadata and the options. */
+inline void
+write_trajectory(const std::string &path, int frames, int n, int dim, const std::vector<int32_t> &type,
+                 const std::function<float(int, int, int)> &at,
+                 const std::function<void(mote_metadata &, mote_trajectory_options &)> &adjust = {}) {
   mote_metadata metadata = {};
   metadata.dim = dim;
   for (int k = 0; k < 3; k++) metadata.bounds[k][1] = 1;
@@ -34,13 +36,15 @@ inline void write_trajectory(const std::string &path, int frames, int n, int dim
   options.particle_type = type.data();
   options.compression = 1;
   options.metadata = &metadata;
+  if (adjust) adjust(metadata, options);
   mote_trajectory_writer *writer = nullptr;
   ASSERT_EQ(MOTE_OK, mote_trajectory_create(path.c_str(), &options, &writer)) << mote_last_error();
   std::vector<float> frame(size_t(n) * dim);
   for (int f = 0; f < frames; f++) {
     for (int i = 0; i < n * dim; i++) frame[i] = at(f, i / dim, i % dim);
     const float *values = frame.data();
-    ASSERT_EQ(MOTE_OK, mote_trajectory_append(writer, 0.01 * f, &values)) << mote_last_error();
+    ASSERT_EQ(MOTE_OK, mote_trajectory_append(writer, metadata.dt * metadata.write_every * f, &values))
+        << mote_last_error();
   }
   ASSERT_EQ(MOTE_OK, mote_trajectory_finish(writer)) << mote_last_error();
 }
