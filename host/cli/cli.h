@@ -80,6 +80,7 @@ typedef struct cli_command {
 } cli_command;
 
 int cli_simulate(int argc, char **argv);
+int cli_dataset(int argc, char **argv);
 int cli_sample(int argc, char **argv);
 int cli_train(int argc, char **argv);
 int cli_reconstruct(int argc, char **argv);

@@ -44,6 +44,9 @@ mote_status mote_hdf5_open(const char *path, int fd, mote_hdf5_file *file);
 mote_status mote_hdf5_create(const char *path, int fd, mote_hdf5_file *file);
 void mote_hdf5_close(mote_hdf5_file *file);
 
+/* Text as an attribute of the root, of fixed length; 0 where it cannot be written. */
+int mote_hdf5_put_text(mote_hdf5_file *file, const char *name, const char *text);
+
 #ifdef __cplusplus
 }
 #endif

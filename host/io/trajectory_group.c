@@ -52,15 +52,7 @@ static mote_status put(mote_trajectory_writer *w, const char *name, hid_t stored
 }
 
 mote_status mote_group_put_text(mote_trajectory_writer *w, const char *name, const char *text) {
-  hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
-  int ok = type >= 0 && space >= 0 && H5Tset_size(type, strlen(text) + 1) >= 0 &&
-           H5Tset_cset(type, H5T_CSET_UTF8) >= 0;
-  hid_t attribute = ok ? H5Acreate2(w->file.id, name, type, space, H5P_DEFAULT, H5P_DEFAULT) : -1;
-  ok = attribute >= 0 && H5Awrite(attribute, type, text) >= 0;
-  if (attribute >= 0) H5Aclose(attribute);
-  if (space >= 0) H5Sclose(space);
-  if (type >= 0) H5Tclose(type);
-  return ok && !w->file.error ? MOTE_OK : mote_group_failed(w, name);
+  return mote_hdf5_put_text(&w->file, name, text) ? MOTE_OK : mote_group_failed(w, name);
 }
 
 /* ---- A trajectory's beginning and end ---- */

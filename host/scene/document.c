@@ -113,6 +113,10 @@ void mote_document_free(mote_document *document) {
   *document = (mote_document){0};
 }
 
+const yaml_node_t *mote_document_root(const mote_document *document) {
+  return yaml_document_get_root_node((yaml_document_t *)&document->yaml);
+}
+
 /* ---- errors ---- */
 
 mote_status mote_node_fail(const mote_document *document, const yaml_node_t *node, const char *format, ...) {

@@ -19,6 +19,7 @@ typedef struct mote_document {
    MOTE_DOCUMENT_LIMIT bytes, 24 levels, 50,000 nodes or 256 anchors and aliases; explicit tags. */
 mote_status mote_document_parse(const char *text, size_t length, const char *name, mote_document *document);
 void mote_document_free(mote_document *document);
+const yaml_node_t *mote_document_root(const mote_document *document);
 
 /* Fails with MOTE_ERROR_FORMAT and "file:line:column: message", at the start of `node`. */
 mote_status mote_node_fail(const mote_document *document, const yaml_node_t *node, const char *format, ...)

@@ -88,14 +88,9 @@ static mote_status read_domain(const mote_map *root, mote_scene *scene) {
 
 /* ---- times ---- */
 
-typedef struct times {
-  double step;     /* 0: auto */
-  double interval; /* 0: steps_per_frame tells */
-} times;
-
-static mote_status read_times(const mote_map *root, mote_scene *scene, times *t) {
+static mote_status read_times(const mote_map *root, mote_scene *scene, mote_times *t) {
   static const char *const keys[] = {"step", "frames", "steps_per_frame", "frame_interval", NULL};
-  *t = (times){0};
+  *t = (mote_times){0};
   if (!mote_map_find(root, "time")) return MOTE_OK;
   mote_map map;
   MOTE_TRY(mote_map_open_child(root, "time", keys, &map));
@@ -124,7 +119,7 @@ static mote_status read_times(const mote_map *root, mote_scene *scene, times *t)
 }
 
 /* With a frame interval and no step: the fewest steps a frame that stay below half the stable step. */
-static mote_status choose_step(const mote_map *root, mote_scene *scene, const times *t) {
+static mote_status choose_step(const mote_map *root, mote_scene *scene, const mote_times *t) {
   if (t->interval == 0 || t->step > 0 || !scene->particles.count) return MOTE_OK;
   double stable = mote_scene_stable_time_step(scene), n = ceil(t->interval / (0.5 * stable));
   if (!(stable > 0) || !(n >= 1 && n <= 1e8))
@@ -139,33 +134,43 @@ static mote_status choose_step(const mote_map *root, mote_scene *scene, const ti
 
 /* ---- all of it ---- */
 
-static mote_status read_scene(const mote_document *document, const mote_scene_source *source,
-                              mote_scene *scene) {
-  static const char *const keys[] = {"name",      "dim",    "domain",    "walls", "gravity",
-                                     "materials", "bodies", "colliders", "time",  NULL};
-  mote_map root;
-  MOTE_TRY(mote_map_open(document, yaml_document_get_root_node((yaml_document_t *)&document->yaml), keys,
-                         &root, "the scene"));
+const char *const mote_scene_keys[] = {"name",      "dim",    "domain",    "walls", "gravity",
+                                       "materials", "bodies", "colliders", "time",  NULL};
+
+static mote_status check(const mote_map *root, const mote_scene *scene) {
+  mote_status status = mote_scene_check(scene);
+  return status == MOTE_OK ? status : mote_fail_within(status, "%s", root->document->name);
+}
+
+mote_status mote_read_setting(const mote_map *root, mote_scene *scene, mote_times *times) {
   int64_t dim = 3;
-  MOTE_TRY(mote_map_integer(&root, "dim", 2, 3, &dim));
+  MOTE_TRY(mote_map_integer(root, "dim", 2, 3, &dim));
   MOTE_TRY(mote_scene_create((int)dim, scene));
   double gravity[3] = {0, scene->gravity[1], 0};
-  times t;
-  MOTE_TRY(mote_map_text(&root, "name", scene->name, sizeof scene->name));
-  MOTE_TRY(read_domain(&root, scene));
-  MOTE_TRY(mote_read_walls(&root, scene));
-  MOTE_TRY(mote_read_vector(&root, "gravity", scene->dim, gravity));
+  MOTE_TRY(mote_map_text(root, "name", scene->name, sizeof scene->name));
+  MOTE_TRY(read_domain(root, scene));
+  MOTE_TRY(mote_read_walls(root, scene));
+  MOTE_TRY(mote_read_vector(root, "gravity", scene->dim, gravity));
   for (int d = 0; d < scene->dim; d++) scene->gravity[d] = (float)gravity[d];
-  MOTE_TRY(read_times(&root, scene, &t));
-  MOTE_TRY(mote_read_materials(&root, scene));
-  MOTE_TRY(mote_read_colliders(&root, scene));
-  mote_status status = mote_scene_check(scene); /* before anything is filled on this grid */
-  if (status == MOTE_OK) {
-    MOTE_TRY(mote_read_bodies(&root, source, scene));
-    status = mote_scene_check(scene);
-  }
-  if (status != MOTE_OK) return mote_fail_within(status, "%s", document->name);
-  return choose_step(&root, scene, &t);
+  MOTE_TRY(read_times(root, scene, times));
+  MOTE_TRY(mote_read_materials(root, scene));
+  MOTE_TRY(mote_read_colliders(root, scene));
+  return check(root, scene);
+}
+
+mote_status mote_read_end(const mote_map *root, const mote_times *times, mote_scene *scene) {
+  MOTE_TRY(check(root, scene));
+  return choose_step(root, scene, times);
+}
+
+static mote_status read_scene(const mote_document *document, const mote_scene_source *source,
+                              mote_scene *scene) {
+  mote_map root;
+  mote_times times;
+  MOTE_TRY(mote_map_open(document, mote_document_root(document), mote_scene_keys, &root, "the scene"));
+  MOTE_TRY(mote_read_setting(&root, scene, &times)); /* checked before anything is filled on this grid */
+  MOTE_TRY(mote_read_bodies(&root, source, scene));
+  return mote_read_end(&root, &times, scene);
 }
 
 mote_status mote_scene_parse(const char *text, size_t length, const mote_scene_source *source,

@@ -6,6 +6,22 @@
 
 #include "host/scene/document.h"
 
+/* The keys of a scene's top level, NULL-ended. */
+extern const char *const mote_scene_keys[];
+
+/* ---- a scene in two halves (load.c): everything but its bodies, and what needs them ---- */
+
+typedef struct mote_times {
+  double step;     /* s; 0: auto */
+  double interval; /* s; 0: steps_per_frame tells */
+} mote_times;
+
+/* Makes `scene` and checks it. On failure too, mote_scene_destroy() frees it. */
+mote_status mote_read_setting(const mote_map *root, mote_scene *scene, mote_times *times);
+
+/* Checks the particles, and chooses the time step that they allow. */
+mote_status mote_read_end(const mote_map *root, const mote_times *times, mote_scene *scene);
+
 /* Materials by name: the mapping `materials`. */
 mote_status mote_read_materials(const mote_map *root, mote_scene *scene);
 
@@ -15,6 +31,17 @@ mote_status mote_read_colliders(const mote_map *root, mote_scene *scene);
 
 /* `bodies`: fills them and appends their particles. */
 mote_status mote_read_bodies(const mote_map *root, const mote_scene_source *source, mote_scene *scene);
+
+/* The keys of a body, NULL-ended. */
+extern const char *const mote_body_keys[];
+
+/* The particles of one body, at its position, wherever that is. */
+mote_status mote_read_body(const mote_document *document, const yaml_node_t *node, int index,
+                           const mote_scene_source *source, const mote_scene *scene,
+                           mote_particles *particles);
+
+/* The walls' surfaces along an axis: what matter has. */
+void mote_scene_interior(const mote_scene *scene, int axis, double *low, double *high);
 
 /* ---- poses (read_pose.c) ---- */
 

@@ -188,12 +188,18 @@ static void set_motion(const mote_body *body, mote_particles *p) {
   }
 }
 
+void mote_scene_interior(const mote_scene *s, int axis, double *low, double *high) {
+  double thick = (double)s->boundary_cells * s->grid_spacing;
+  *low = s->lower[axis] + thick;
+  *high = s->lower[axis] + (double)s->cells[axis] * s->grid_spacing - thick;
+}
+
 /* Matter that starts inside a wall would be pushed by the wall's nodes from the first step on: refused. */
-static mote_status check_walls(const mote_body *body, const mote_particles *p) {
-  const mote_scene *s = body->scene;
+static mote_status check_walls(const mote_document *document, const yaml_node_t *node, int index,
+                               const mote_scene *s, const mote_particles *p) {
   for (int d = 0; d < s->dim; d++) {
-    double thick = (double)s->boundary_cells * s->grid_spacing, slack = 1e-3 * s->grid_spacing;
-    double low = s->lower[d] + thick, high = s->lower[d] + (double)s->cells[d] * s->grid_spacing - thick;
+    double low, high, slack = 1e-3 * s->grid_spacing;
+    mote_scene_interior(s, d, &low, &high);
     float least = INFINITY, most = -INFINITY;
     for (int64_t i = 0; i < p->count; i++) {
       least = fminf(least, p->position[i * s->dim + d]);
@@ -201,10 +207,11 @@ static mote_status check_walls(const mote_body *body, const mote_particles *p) {
     }
     if (least < low - slack || most > high + slack)
       return mote_node_fail(
-          body->map.document, body->map.node,
+          document, node,
           "%s reaches from %c = %g to %g m, beyond the walls at %g and %g m (%d cells inside the "
           "domain): move it, or make the domain larger",
-          body->map.title, "xyz"[d], least, most, low, high, s -> boundary_cells);
+          mote_item_title(document, node, "body", index).text, "xyz"[d], least, most, low, high,
+          s -> boundary_cells);
   }
   return MOTE_OK;
 }
@@ -229,25 +236,38 @@ static mote_status read_body_particles(mote_body *body, mote_particles *p) {
                                                            : mote_body_from_cloud(body, &made);
   if (status == MOTE_OK) status = make_particles(body, &made, p);
   mote_points_free(&made.points);
-  MOTE_TRY(status);
-  set_motion(body, p);
-  return check_walls(body, p);
+  if (status == MOTE_OK) set_motion(body, p);
+  return status;
+}
+
+const char *const mote_body_keys[] = {
+    "name",  "material", "shape",   "mesh",      "points", "state",    "position",         "rotation",
+    "scale", "count",    "spacing", "placement", "jitter", "velocity", "angular_velocity", NULL};
+
+mote_status mote_read_body(const mote_document *document, const yaml_node_t *node, int index,
+                           const mote_scene_source *source, const mote_scene *scene,
+                           mote_particles *particles) {
+  mote_title title = mote_item_title(document, node, "body", index);
+  mote_body body = {.source = source, .scene = scene, .index = index};
+  *particles = (mote_particles){0};
+  MOTE_TRY(mote_map_open(document, node, mote_body_keys, &body.map, "%s", title.text));
+  mote_status status = read_body_particles(&body, particles);
+  if (status != MOTE_OK) mote_particles_destroy(particles);
+  return status;
 }
 
 mote_status mote_read_bodies(const mote_map *root, const mote_scene_source *source, mote_scene *scene) {
-  static const char *const keys[] = {
-      "name",  "material", "shape",   "mesh",      "points", "state",    "position",         "rotation",
-      "scale", "count",    "spacing", "placement", "jitter", "velocity", "angular_velocity", NULL};
   const yaml_node_t *list;
   int count;
   MOTE_TRY(mote_list_open(root, "bodies", 1000, &list, &count));
   for (int i = 0; i < count; i++) {
     const yaml_node_t *node = mote_list_item(root->document, list, i);
-    mote_title title = mote_item_title(root->document, node, "body", i);
-    mote_body body = {.source = source, .scene = scene, .index = i};
-    mote_particles particles = {0};
-    MOTE_TRY(mote_map_open(root->document, node, keys, &body.map, "%s", title.text));
-    mote_status status = read_body_particles(&body, &particles);
+    mote_particles particles;
+    MOTE_TRY(mote_read_body(root->document, node, i, source, scene, &particles));
+    /* A state is taken as it is. */
+    mote_map map = {.document = root->document, .node = node};
+    mote_status status = MOTE_OK;
+    if (!mote_map_find(&map, "state")) status = check_walls(root->document, node, i, scene, &particles);
     if (status == MOTE_OK) status = mote_particles_append(&scene->particles, &particles);
     mote_particles_destroy(&particles);
     MOTE_TRY(status);
