@@ -16,6 +16,10 @@
 
 #include "host/scene/document.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct mote_draw {
   const mote_document *from;
   mote_document to; /* what is drawn; the caller frees it */
@@ -52,4 +56,7 @@ mote_status mote_draw_list(mote_draw *draw, const yaml_node_t *like, int *id);
 mote_status mote_draw_put(mote_draw *draw, int mapping, const yaml_node_t *like, const char *key, int value);
 mote_status mote_draw_append(mote_draw *draw, int list, int value);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

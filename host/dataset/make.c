@@ -51,8 +51,8 @@ static void tell_failure(const job *j, int attempt) {
 
 /* ---- a scene ---- */
 
-/* Records into j->running; with `keep`, a sample of what was recorded. */
-static mote_status record(job *j, const mote_scene *scene) {
+/* Records into j->running; with `keep`, a sample of what was recorded. *whole is 0 where it was stopped. */
+static mote_status record(job *j, const mote_scene *scene, int *whole) {
   const mote_spec *spec = j->spec;
   int sampled = spec->keep > 0 && spec->keep < scene->particles.count;
   const char *path = sampled ? j->dense : j->running;
@@ -63,8 +63,8 @@ static mote_status record(job *j, const mote_scene *scene) {
   mote_record_summary summary;
   MOTE_TRY(mote_record(scene, j->device, path, &options, &monitor, &summary));
   j->summary->seconds += summary.solver_seconds;
-  if (summary.frames != scene->frames + 1) return MOTE_OK; /* stopped: not whole */
-  if (!sampled) return MOTE_OK;
+  *whole = summary.frames == scene->frames + 1;
+  if (!*whole || !sampled) return MOTE_OK;
   mote_sample_options sample = {.method = spec->method,
                                 .count = spec->keep,
                                 .seed = spec->seed + (uint64_t)j->number * MOTE_SPLITS + (uint64_t)j->split};
@@ -83,26 +83,27 @@ static mote_status keep_part(job *j, int attempt) {
   return status;
 }
 
-/* One attempt; *failed: the simulation blew up, and another draw may not. */
+/* One attempt. *failed: the simulation blew up, and another draw may not. */
 static mote_status attempt_scene(job *j, int attempt, int *failed) {
   mote_scene scene;
+  int whole = 0;
   MOTE_TRY(mote_spec_scene(j->spec, j->split, j->number, attempt, &scene));
   j->frames = scene.frames;
-  mote_status status = record(j, &scene);
+  mote_status status = record(j, &scene, &whole);
   mote_scene_destroy(&scene);
   *failed = status == MOTE_ERROR_NUMERIC;
-  if (status != MOTE_OK || j->stop) return status;
-  return keep_part(j, attempt);
+  if (status != MOTE_OK || !whole) return status;
+  MOTE_TRY(keep_part(j, attempt));
+  j->summary->simulated++;
+  j->summary->done++;
+  return MOTE_OK;
 }
 
 static mote_status make_scene(job *j) {
   for (int attempt = 0; attempt < j->spec->tries; attempt++) {
     int failed = 0;
     mote_status status = attempt_scene(j, attempt, &failed);
-    if (status == MOTE_OK) {
-      j->summary->simulated += !j->stop;
-      return MOTE_OK;
-    }
+    if (status == MOTE_OK) return MOTE_OK;
     if (!failed) return mote_fail_within(status, "%s %lld", mote_split_names[j->split], (long long)j->number);
     tell_failure(j, attempt);
     j->summary->redrawn++;
@@ -116,11 +117,12 @@ static mote_status make_all(job *j) {
   for (j->split = 0; j->split < MOTE_SPLITS; j->split++)
     for (j->number = 0; j->number < j->spec->splits[j->split].count && !j->stop; j->number++) {
       int attempt = mote_folder_find(j->folder, j->spec, j->split, j->number);
-      if (attempt < 0)
+      if (attempt < 0) {
         MOTE_TRY(make_scene(j));
-      else
+      } else {
         j->summary->redrawn += attempt;
-      j->summary->done += !j->stop;
+        j->summary->done++;
+      }
     }
   return MOTE_OK;
 }

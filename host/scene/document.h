@@ -8,6 +8,10 @@
 #include <stdint.h>
 #include <mote/status.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct mote_document {
   const char *name; /* of the file, for errors; not owned */
   yaml_document_t yaml;
@@ -78,4 +82,7 @@ mote_status mote_node_choice(const mote_map *map, const yaml_node_t *node, const
 mote_status mote_node_vector(const mote_map *map, const yaml_node_t *node, const char *key, int n,
                              double *values);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -37,7 +37,7 @@ TEST(Cli, HelpAndVersion) {
   EXPECT_TRUE(has(help, "simulate") && has(help, "reconstruct"));
   EXPECT_EQ(0, version.code);
   for (const char *command :
-       {"simulate", "sample", "reconstruct", "evaluate", "render", "convert", "info", "devices"}) {
+       {"simulate", "dataset", "sample", "reconstruct", "evaluate", "render", "convert", "info", "devices"}) {
     Answer answer = mote(std::string(command) + " --help");
     EXPECT_EQ(0, answer.code) << command;
     EXPECT_TRUE(has(answer, "usage: mote " + std::string(command))) << answer.text;
