@@ -130,7 +130,7 @@ static mote_status write_split(const mote_dataset_folder *folder, const mote_spe
                                const mote_monitor *monitor, mote_metadata *train, mote_output *output) {
   char name[16];
   parts p;
-  mote_metadata metadata;
+  mote_metadata metadata = {0};
   snprintf(name, sizeof name, "%s.h5", mote_split_names[split]);
   char *path = mote_folder_file(folder, name);
   mote_status status = list_parts(folder, spec, split, &p);

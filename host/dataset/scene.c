@@ -20,6 +20,7 @@ typedef struct maker {
   mote_composed *composed;
   mote_scene *scene;
   mote_times times;
+  int frames;
   mote_placer placer;
   int unlucky;
 } maker;
@@ -106,6 +107,7 @@ static mote_status read_composed(maker *m) {
   MOTE_TRY(mote_map_open(&m->composed->draw.to, mote_document_root(&m->composed->draw.to), mote_scene_keys,
                          &root, "the scene"));
   MOTE_TRY(mote_read_setting(&root, m->scene, &m->times));
+  m->frames = m->scene->frames;
   MOTE_TRY(mote_placer_create(m->scene, spec->gap, &m->placer));
   for (int i = 0; i < m->composed->count; i++) MOTE_TRY(make_body(m, i));
   int64_t count = m->scene->particles.count;
@@ -177,7 +179,8 @@ static int same_materials(const mote_scene *a, const mote_scene *b) {
   return 1;
 }
 
-static mote_status check_split(maker *m, int split, mote_scene *train, double *train_interval) {
+static mote_status check_split(maker *m, int split, mote_scene *train, double *train_interval,
+                               int64_t *frames) {
   const mote_spec *spec = m->spec;
   int64_t rounds = 1, alternatives = 1;
   for (int64_t round = 0; round < rounds; round++) {
@@ -185,6 +188,7 @@ static mote_status check_split(maker *m, int split, mote_scene *train, double *t
     mote_status status = draw_scene(m, split, stream_of(split, 0, 0, 0), round, &alternatives);
     rounds = alternatives > rounds ? (alternatives < 64 ? alternatives : 64) : rounds;
     if (status != MOTE_OK && !m->unlucky) return status;
+    if (frames) frames[split] = m->frames;
     if (status != MOTE_OK) continue;
     status = check_times(spec, m->scene, &m->times, &interval);
     if (*train_interval == 0) {
@@ -205,14 +209,14 @@ static mote_status check_split(maker *m, int split, mote_scene *train, double *t
   return MOTE_OK;
 }
 
-mote_status mote_spec_check(const mote_spec *spec) {
+mote_status mote_spec_check(const mote_spec *spec, int64_t frames[MOTE_SPLITS]) {
   mote_scene scene, train = {0};
   double interval = 0;
   maker m = {.spec = spec, .scene = &scene, .composed = malloc(sizeof *m.composed)};
   if (!m.composed) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a scene");
   mote_status status = MOTE_OK;
   for (int k = 0; k < MOTE_SPLITS && status == MOTE_OK; k++)
-    if (spec->splits[k].count) status = check_split(&m, k, &train, &interval);
+    if (spec->splits[k].count) status = check_split(&m, k, &train, &interval, frames);
   mote_scene_destroy(&train);
   free(m.composed);
   return status;

@@ -46,8 +46,8 @@ void mote_spec_free(mote_spec *spec);
 mote_status mote_spec_scene(const mote_spec *spec, int split, int64_t number, int attempt, mote_scene *scene);
 
 /* Draws scenes such that each value of each `choose` is looked at, and compares the splits' settings: what is
-   wrong is said before anything is simulated. */
-mote_status mote_spec_check(const mote_spec *spec);
+   wrong is said before anything is simulated. frames[split], unless NULL: how many a scene simulates. */
+mote_status mote_spec_check(const mote_spec *spec, int64_t frames[MOTE_SPLITS]);
 
 #ifdef __cplusplus
 }

@@ -32,7 +32,7 @@ typedef struct mote_dataset_summary {
   int64_t redrawn;   /* draws given up as their simulation failed, earlier calls' too */
   int64_t frames;    /* stored, of all trajectories; once all are done */
   int64_t fewest_particles, most_particles; /* of a stored trajectory; once all are done */
-  double seconds;                           /* in simulations */
+  double seconds;                           /* in drawing and simulating */
 } mote_dataset_summary;
 
 /* Draws the scenes of a SPEC.yaml (scripts/datasets/README.md), simulates each by the material point method

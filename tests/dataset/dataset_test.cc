@@ -129,7 +129,7 @@ TEST(Dataset, StoppedAnywhereGoesOn) {
   mote_dataset_summary summary;
   for (int stop : {1, 9, 17, 1, 10}) { /* reports of progress into each call */
     Listener listener(stop);
-    MOTE_ASSERT_OK(make(spec, at.file("parts"), &summary, 2, &listener));
+    MOTE_ASSERT_OK(make(spec, at.file("parts"), &summary, 1, &listener));
     EXPECT_EQ((std::vector<std::string>{".parts", "spec.yaml"}), names_in(at.file("parts"))) << stop;
     EXPECT_LT(summary.done, summary.scenes);
     EXPECT_EQ(0, summary.frames);
@@ -138,6 +138,10 @@ TEST(Dataset, StoppedAnywhereGoesOn) {
   MOTE_ASSERT_OK(make(spec, at.file("parts"), &summary, 2));
   EXPECT_EQ(2, summary.simulated);
   expect_same(at.file("whole"), at.file("parts"));
+  Listener listener(25);
+  MOTE_ASSERT_OK(make(spec, at.file("together"), &summary, 3, &listener));
+  MOTE_ASSERT_OK(make(spec, at.file("together"), nullptr, 3));
+  expect_same(at.file("whole"), at.file("together"));
 }
 
 /* kill -9 of the command, later and later, until it gets to its end. */
@@ -370,7 +374,7 @@ TEST(Dataset, CommandAnswers) {
   EXPECT_FALSE(std::filesystem::exists(at.file("set"))); /* nothing is begun */
   answer = mote("dataset " + spec + " -o " + at.file("set") + " --threads 1");
   EXPECT_EQ(0, answer.code);
-  EXPECT_TRUE(has(answer, "train: 18 frames") && has(answer, "6 trajectories")) << answer.text;
+  EXPECT_TRUE(has(answer, "simulate: 36 frames") && has(answer, "6 trajectories")) << answer.text;
   answer = mote("dataset " + spec + " -o " + at.file("quiet") + " -q");
   EXPECT_EQ("", answer.text);
 }

@@ -14,7 +14,7 @@ struct Spec {
   explicit Spec(const std::string &text, uint64_t seed = 0) {
     mote_scene_source source = {"spec.yaml", nullptr, 0, 20000};
     status = mote_spec_parse(text.data(), text.size(), &source, seed, &spec);
-    if (status == MOTE_OK) status = mote_spec_check(&spec);
+    if (status == MOTE_OK) status = mote_spec_check(&spec, nullptr);
     if (status != MOTE_OK) error = mote_last_error();
   }
   ~Spec() { mote_spec_free(&spec); }

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   mote_spec spec;
   if (mote_spec_parse((const char *)data, size, &source, 1, &spec) != MOTE_OK) return 0;
   spec.tries = spec.tries < 2 ? spec.tries : 2;
-  int good = mote_spec_check(&spec) == MOTE_OK;
+  int good = mote_spec_check(&spec, NULL) == MOTE_OK;
   for (int split = 0; good && split < MOTE_SPLITS; split++) {
     mote_scene scene;
     if (!spec.splits[split].count || mote_spec_scene(&spec, split, 1, 0, &scene) != MOTE_OK) continue;
