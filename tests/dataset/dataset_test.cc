@@ -277,6 +277,29 @@ TEST(Dataset, KeepsASample) {
   EXPECT_TRUE(t.has_index);
 }
 
+/* Held-out shapes from a file beside the spec: a tetrahedron where training has boxes. */
+TEST(Dataset, MeshesLieBesideTheSpec) {
+  TemporaryFolder at;
+  write_text(at.file("tetrahedron.obj"),
+             "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n");
+  std::string text =
+      "scene:\n  domain: {lower: [0, 0, 0], upper: [1, 1, 1], cells: 16}\n"
+      "  time: {frame_interval: 0.005, frames: 3}\n  materials: {jelly: {kind: neo_hookean}}\n"
+      "  bodies:\n    a: {material: jelly, rotation: random, form: {shape: {kind: box, size: [0.2, "
+      "0.2, 0.2]}}}\nsplits:\n  train: 1\n"
+      "  test: {count: 1, scene: {bodies: {a: {form: {mesh: {file: tetrahedron.obj, size: 0.4}}}}}}\n";
+  std::string spec = write_text(at.file("spec.yaml"), text);
+  MOTE_ASSERT_OK(make(spec, at.file("set")));
+  Read train(at.file("set"), MOTE_TRAIN, 0), test(at.file("set"), MOTE_TEST, 0);
+  /* Volumes over that of a particle, (1/32)^3 m^3; a lattice is off by a layer of its surface. */
+  EXPECT_NEAR(0.008 * 32768, double(train.info.particles), 90);
+  EXPECT_NEAR(0.064 / 6 * 32768, double(test.info.particles), 90);
+  std::string lost = write_text(at.file("lost.yaml"), text.replace(text.find("tetrahedron"), 3, "oct"));
+  EXPECT_NE(MOTE_OK, make(lost, at.file("lost")));
+  EXPECT_NE(nullptr, strstr(mote_last_error(), "octrahedron.obj")) << mote_last_error();
+  EXPECT_NE(nullptr, strstr(mote_last_error(), "lost.yaml:9:")) << mote_last_error();
+}
+
 /* A data set as LagrangeBench publishes them: no metadata in the files, packed positions, types of 64 bits.
  */
 TEST(Dataset, ReadsLagrangeBench) {
