@@ -185,4 +185,4 @@ static mote_status attend(mote_stream *stream, int64_t n, const int32_t *count, 
                      out_stride);
 }
 
-extern "C" const struct mote_attention_kernels mote_attention_gpu = {summarize, attend};
+extern "C" const struct mote_attention_kernels mote_attention_gpu = {summarize, attend, nullptr, nullptr};

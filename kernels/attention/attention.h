@@ -36,6 +36,16 @@ struct mote_attention_kernels {
 
   mote_status (*attend)(mote_stream *stream, int64_t n, const int32_t *count, mote_heads heads,
                         mote_rows query, const float *context, float *out, int out_stride);
+
+  /* The reverse of summarize: d_context as context; adds to the sinks of key and value. */
+  mote_status (*summarize_backward)(mote_stream *stream, int64_t n, const int32_t *count, mote_heads heads,
+                                    mote_rows key, mote_rows value, const float *weight,
+                                    const float *d_context, mote_sink d_key, mote_sink d_value);
+
+  /* The reverse of attend: adds to d_query, and to d_context (sums as in summarize). */
+  mote_status (*attend_backward)(mote_stream *stream, int64_t n, const int32_t *count, mote_heads heads,
+                                 mote_rows query, const float *context, mote_rows d_out, mote_sink d_query,
+                                 float *d_context, mote_buffer *scratch);
 };
 
 #ifdef __cplusplus

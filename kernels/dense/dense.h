@@ -54,6 +54,23 @@ typedef struct mote_rows {
   int width, stride;
 } mote_rows;
 
+/* Weights in training: three arrays of one layout, so that a weight, its gradient and, for a linear layer,
+   its transpose are found from the weight's address alone. A linear layer has mote_linear_slot() floats
+   there. */
+typedef struct mote_arena {
+  const float *value;      /* what the layers point into */
+  const float *transposed; /* W^T of each linear layer, packed as a layer from `out` to `in` values */
+  float *gradient;         /* of the loss, laid out as value */
+} mote_arena;
+
+/* Rows that gradients are added to; data NULL: not wanted. */
+typedef struct mote_sink {
+  float *data;
+  int stride;
+} mote_sink;
+
+#define MOTE_GRADIENT_ROWS 2048 /* rows whose weight gradients are summed together, always the same ones */
+
 /* n rows at most; `count`, if not NULL, is a number in device memory: only rows below it are computed. What
    stands in rows behind is left as it is. `out` may be `residual`, but no input. */
 struct mote_dense_kernels {
@@ -67,6 +84,21 @@ struct mote_dense_kernels {
   mote_status (*gated)(mote_stream *stream, int64_t n, const int32_t *count, int experts,
                        const mote_mlp *expert, mote_rows a, mote_rows logits, mote_norm norm,
                        mote_rows residual, float *out, int out_stride);
+
+  /* The reverse of mlp: from d_out (n, width of the last layer), the gradient of the loss by `out`, adds the
+     gradients of weights and biases to the arena and those of a and b to their sinks. Forward values are
+     computed again from a and b. The residual's gradient is d_out itself, which is the caller's to pass on.
+     Weight gradients are summed over chunks of MOTE_GRADIENT_ROWS rows in their order, then over the chunks
+     in theirs. `scratch` grows in the first call of a size. */
+  mote_status (*mlp_backward)(mote_stream *stream, int64_t n, const int32_t *count, const mote_mlp *mlp,
+                              const mote_arena *arena, mote_rows a, mote_rows b, mote_rows d_out,
+                              mote_sink d_a, mote_sink d_b, mote_buffer *scratch);
+
+  /* The reverse of gated, in the same way. */
+  mote_status (*gated_backward)(mote_stream *stream, int64_t n, const int32_t *count, int experts,
+                                const mote_mlp *expert, const mote_arena *arena, mote_rows a,
+                                mote_rows logits, mote_norm norm, mote_rows d_out, mote_sink d_a,
+                                mote_sink d_logits, mote_buffer *scratch);
 };
 
 static inline MOTE_HD int mote_panels(int out) {
@@ -74,6 +106,16 @@ static inline MOTE_HD int mote_panels(int out) {
 }
 static inline int64_t mote_linear_floats(int in, int out) { /* of the packed weight */
   return (int64_t)mote_panels(out) * MOTE_PANEL * in;
+}
+
+static inline int64_t mote_linear_slot(int in, int out) { /* in an arena: W or W^T, packed */
+  return (int64_t)mote_panels(in) * MOTE_PANEL * mote_panels(out) * MOTE_PANEL;
+}
+static inline float *mote_gradient_of(const mote_arena *arena, const float *value) {
+  return arena->gradient + (value - arena->value);
+}
+static inline const float *mote_transpose_of(const mote_arena *arena, const float *weight) {
+  return arena->transposed + (weight - arena->value);
 }
 
 /* Columns [first, first + in) of a row-major weight (out, columns), packed; `row` of the packed outputs the

@@ -67,6 +67,27 @@ struct mote_feature_kernels {
   mote_status (*advance)(mote_stream *stream, int64_t n, const mote_integration *integration,
                          const mote_step_guard *guard, const float *acceleration, const int32_t *type,
                          const float *prescribed, float *history, float *next, mote_step_state *state);
+
+  /* The reverse of nodes: adds to d_embedding (types, type_width) and d_history (frames, n, dim), each unless
+     NULL. Sums over particles in chunks as in kernels/dense. A distance to a wall that is cut has no
+     gradient. */
+  mote_status (*nodes_backward)(mote_stream *stream, int64_t n, const mote_node_features *features,
+                                const float *history, const int32_t *type, mote_rows d_out,
+                                float *d_embedding, float *d_history, mote_buffer *scratch);
+
+  /* The reverse of edges: from d_out (capacity, dim + 1) and d_length (capacity; NULL: 0) adds to d_points
+     (senders, dim) and d_queries (receivers, dim), which may be the same array, each unless NULL. Two points
+     in one place have no direction: their distance has no gradient. */
+  mote_status (*edges_backward)(mote_stream *stream, int dim, const mote_edges *edges, const mote_sent *sent,
+                                const float *points, const float *queries, float per_radius, float per_length,
+                                const float *d_out, const float *d_length, float *d_points, float *d_queries);
+
+  /* The reverse of advance: d_history (frames, n, dim), the gradient by the history after the step, becomes
+     that by the history before; d_acceleration (n, dim) is that by the acceleration, 0 for kinematic
+     particles where `prescribed`. No particle was off. */
+  mote_status (*advance_backward)(mote_stream *stream, int64_t n, const mote_integration *integration,
+                                  const int32_t *type, int prescribed, float *d_history,
+                                  float *d_acceleration);
 };
 
 /* ---- Per-element math ---- */

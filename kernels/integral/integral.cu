@@ -81,4 +81,4 @@ static mote_status pick(mote_stream *stream, int64_t n, const int32_t *count, co
                      value, out, out_stride);
 }
 
-extern "C" const struct mote_integral_kernels mote_integral_gpu = {compact, average, pick};
+extern "C" const struct mote_integral_kernels mote_integral_gpu = {compact, average, pick, nullptr};

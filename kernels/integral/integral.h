@@ -31,6 +31,18 @@ struct mote_integral_kernels {
   /* out[r] = value[row_of[r]], zero where that is -1. n and count as in kernels/dense. */
   mote_status (*pick)(mote_stream *stream, int64_t n, const int32_t *count, const int32_t *row_of,
                       mote_rows value, float *out, int out_stride);
+
+  /* The reverse of average: adds to d_value (rows of value) and d_factor (senders). d_out has the rows of
+     average's out; row_of[q] is the row of receiver q (NULL: q), and receivers whose row is 0 or at or behind
+     `count` have none where row_of is given. sender_of[row] is the one sender whose value_row is that row,
+     -1: none reads it (NULL: the row itself); `rows` rows of value at most, those below *row_count if that is
+     not NULL. Sums in the order of a sender's edges. The reverse of pick needs no kernel: it is a pick with
+     the inverse map. */
+  mote_status (*average_backward)(mote_stream *stream, const mote_edges *edges, const mote_sent *sent,
+                                  const int32_t *row_of, const int32_t *count, int64_t rows,
+                                  const int32_t *row_count, mote_rows value, const int32_t *value_row,
+                                  const int32_t *sender_of, mote_rows factor, mote_rows d_out,
+                                  mote_sink d_value, mote_sink d_factor);
 };
 
 /* ---- Per-element math ---- */

@@ -154,4 +154,4 @@ static mote_status pass(mote_stream *stream, const mote_edges *edges, const mote
                      stream, job, plan.rows);
 }
 
-extern "C" const struct mote_message_kernels mote_message_gpu = {pass};
+extern "C" const struct mote_message_kernels mote_message_gpu = {pass, nullptr, nullptr};

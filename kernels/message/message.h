@@ -26,6 +26,13 @@ typedef struct mote_edges {
   const int32_t *row_offsets, *senders, *receiver; /* receiver (capacity) of each edge */
 } mote_edges;
 
+/* The same edges by sender: those of sender s are edge[row_offsets[s]] .. edge[row_offsets[s + 1] - 1], in
+   their order. What senders gather from edges is summed so. */
+typedef struct mote_sent {
+  int64_t senders;
+  const int32_t *row_offsets, *edge; /* (senders + 1), (capacity of the edges) */
+} mote_sent;
+
 typedef struct mote_message_block {
   mote_mlp mlp; /* layer[0] is W_e, its bias unused: the receivers' part holds it; no `before` */
   int update;   /* the state takes the message up; it is then as wide as the message */
@@ -40,6 +47,23 @@ struct mote_message_kernels {
   mote_status (*pass)(mote_stream *stream, const mote_edges *edges, const mote_message_block *block,
                       float *state, mote_rows receiver_part, mote_rows sender_part, const float *length,
                       mote_rows sender_factor, float *sum, int sum_stride, mote_buffer *scratch);
+
+  /* Fills row_offsets (senders + 1) and edge (capacity) of a mote_sent. */
+  mote_status (*group)(mote_stream *stream, const mote_edges *edges, int64_t senders, int32_t *row_offsets,
+                       int32_t *edge, mote_buffer *scratch);
+
+  /* The reverse of pass. `state` is what it was before the pass. d_sum (receivers) is the gradient by `sum`;
+     d_state (capacity, in of layer[0]), or NULL, holds the gradient by the state after the pass where the
+     block updates it, and becomes that by the state before: W_e^T ... is added to what is there. Adds to the
+     weights' gradients, to d_length (capacity) unless NULL, and to the sinks. Weight gradients are summed as
+     in dense.mlp_backward, chunks being ranges of MOTE_GRADIENT_ROWS edges; what receivers and senders get
+     in the order of their edges. */
+  mote_status (*pass_backward)(mote_stream *stream, const mote_edges *edges, const mote_sent *sent,
+                               const mote_message_block *block, const mote_arena *arena, const float *state,
+                               mote_rows receiver_part, mote_rows sender_part, const float *length,
+                               mote_rows sender_factor, mote_rows d_sum, float *d_state,
+                               mote_sink d_receiver_part, mote_sink d_sender_part, mote_sink d_sender_factor,
+                               float *d_length, mote_buffer *scratch);
 };
 
 #ifdef __cplusplus
