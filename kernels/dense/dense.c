@@ -1,7 +1,7 @@
 /* Dense layers on the CPU: tiles of rows, a thread a tile. */
 #include "kernels/dense/dense.h"
 
-#include "kernels/dense/tile.h"
+#include "kernels/dense/reverse.h"
 
 /* Rows behind the tile's last one would be multiplied as well: let them be numbers. */
 static void clear_rest(int used, int rows, int stride, float *x) {
@@ -95,4 +95,5 @@ static mote_status gated(mote_stream *stream, int64_t n, const int32_t *count, i
   return MOTE_OK;
 }
 
-const struct mote_dense_kernels mote_dense_cpu = {.mlp = mlp, .gated = gated};
+const struct mote_dense_kernels mote_dense_cpu = {
+    .mlp = mlp, .gated = gated, .mlp_backward = mote_cpu_mlp_backward};

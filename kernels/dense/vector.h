@@ -69,15 +69,23 @@ MOTE_VECTOR mote_v mote_v_exp(mote_v x) {
 }
 
 /* x/2 erfc(-x/sqrt 2). With z = |x|/sqrt 2 and t = 1/(1 + 0.38 z), erfc(z)/2 = exp(-z^2) t P(t), P fitted to
-   a relative error of 2e-8; the larger side is x minus the smaller one, so that both keep their digits. */
-MOTE_VECTOR mote_v mote_v_gelu(mote_v x) {
+   a relative error of 2e-8; the larger side is x minus the smaller one, so that both keep their digits.
+   `slope`, unless NULL: the derivative, erfc(-x/sqrt 2)/2 + x exp(-x^2/2)/sqrt(2 pi). */
+MOTE_VECTOR mote_v mote_v_gelu_slope(mote_v x, mote_v *slope) {
   static const float p[9] = {0.107205935f,   0.106952492f, 0.102001147f, 0.0691491999f, 0.115402786f,
                              -0.0812665365f, 0.182378926f, -0.13134855f, 0.0295246108f};
   mote_v size = mote_v_max(x, -x), z = size * 0.70710678118654752f;
-  mote_v t = 1.f / (1.f + 0.38f * z), sum = mote_v_set(p[8]);
+  mote_v t = 1.f / (1.f + 0.38f * z), sum = mote_v_set(p[8]), bell = mote_v_exp(-0.5f * size * size);
   for (int k = 7; k >= 0; k--) sum = sum * t + p[k];
-  mote_v tail = size * mote_v_exp(-0.5f * size * size) * t * sum; /* |x| erfc(z)/2 */
+  mote_v tail = size * bell * t * sum; /* |x| erfc(z)/2 */
+  if (slope) {
+    mote_v beyond = bell * t * sum;
+    *slope = mote_v_select(x > 0, 1.f - beyond, beyond) + x * bell * 0.3989422804014327f;
+  }
   return mote_v_select(x > 0, x - tail, -tail);
+}
+MOTE_VECTOR mote_v mote_v_gelu(mote_v x) {
+  return mote_v_gelu_slope(x, 0);
 }
 
 #endif
