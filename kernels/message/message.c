@@ -1,8 +1,7 @@
 /* Message passing on the CPU: a thread takes ranges of receivers and goes through their edges in tiles. A
    receiver's sum runs in the order of its edges, whatever the tiles and the threads. */
-#include "kernels/message/message.h"
-
 #include "kernels/dense/tile.h"
+#include "kernels/message/message_backward.h"
 
 #define RANGE_EDGES 768 /* edges a thread takes at a time, about */
 
@@ -116,4 +115,5 @@ static mote_status pass(mote_stream *stream, const mote_edges *edges, const mote
   return MOTE_OK;
 }
 
-const struct mote_message_kernels mote_message_cpu = {.pass = pass};
+const struct mote_message_kernels mote_message_cpu = {
+    .pass = pass, .group = mote_cpu_group, .pass_backward = mote_cpu_pass_backward};
