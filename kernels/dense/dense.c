@@ -52,20 +52,13 @@ static mote_status mlp(mote_stream *stream, int64_t n, const int32_t *count, con
   return MOTE_OK;
 }
 
-static void softmax(int count, const float *logits, float *gate) {
-  float most = logits[0], sum = 0;
-  for (int e = 1; e < count; e++) most = fmaxf(most, logits[e]);
-  for (int e = 0; e < count; e++) sum += gate[e] = expf(logits[e] - most);
-  for (int e = 0; e < count; e++) gate[e] /= sum;
-}
-
 static void gated_tile(int experts, const mote_mlp *expert, int64_t first, int used, int rows, mote_rows a,
                        mote_rows logits, mote_norm norm, mote_rows residual, mote_tile *tile, float *sum,
                        float *out, int out_stride) {
   int in = mote_tile_stride(expert->layer[0].in), width = expert->layer[expert->layers - 1].out;
   int stride = mote_tile_stride(width);
   float gate[MOTE_TILE_ROWS][MOTE_MOST_GATED];
-  for (int r = 0; r < used; r++) softmax(experts, logits.data + (first + r) * logits.stride, gate[r]);
+  for (int r = 0; r < used; r++) mote_softmax(experts, logits.data + (first + r) * logits.stride, gate[r]);
   for (int e = 0; e < experts; e++) {
     mote_tile_fill(a, first, used, 0, tile->buffer[0], in);
     clear_rest(used, rows, in, tile->buffer[0]);
@@ -95,5 +88,7 @@ static mote_status gated(mote_stream *stream, int64_t n, const int32_t *count, i
   return MOTE_OK;
 }
 
-const struct mote_dense_kernels mote_dense_cpu = {
-    .mlp = mlp, .gated = gated, .mlp_backward = mote_cpu_mlp_backward};
+const struct mote_dense_kernels mote_dense_cpu = {.mlp = mlp,
+                                                  .gated = gated,
+                                                  .mlp_backward = mote_cpu_mlp_backward,
+                                                  .gated_backward = mote_cpu_gated_backward};

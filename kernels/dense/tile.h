@@ -157,4 +157,12 @@ static inline void mote_tile_fill(mote_rows from, int64_t first, int rows, int c
            (size_t)from.width * sizeof(float));
 }
 
+/* The gates of a row of experts. */
+static inline void mote_softmax(int count, const float *logits, float *gate) {
+  float most = logits[0], sum = 0;
+  for (int e = 1; e < count; e++) most = fmaxf(most, logits[e]);
+  for (int e = 0; e < count; e++) sum += gate[e] = expf(logits[e] - most);
+  for (int e = 0; e < count; e++) gate[e] /= sum;
+}
+
 #endif
