@@ -1,7 +1,7 @@
 /* Dense layers on the GPU: a block takes a tile of rows through the whole chain (gpu.h). */
 #include "kernels/dense/dense.h"
 
-#include "kernels/dense/gpu.h"
+#include "kernels/dense/reverse_gpu.h"
 
 template <int ROWS>
 static __global__ void __launch_bounds__(MOTE_CHAIN_THREADS, 2)
@@ -48,14 +48,6 @@ typedef struct gated_experts {
   int count;
 } gated_experts;
 
-/* softmax(logits)[e] */
-static __device__ float gate_of(int experts, const float *logits, int e) {
-  float most = logits[0], sum = 0;
-  for (int k = 1; k < experts; k++) most = fmaxf(most, logits[k]);
-  for (int k = 0; k < experts; k++) sum += expf(logits[k] - most);
-  return expf(logits[e] - most) / sum;
-}
-
 template <int ROWS>
 static __global__ void __launch_bounds__(MOTE_CHAIN_THREADS, 2)
     gated_kernel(int64_t n, const int32_t *count, const __grid_constant__ gated_experts experts, mote_rows a,
@@ -77,7 +69,7 @@ static __global__ void __launch_bounds__(MOTE_CHAIN_THREADS, 2)
     const float *result = mote_chain_layers<ROWS>(&experts.expert[e], false, x, y, &weights) ? y : x;
     __syncthreads();
     for (int r = mote_own_warp(); r < used; r += MOTE_CHAIN_WARPS) {
-      float gate = gate_of(experts.count, logits.data + (first + r) * logits.stride, e);
+      float gate = mote_gate(experts.count, logits.data + (first + r) * logits.stride, e);
       for (int c = mote_own_lane(); c < width; c += 32) {
         float part = gate * result[r * pitch + c];
         sum[r * pitch + c] = e ? sum[r * pitch + c] + part : part;
@@ -112,4 +104,5 @@ static mote_status gated(mote_stream *stream, int64_t n, const int32_t *count, i
   return launch(stream, plan, n, count, all, a, logits, norm, residual, out, out_stride);
 }
 
-extern "C" const struct mote_dense_kernels mote_dense_gpu = {mlp, gated, nullptr, nullptr};
+extern "C" const struct mote_dense_kernels mote_dense_gpu = {mlp, gated, mote_gpu_mlp_backward,
+                                                             mote_gpu_gated_backward};

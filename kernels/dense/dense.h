@@ -88,8 +88,9 @@ struct mote_dense_kernels {
   /* The reverse of mlp: from d_out (n, width of the last layer), the gradient of the loss by `out`, adds the
      gradients of weights and biases to the arena and those of a and b to their sinks. Forward values are
      computed again from a and b. The residual's gradient is d_out itself, which is the caller's to pass on.
-     Weight gradients are summed over chunks of MOTE_GRADIENT_ROWS rows in their order, then over the chunks
-     in theirs. `scratch` grows in the first call of a size. */
+     d_a may be the rows that d_out is. Weight gradients are summed over chunks of MOTE_GRADIENT_ROWS rows (on
+     a GPU fewer, by n) in their order, then over the chunks in theirs. `scratch` grows in the first call of a
+     size. */
   mote_status (*mlp_backward)(mote_stream *stream, int64_t n, const int32_t *count, const mote_mlp *mlp,
                               const mote_arena *arena, mote_rows a, mote_rows b, mote_rows d_out,
                               mote_sink d_a, mote_sink d_b, mote_buffer *scratch);
@@ -133,6 +134,14 @@ static inline MOTE_HD float mote_activate(float x, mote_activation activation) {
   if (activation == MOTE_RELU) return x < 0 ? 0 : x; /* NaN stays NaN */
   if (activation == MOTE_GELU) return 0.5f * x * erfcf(-0.70710678118654752f * x);
   return x;
+}
+
+/* The derivative by x; that of the ReLU is 0 at 0. */
+static inline MOTE_HD float mote_activation_slope(float x, mote_activation activation) {
+  if (activation == MOTE_RELU) return x > 0 ? 1 : 0;
+  if (activation == MOTE_GELU)
+    return 0.5f * erfcf(-0.70710678118654752f * x) + x * 0.3989422804014327f * expf(-0.5f * x * x);
+  return 1;
 }
 
 #ifdef __cplusplus

@@ -310,4 +310,12 @@ static __device__ inline int64_t mote_row_count(int64_t n, const int32_t *count)
   return count && *count < n ? *count : n;
 }
 
+/* softmax(logits)[e] */
+static __device__ inline float mote_gate(int experts, const float *logits, int e) {
+  float most = logits[0], sum = 0;
+  for (int k = 1; k < experts; k++) most = fmaxf(most, logits[k]);
+  for (int k = 0; k < experts; k++) sum += expf(logits[k] - most);
+  return expf(logits[e] - most) / sum;
+}
+
 #endif
