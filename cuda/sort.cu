@@ -94,25 +94,38 @@ static cudaError_t sum_with(void *storage, size_t &bytes, const double *in, doub
 
 /* ---- What is the same for both ---- */
 
+template <typename Key> struct sort_layout {
+  int bits;
+  size_t key_bytes, value_bytes, storage_bytes;
+  size_t bytes() const { return key_bytes + value_bytes + storage_bytes; }
+};
+
+template <typename Key>
+static mote_status plan_sort(mote_stream *stream, int64_t n, int key_bits, sort_layout<Key> *layout) {
+  MOTE_TRY(check_count("a sort", n));
+  const int most = static_cast<int>(sizeof(Key)) * 8;
+  bool in_other = false;
+  *layout = {key_bits < most ? key_bits : most, aligned(n * sizeof(Key)), aligned(n * sizeof(int32_t)), 0};
+  MOTE_CUDA_TRY(cudaSetDevice(mote_cuda_ordinal(stream->device)));
+  MOTE_CUDA_TRY(sort_with<Key>(nullptr, layout->storage_bytes, nullptr, nullptr, nullptr, nullptr,
+                               static_cast<int>(n), layout->bits, mote_native(stream), &in_other));
+  return MOTE_OK;
+}
+
 template <typename Key>
 static mote_status sort_pairs(mote_stream *stream, Key *keys, int32_t *values, int64_t n, int key_bits,
                               mote_buffer *scratch) {
   if (n < 2 || key_bits <= 0) return MOTE_OK;
-  MOTE_TRY(check_count("a sort", n));
-  int bits = key_bits < static_cast<int>(sizeof(Key)) * 8 ? key_bits : static_cast<int>(sizeof(Key)) * 8;
-  int count = static_cast<int>(n);
-  size_t key_bytes = aligned(n * sizeof(Key)), value_bytes = aligned(n * sizeof(int32_t)), storage_bytes = 0;
+  sort_layout<Key> layout;
   bool in_other = false;
-  cudaStream_t native = mote_native(stream);
-  MOTE_CUDA_TRY(cudaSetDevice(mote_cuda_ordinal(stream->device)));
-  MOTE_CUDA_TRY(
-      sort_with<Key>(nullptr, storage_bytes, keys, values, nullptr, nullptr, count, bits, native, &in_other));
-  MOTE_TRY(mote_buffer_reserve(scratch, stream->device, key_bytes + value_bytes + storage_bytes));
+  MOTE_TRY(plan_sort<Key>(stream, n, key_bits, &layout));
+  MOTE_TRY(mote_buffer_reserve(scratch, stream->device, layout.bytes()));
   char *base = static_cast<char *>(scratch->data);
   Key *keys_other = reinterpret_cast<Key *>(base);
-  int32_t *values_other = reinterpret_cast<int32_t *>(base + key_bytes);
-  MOTE_CUDA_TRY(sort_with(base + key_bytes + value_bytes, storage_bytes, keys, values, keys_other,
-                          values_other, count, bits, native, &in_other));
+  int32_t *values_other = reinterpret_cast<int32_t *>(base + layout.key_bytes);
+  MOTE_CUDA_TRY(sort_with(base + layout.key_bytes + layout.value_bytes, layout.storage_bytes, keys, values,
+                          keys_other, values_other, static_cast<int>(n), layout.bits, mote_native(stream),
+                          &in_other));
   if (!in_other) return MOTE_OK;
   MOTE_TRY(mote_copy_on_device(stream, keys, keys_other, n * sizeof(Key)));
   return mote_copy_on_device(stream, values, values_other, n * sizeof(int32_t));
@@ -140,6 +153,13 @@ mote_status mote_cuda_sort_pairs_u32(mote_stream *stream, uint32_t *keys, int32_
 mote_status mote_cuda_sort_pairs_u64(mote_stream *stream, uint64_t *keys, int32_t *values, int64_t n,
                                      int key_bits, mote_buffer *scratch) {
   return sort_pairs(stream, keys, values, n, key_bits, scratch);
+}
+
+mote_status mote_cuda_sort_bytes_u32(mote_stream *stream, int64_t n, int key_bits, size_t *bytes) {
+  sort_layout<uint32_t> layout;
+  MOTE_TRY(plan_sort<uint32_t>(stream, n, key_bits, &layout));
+  *bytes = layout.bytes();
+  return MOTE_OK;
 }
 
 mote_status mote_cuda_exclusive_scan_i32(mote_stream *stream, const int32_t *in, int32_t *out, int64_t n,

@@ -17,6 +17,9 @@ mote_status mote_cuda_sort_pairs_u32(mote_stream *stream, uint32_t *keys, int32_
 mote_status mote_cuda_sort_pairs_u64(mote_stream *stream, uint64_t *keys, int32_t *values, int64_t n,
                                      int key_bits, mote_buffer *scratch);
 
+/* Bytes of scratch that the first of them takes, for who keeps something of his own in front. */
+mote_status mote_cuda_sort_bytes_u32(mote_stream *stream, int64_t n, int key_bits, size_t *bytes);
+
 /* out[i] = sum of in[0..i), i <= n: out has n+1 entries; in has n, and is not out. */
 mote_status mote_cuda_exclusive_scan_i32(mote_stream *stream, const int32_t *in, int32_t *out, int64_t n,
                                          mote_buffer *scratch);

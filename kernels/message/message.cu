@@ -2,9 +2,8 @@
    by receiver, so a tile's messages are sums of runs of rows. A receiver all of whose edges are in one tile
    is written by it; of one that lies across borders each tile leaves its part, and a second kernel adds the
    parts in the order of the tiles. So nothing is atomic and nothing depends on the order of the blocks. */
-#include "kernels/message/message.h"
-
 #include "kernels/dense/gpu.h"
+#include "kernels/message/message_backward.h"
 
 #define MOST_ROWS 64
 
@@ -154,4 +153,5 @@ static mote_status pass(mote_stream *stream, const mote_edges *edges, const mote
                      stream, job, plan.rows);
 }
 
-extern "C" const struct mote_message_kernels mote_message_gpu = {pass, nullptr, nullptr};
+extern "C" const struct mote_message_kernels mote_message_gpu = {pass, mote_gpu_group,
+                                                                 mote_gpu_pass_backward};

@@ -48,16 +48,17 @@ struct mote_message_kernels {
                       float *state, mote_rows receiver_part, mote_rows sender_part, const float *length,
                       mote_rows sender_factor, float *sum, int sum_stride, mote_buffer *scratch);
 
-  /* Fills row_offsets (senders + 1) and edge (capacity) of a mote_sent. */
+  /* Fills row_offsets (senders + 1) and edge (capacity) of a mote_sent; what is behind the last edge there is
+     no edge. */
   mote_status (*group)(mote_stream *stream, const mote_edges *edges, int64_t senders, int32_t *row_offsets,
                        int32_t *edge, mote_buffer *scratch);
 
   /* The reverse of pass. `state` is what it was before the pass. d_sum (receivers) is the gradient by `sum`;
      d_state (capacity, in of layer[0]), or NULL, holds the gradient by the state after the pass where the
      block updates it, and becomes that by the state before: W_e^T ... is added to what is there. Adds to the
-     weights' gradients, to d_length (capacity) unless NULL, and to the sinks. Weight gradients are summed as
-     in dense.mlp_backward, chunks being ranges of MOTE_GRADIENT_ROWS edges; what receivers and senders get
-     in the order of their edges. */
+     weights' gradients, to d_length (capacity) unless NULL, and to the sinks; `sent` may be NULL if no sink
+     is of senders. Weight gradients are summed as in dense.mlp_backward, chunks being ranges of
+     MOTE_GRADIENT_ROWS edges; what receivers and senders get in the order of their edges. */
   mote_status (*pass_backward)(mote_stream *stream, const mote_edges *edges, const mote_sent *sent,
                                const mote_message_block *block, const mote_arena *arena, const float *state,
                                mote_rows receiver_part, mote_rows sender_part, const float *length,
