@@ -154,8 +154,9 @@ struct Sent {
   }
 };
 
-std::vector<int32_t> padded(std::vector<int32_t> x, int64_t spare) { /* what stands behind is no index */
-  x.resize(x.size() + size_t(spare), 0x7fffffff);
+/* What stands behind is no index, or one that an earlier graph left. */
+std::vector<int32_t> padded(std::vector<int32_t> x, int64_t spare, int32_t rest = 0x7fffffff) {
+  x.resize(x.size() + size_t(spare), rest);
   return x;
 }
 
@@ -256,7 +257,7 @@ TEST_P(MessageBackwardTest, EdgesBySender) {
         Case test = {{{1, 1}, {MOTE_IDENTITY}, {}}, degree};
         test.senders = senders;
         Pass64 pass(test, stream++);
-        Array<int32_t> offsets(device, pass.offsets), from(device, padded(pass.sender, spare)),
+        Array<int32_t> offsets(device, pass.offsets), from(device, padded(pass.sender, spare, 0)),
             to(device, padded(pass.receiver, spare));
         mote_edges edges = {pass.receivers, pass.edges + spare, offsets, from, to};
         mote_buffer scratch = {};
