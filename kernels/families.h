@@ -17,6 +17,7 @@
   FAMILY(message)             \
   FAMILY(nearest)             \
   FAMILY(neighbor)            \
+  FAMILY(optimize)            \
   FAMILY(probe)               \
   FAMILY(reconstruct)         \
   FAMILY(sparse)              \

@@ -1,24 +1,7 @@
 /* Linear attention on the CPU: chunks of rows, a thread a chunk. */
-#include "kernels/attention/attention.h"
+#include "kernels/attention/cpu.h"
 
 #include <string.h>
-
-#include "kernels/dense/vector.h"
-
-/* to = softmax(from) over `width` channels. */
-static void softmax(int width, const float *from, float *to) {
-  float most = from[0], sum = 0;
-  int whole = width / MOTE_LANES * MOTE_LANES;
-  for (int c = 1; c < width; c++) most = from[c] > most ? from[c] : most;
-  for (int c = 0; c < whole; c += MOTE_LANES) mote_v_store(to + c, mote_v_exp(mote_v_load(from + c) - most));
-  for (int c = whole; c < width; c++) to[c] = expf(from[c] - most);
-  for (int c = 0; c < width; c++) sum += to[c];
-  for (int c = 0; c < width; c++) to[c] /= sum;
-}
-
-static int64_t rows_of(int64_t n, const int32_t *count) {
-  return count && *count < n ? *count : n;
-}
 
 static void add_row(mote_heads h, const float *key, const float *value, float weight, float *context) {
   float k[MOTE_HEAD_WIDEST];
@@ -26,7 +9,7 @@ static void add_row(mote_heads h, const float *key, const float *value, float we
   for (int head = 0; head < h.count; head++) {
     float *c = context + head * d * d, *s = context + h.count * d * d + head * d;
     const float *v = value + head * d;
-    softmax(d, key + head * d, k);
+    mote_head_softmax(d, key + head * d, k);
     for (int a = 0; a < d; a++) {
       float wk = weight * k[a];
       s[a] += wk;
@@ -40,7 +23,7 @@ static mote_status summarize(mote_stream *stream, int64_t n, const int32_t *coun
                              mote_buffer *scratch) {
   int64_t floats = mote_context_floats(heads), most = (n + MOTE_ATTENTION_CHUNK - 1) / MOTE_ATTENTION_CHUNK;
   MOTE_TRY(mote_buffer_reserve(scratch, stream->device, (size_t)(most * floats) * sizeof(float)));
-  n = rows_of(n, count);
+  n = mote_attention_rows(n, count);
   int64_t chunks = (n + MOTE_ATTENTION_CHUNK - 1) / MOTE_ATTENTION_CHUNK;
   float *parts = scratch->data;
 #pragma omp parallel num_threads(mote_stream_threads(stream)) if (chunks > 1)
@@ -70,7 +53,7 @@ static void attend_row(mote_heads h, const float *query, const float *context, f
   for (int head = 0; head < h.count; head++) {
     const float *c = context + head * d * d, *s = context + h.count * d * d + head * d;
     float norm = 0;
-    softmax(d, query + head * d, q);
+    mote_head_softmax(d, query + head * d, q);
     for (int b = 0; b < d; b++) sum[b] = 0;
     for (int a = 0; a < d; a++) {
       norm += q[a] * s[a];
@@ -82,11 +65,16 @@ static void attend_row(mote_heads h, const float *query, const float *context, f
 
 static mote_status attend(mote_stream *stream, int64_t n, const int32_t *count, mote_heads heads,
                           mote_rows query, const float *context, float *out, int out_stride) {
-  n = rows_of(n, count);
+  n = mote_attention_rows(n, count);
 #pragma omp parallel for num_threads(mote_stream_threads(stream)) schedule(static) if (n > 32)
   for (int64_t r = 0; r < n; r++)
     attend_row(heads, query.data + r * query.stride, context, out + r * out_stride);
   return MOTE_OK;
 }
 
-const struct mote_attention_kernels mote_attention_cpu = {.summarize = summarize, .attend = attend};
+const struct mote_attention_kernels mote_attention_cpu = {
+    .summarize = summarize,
+    .attend = attend,
+    .summarize_backward = mote_summarize_backward_cpu,
+    .attend_backward = mote_attend_backward_cpu,
+};

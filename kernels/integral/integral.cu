@@ -81,4 +81,33 @@ static mote_status pick(mote_stream *stream, int64_t n, const int32_t *count, co
                      value, out, out_stride);
 }
 
-extern "C" const struct mote_integral_kernels mote_integral_gpu = {compact, average, pick, nullptr};
+/* ---- the reverse of average: a thread a channel of a sender ---- */
+
+static __global__ void sent_kernel(mote_edges edges, mote_sent sent, const int32_t *row_of,
+                                   const int32_t *count, int64_t rows, const int32_t *row_count,
+                                   mote_rows value, const int32_t *value_row, const int32_t *sender_of,
+                                   mote_rows factor, mote_rows d_out, mote_sink d_value, mote_sink d_factor) {
+  const int64_t i = own_element(), s = i / value.width;
+  const int c = static_cast<int>(i - s * value.width);
+  if (s >= sent.senders || sent.row_offsets[s] == sent.row_offsets[s + 1]) return;
+  const int64_t row = value_row ? value_row[s] : s;
+  const bool there = row < rows && (!row_count || row < *row_count);
+  const bool own = d_value.data && there && (sender_of ? sender_of[row] : row) == s;
+  if (!own && !d_factor.data) return;
+  const float sum = mote_sent_channel(s, c, &sent, &edges, row_of, count, &d_out);
+  if (own)
+    d_value.data[row * d_value.stride + c] += factor.data ? sum * factor.data[s * factor.stride + c] : sum;
+  if (d_factor.data) d_factor.data[s * d_factor.stride + c] += sum * value.data[row * value.stride + c];
+}
+
+static mote_status average_backward(mote_stream *stream, const mote_edges *edges, const mote_sent *sent,
+                                    const int32_t *row_of, const int32_t *count, int64_t rows,
+                                    const int32_t *row_count, mote_rows value, const int32_t *value_row,
+                                    const int32_t *sender_of, mote_rows factor, mote_rows d_out,
+                                    mote_sink d_value, mote_sink d_factor) {
+  return MOTE_LAUNCH(sent_kernel, mote_grid(sent->senders * value.width, THREADS), THREADS, 0, stream, *edges,
+                     *sent, row_of, count, rows, row_count, value, value_row, sender_of, factor, d_out,
+                     d_value, d_factor);
+}
+
+extern "C" const struct mote_integral_kernels mote_integral_gpu = {compact, average, pick, average_backward};

@@ -33,11 +33,11 @@ struct mote_integral_kernels {
                       mote_rows value, float *out, int out_stride);
 
   /* The reverse of average: adds to d_value (rows of value) and d_factor (senders). d_out has the rows of
-     average's out; row_of[q] is the row of receiver q (NULL: q), and receivers whose row is 0 or at or behind
-     `count` have none where row_of is given. sender_of[row] is the one sender whose value_row is that row,
-     -1: none reads it (NULL: the row itself); `rows` rows of value at most, those below *row_count if that is
-     not NULL. Sums in the order of a sender's edges. The reverse of pick needs no kernel: it is a pick with
-     the inverse map. */
+     average's out; row_of[q] is the row of receiver q (NULL: q). Receivers whose row is at or behind `count`
+     have none, nor, where row_of is given, those of row 0. sender_of[row] is the one sender whose value_row
+     is that row, -1: none reads it (NULL: the row itself); `rows` rows of value at most, those below
+     *row_count if that is not NULL. Sums in the order of a sender's edges. The reverse of pick needs no
+     kernel: it is a pick with the inverse map. */
   mote_status (*average_backward)(mote_stream *stream, const mote_edges *edges, const mote_sent *sent,
                                   const int32_t *row_of, const int32_t *count, int64_t rows,
                                   const int32_t *row_count, mote_rows value, const int32_t *value_row,
@@ -60,6 +60,29 @@ static inline MOTE_HD float mote_average_channel(int64_t q, int c, const int32_t
     sum += factor->data ? x * factor->data[s * factor->stride + c] : x;
   }
   return end > first ? sum / (float)(end - first) : 0;
+}
+
+/* The row of average's out that holds receiver q, -1: none; *scale = 1 / its number of edges. */
+static inline MOTE_HD int64_t mote_average_row(int64_t q, const int32_t *row_offsets, const int32_t *row_of,
+                                               const int32_t *count, float *scale) {
+  int64_t row = row_of ? row_of[q] : q;
+  if ((row_of && row <= 0) || (count && row >= *count)) return -1;
+  *scale = 1 / (float)(row_offsets[q + 1] - row_offsets[q]);
+  return row;
+}
+
+/* What sender s gets from the means it is part of, before its value or its factor: channel c of the sum over
+   its edges of d_out / number of edges of their receiver. */
+static inline MOTE_HD float mote_sent_channel(int64_t s, int c, const mote_sent *sent,
+                                              const mote_edges *edges, const int32_t *row_of,
+                                              const int32_t *count, const mote_rows *d_out) {
+  float sum = 0;
+  for (int32_t i = sent->row_offsets[s]; i < sent->row_offsets[s + 1]; i++) {
+    float scale;
+    int64_t row = mote_average_row(edges->receiver[sent->edge[i]], edges->row_offsets, row_of, count, &scale);
+    if (row >= 0) sum += scale * d_out->data[row * d_out->stride + c];
+  }
+  return sum;
 }
 
 #ifdef __cplusplus
