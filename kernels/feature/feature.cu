@@ -73,4 +73,5 @@ static mote_status advance(mote_stream *stream, int64_t n, const mote_integratio
   return MOTE_LAUNCH(settle_kernel, 1, 1, 0, stream, state);
 }
 
-extern "C" const struct mote_feature_kernels mote_feature_gpu = {nodes, edges, advance, nullptr, nullptr, nullptr};
+extern "C" const struct mote_feature_kernels mote_feature_gpu = {nodes,   edges,   advance,
+                                                                 nullptr, nullptr, nullptr};

@@ -69,22 +69,25 @@ struct mote_feature_kernels {
                          const float *prescribed, float *history, float *next, mote_step_state *state);
 
   /* The reverse of nodes: adds to d_embedding (types, type_width) and d_history (frames, n, dim), each unless
-     NULL. Sums over particles in chunks as in kernels/dense. A distance to a wall that is cut has no
-     gradient. */
+     NULL. Embeddings: partial sums over chunks of MOTE_GRADIENT_ROWS particles, added in the order of the
+     chunks. A distance to a wall that is cut has no gradient. */
   mote_status (*nodes_backward)(mote_stream *stream, int64_t n, const mote_node_features *features,
                                 const float *history, const int32_t *type, mote_rows d_out,
                                 float *d_embedding, float *d_history, mote_buffer *scratch);
 
   /* The reverse of edges: from d_out (capacity, dim + 1) and d_length (capacity; NULL: 0) adds to d_points
-     (senders, dim) and d_queries (receivers, dim), which may be the same array, each unless NULL. Two points
-     in one place have no direction: their distance has no gradient. */
+     (senders, dim) and d_queries (receivers, dim), each unless NULL; without d_points, `sent` may be NULL.
+     They may be the same array: the sums of receivers are added first, then those of senders, each over a
+     node's own edges in a fixed order. Two points in one place have no direction: their distance has no
+     gradient. */
   mote_status (*edges_backward)(mote_stream *stream, int dim, const mote_edges *edges, const mote_sent *sent,
                                 const float *points, const float *queries, float per_radius, float per_length,
                                 const float *d_out, const float *d_length, float *d_points, float *d_queries);
 
-  /* The reverse of advance: d_history (frames, n, dim), the gradient by the history after the step, becomes
-     that by the history before; d_acceleration (n, dim) is that by the acceleration, 0 for kinematic
-     particles where `prescribed`. No particle was off. */
+  /* The reverse of advance: d_history (frames, n, dim), the gradient by the history after the step (with that
+     by `next`, its last frame, in it), becomes that by the history before; d_acceleration (n, dim) is that by
+     the acceleration, 0 for kinematic particles where `prescribed` (without it, `type` may be NULL). For
+     steps in which no particle was off. */
   mote_status (*advance_backward)(mote_stream *stream, int64_t n, const mote_integration *integration,
                                   const int32_t *type, int prescribed, float *d_history,
                                   float *d_acceleration);
@@ -155,6 +158,57 @@ static inline MOTE_HD int mote_advance_particle(int64_t n, int64_t i, const mote
     history[((int64_t)last * n + i) * dim + a] = next[i * dim + a];
   }
   return off;
+}
+
+/* ---- The same, reversed ---- */
+
+/* One axis of a particle's history. Of a velocity, the later frame gets the gradient, the earlier one its
+   negative. */
+static inline MOTE_HD void mote_node_history_reversed(int64_t n, int64_t i, int a,
+                                                      const mote_node_features *f, const float *history,
+                                                      const float *row, float *d_history) {
+  const int dim = f->dim, last = f->frames - 1;
+  const int64_t at = i * dim + a, frame = n * dim;
+  const float *velocity = row + f->at_velocity + a, *bounds = row + f->at_bounds + a;
+  const float x = history[last * frame + at];
+  const float lower = (x - f->lower[a]) * f->per_radius, upper = (f->upper[a] - x) * f->per_radius;
+  float later = 0; /* the gradient by x of the velocity that arrives in the frame */
+  for (int k = 0; k < last; k++) {
+    float d = velocity[k * dim] * f->velocity_scale[a];
+    d_history[k * frame + at] += later - d;
+    later = d;
+  }
+  if (fabsf(lower) <= f->clip) later += bounds[0] * f->per_radius;
+  if (fabsf(upper) <= f->clip) later -= bounds[dim] * f->per_radius;
+  d_history[last * frame + at] += later;
+}
+
+/* The gradient by the sender's position, of which the receiver's is the negative, times `sign`, to `sum`. */
+static inline MOTE_HD void mote_edge_reversed(int dim, int64_t e, float sign, const float *point,
+                                              const float *query, float per_radius, float per_length,
+                                              const float *d_out, const float *d_length, float *sum) {
+  const float *row = d_out + e * (dim + 1);
+  float d[3], square = 0, along = row[dim];
+  if (d_length) along += d_length[e];
+  for (int a = 0; a < dim; a++) {
+    d[a] = point[a] - query[a];
+    square += d[a] * d[a];
+  }
+  along = square > 0 ? along * per_length / sqrtf(square) : 0;
+  for (int a = 0; a < dim; a++) sum[a] += sign * (row[a] * per_radius + along * d[a]);
+}
+
+/* One axis of a particle's step: x' = 2 x - x_before + deviation a + mean, and frames move on. */
+static inline MOTE_HD void mote_advance_reversed(int64_t n, int64_t i, int a, const mote_integration *g,
+                                                 int prescribed, float *d_history, float *d_acceleration) {
+  const int last = g->frames - 1;
+  const int64_t at = i * g->dim + a, frame = n * g->dim;
+  const float d = prescribed ? 0 : d_history[last * frame + at];
+  for (int k = last; k > 0; k--) d_history[k * frame + at] = d_history[(k - 1) * frame + at];
+  d_history[at] = 0;
+  d_history[last * frame + at] += 2 * d;
+  d_history[(last - 1) * frame + at] -= d;
+  d_acceleration[at] = d * g->deviation[a];
 }
 
 #ifdef __cplusplus
