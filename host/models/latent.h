@@ -44,10 +44,16 @@ typedef struct mote_latent {
   const float *pair_bias;                 /* of the way back's first layer */
   mote_latent_block block[MOTE_LATENT_BLOCKS];
   mote_buffer grid, factor, zeros; /* (points, dim); (points, output), k_out of each point; a row */
+  mote_buffer whole[3],
+      whole_scratch; /* (points, width): the whole grid's rows, keys and values of a block */
 } mote_latent;
 
-/* Reads the layers, then fills what depends on the weights alone. */
+/* Asks for the layers. */
 mote_status mote_latent_read(mote_parameters *p, const mote_network_config *config, mote_latent *latent);
+/* Computes what depends on the weights alone. */
+mote_status mote_latent_prepare(mote_stream *stream, mote_latent *latent);
+/* Gives back what only mote_latent_prepare() needs. */
+void mote_latent_forget(mote_latent *latent);
 void mote_latent_free(mote_latent *latent);
 
 /* A stepper's buffers and searches. */

@@ -142,15 +142,16 @@ static mote_status read_kernels(mote_parameters *p, mote_latent *l) {
     MOTE_TRY(read_chain(p, "gno_in.mlp.fcs.", &c->kernel_in, &l->kernel_in));
   if (!c->kernel_out_takes_pairs) return read_chain(p, "gno_out.mlp.fcs.", &c->kernel_out, &l->kernel_out);
   MOTE_TRY(read_pair_kernel(p, "gno_out.mlp.fcs.", &c->kernel_out, l->dim, NULL, &l->pairs_out));
-  return mote_parameters_table(p, "gno_out.mlp.fcs.0.bias", c->kernel_out.widths[1], 0, &l->pair_bias);
+  return mote_parameters_bias(p, "gno_out.mlp.fcs.0.bias", c->kernel_out.widths[1], c->kernel_out.widths[0],
+                              &l->pair_bias);
 }
 
 /* ---- what depends on the weights alone ---- */
 
-static mote_status fill_grid(mote_parameters *p, mote_latent *l) {
+static mote_status fill_grid(mote_stream *stream, mote_latent *l) {
   int g = l->config.grid, dim = l->dim;
   float *host = malloc((size_t)l->points * (size_t)dim * sizeof *host);
-  if (!host) return mote_fail(MOTE_ERROR_MEMORY, "%s: out of memory for the latent grid", p->path);
+  if (!host) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for the latent grid");
   for (int64_t q = 0; q < l->points; q++) {
     int64_t rest = q;
     for (int a = dim - 1; a >= 0; a--, rest /= g) {
@@ -159,57 +160,51 @@ static mote_status fill_grid(mote_parameters *p, mote_latent *l) {
     }
   }
   size_t bytes = (size_t)l->points * (size_t)dim * sizeof *host;
-  mote_status status = mote_buffer_reserve(&l->grid, p->device, bytes);
-  if (status == MOTE_OK) status = mote_upload(p->stream, l->grid.data, host, bytes);
+  mote_status status = mote_buffer_reserve(&l->grid, stream->device, bytes);
+  if (status == MOTE_OK) status = mote_upload(stream, l->grid.data, host, bytes);
   free(host);
   return status;
 }
 
-static mote_status fill_context(mote_stream *stream, mote_latent *l, mote_latent_block *b, const float *z,
-                                float *key, float *value, mote_buffer *scratch) {
+static mote_status fill_context(mote_stream *stream, mote_latent *l, mote_latent_block *b) {
   const mote_device *d = stream->device;
   int width = l->width;
-  mote_rows rows = {z, width, width}, none = {0}, keys = {key, width, width}, values = {value, width, width};
+  mote_rows rows = {l->whole[0].data, width, width}, none = {0}, keys = {l->whole[1].data, width, width},
+            values = {l->whole[2].data, width, width};
   MOTE_TRY(mote_buffer_reserve(&b->context, stream->device,
                                (size_t)mote_context_floats(l->heads) * sizeof(float)));
-  MOTE_TRY(d->dense->mlp(stream, l->points, NULL, &b->cross_key, rows, none, none, key, width));
-  MOTE_TRY(d->dense->mlp(stream, l->points, NULL, &b->cross_value, rows, none, none, value, width));
+  MOTE_TRY(d->dense->mlp(stream, l->points, NULL, &b->cross_key, rows, none, none, l->whole[1].data, width));
+  MOTE_TRY(
+      d->dense->mlp(stream, l->points, NULL, &b->cross_value, rows, none, none, l->whole[2].data, width));
   return d->attention->summarize(stream, l->points, NULL, l->heads, keys, values, NULL, b->context.data,
-                                 scratch);
+                                 &l->whole_scratch);
 }
 
-static mote_status fill_contexts(mote_stream *stream, mote_latent *l, mote_buffer rows[3],
-                                 mote_buffer *scratch) {
+static mote_status fill_contexts(mote_stream *stream, mote_latent *l) {
   const mote_device *d = stream->device;
   mote_rows points = {l->grid.data, l->dim, l->dim}, none = {0};
   for (int k = 0; k < 3; k++)
-    MOTE_TRY(
-        mote_buffer_reserve(&rows[k], stream->device, (size_t)l->points * (size_t)l->width * sizeof(float)));
-  MOTE_TRY(d->dense->mlp(stream, l->points, NULL, &l->branch, points, none, none, rows[0].data, l->width));
-  for (int k = 0; k < l->config.blocks; k++)
-    MOTE_TRY(fill_context(stream, l, &l->block[k], rows[0].data, rows[1].data, rows[2].data, scratch));
+    MOTE_TRY(mote_buffer_reserve(&l->whole[k], stream->device,
+                                 (size_t)l->points * (size_t)l->width * sizeof(float)));
+  MOTE_TRY(
+      d->dense->mlp(stream, l->points, NULL, &l->branch, points, none, none, l->whole[0].data, l->width));
+  for (int k = 0; k < l->config.blocks; k++) MOTE_TRY(fill_context(stream, l, &l->block[k]));
   return MOTE_OK;
 }
 
-static mote_status prepare(mote_parameters *p, mote_latent *l) {
+mote_status mote_latent_prepare(mote_stream *stream, mote_latent *l) {
   const mote_latent_config *c = &l->config;
-  MOTE_TRY(fill_grid(p, l));
-  MOTE_TRY(mote_buffer_reserve(&l->zeros, p->device, MOTE_DENSE_WIDEST * sizeof(float)));
-  MOTE_TRY(mote_fill_bytes(p->stream, l->zeros.data, 0, MOTE_DENSE_WIDEST * sizeof(float)));
+  mote_device *d = stream->device;
+  if (!l->grid.data) MOTE_TRY(fill_grid(stream, l));
+  MOTE_TRY(mote_buffer_reserve(&l->zeros, d, MOTE_DENSE_WIDEST * sizeof(float)));
+  MOTE_TRY(mote_fill_bytes(stream, l->zeros.data, 0, MOTE_DENSE_WIDEST * sizeof(float)));
   if (!c->kernel_out_takes_pairs) {
     mote_rows points = {l->grid.data, l->dim, l->dim}, none = {0};
-    MOTE_TRY(
-        mote_buffer_reserve(&l->factor, p->device, (size_t)l->points * (size_t)c->output * sizeof(float)));
-    MOTE_TRY(p->device->dense->mlp(p->stream, l->points, NULL, &l->kernel_out, points, none, none,
-                                   l->factor.data, c->output));
+    MOTE_TRY(mote_buffer_reserve(&l->factor, d, (size_t)l->points * (size_t)c->output * sizeof(float)));
+    MOTE_TRY(d->dense->mlp(stream, l->points, NULL, &l->kernel_out, points, none, none, l->factor.data,
+                           c->output));
   }
-  if (c->occupied_only) return mote_stream_synchronize(p->stream);
-  mote_buffer rows[3] = {{0}}, scratch = {0};
-  mote_status status = fill_contexts(p->stream, l, rows, &scratch);
-  if (status == MOTE_OK) status = mote_stream_synchronize(p->stream);
-  for (int k = 0; k < 3; k++) mote_buffer_free(&rows[k]);
-  mote_buffer_free(&scratch);
-  return status;
+  return c->occupied_only ? MOTE_OK : fill_contexts(stream, l);
 }
 
 static mote_status read_transformer(mote_parameters *p, mote_latent *l) {
@@ -254,12 +249,17 @@ mote_status mote_latent_read(mote_parameters *p, const mote_network_config *conf
   MOTE_TRY(find_width(p, l));
   MOTE_TRY(read_kernels(p, l));
   MOTE_TRY(read_transformer(p, l));
-  MOTE_TRY(read_chain(p, "projection.fcs.", &projection, &l->projection));
-  return prepare(p, l);
+  return read_chain(p, "projection.fcs.", &projection, &l->projection);
+}
+
+void mote_latent_forget(mote_latent *l) {
+  for (int k = 0; k < 3; k++) mote_buffer_free(&l->whole[k]);
+  mote_buffer_free(&l->whole_scratch);
 }
 
 void mote_latent_free(mote_latent *l) {
   for (int k = 0; k < MOTE_LATENT_BLOCKS; k++) mote_buffer_free(&l->block[k].context);
+  mote_latent_forget(l);
   mote_buffer_free(&l->grid);
   mote_buffer_free(&l->factor);
   mote_buffer_free(&l->zeros);

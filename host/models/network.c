@@ -95,20 +95,31 @@ static mote_status read_gns(mote_model *m) {
 
 /* ---- the folder ---- */
 
-/* m->parameters is open. */
-static mote_status read_model(mote_model *m) {
-  const mote_network_config *c = &m->config;
-  m->layers = c->layers_before + c->layers_after;
+static mote_status read_layers(mote_model *m) {
+  m->layers = m->config.layers_before + m->config.layers_after;
   if (m->layers > MOTE_INTERACTIONS)
     return mote_fail(MOTE_ERROR_UNSUPPORTED, "%s: %d interaction layers: at most %d are supported",
                      m->parameters.path, m->layers, MOTE_INTERACTIONS);
-  MOTE_TRY(c->kind == MOTE_GIOROM ? read_giorom(m) : read_gns(m));
+  MOTE_TRY(m->config.kind == MOTE_GIOROM ? read_giorom(m) : read_gns(m));
   /* What the last layer would make of the edges is not used. */
   if (m->layers) m->layer[m->layers - 1].message.update = 0;
-  return mote_parameters_finish(&m->parameters);
+  return MOTE_OK;
 }
 
-static mote_status load(mote_model *m, const char *folder) {
+/* m->parameters is open. */
+static mote_status read_model(mote_model *m, int trains) {
+  MOTE_TRY(read_layers(m));
+  MOTE_TRY(mote_parameters_place(&m->parameters));
+  MOTE_TRY(read_layers(m));
+  if (m->config.has_latent) MOTE_TRY(mote_latent_prepare(m->stream, &m->latent));
+  MOTE_TRY(mote_stream_synchronize(m->stream));
+  if (trains) return MOTE_OK;
+  mote_parameters_forget(&m->parameters);
+  mote_latent_forget(&m->latent);
+  return MOTE_OK;
+}
+
+static mote_status load(mote_model *m, const char *folder, int trains) {
   char path[4096];
   if (snprintf(path, sizeof path, "%s/model.safetensors", folder) >= (int)sizeof path)
     return mote_fail(MOTE_ERROR_ARGUMENT, "the name of the folder is too long");
@@ -116,8 +127,8 @@ static mote_status load(mote_model *m, const char *folder) {
   MOTE_TRY(mote_network_config_read(path, &m->config));
   snprintf(path, sizeof path, "%s/model.safetensors", folder);
   MOTE_TRY(mote_parameters_open(&m->parameters, m->stream, path));
-  mote_status status = read_model(m);
-  m->parameters.path = NULL;
+  mote_status status = read_model(m, trains);
+  m->parameters.path = "the model";
   return status;
 }
 
@@ -135,21 +146,39 @@ static mote_status finish(mote_status status, mote_model **out) {
   return status;
 }
 
-mote_status mote_model_load(mote_device *device, const char *folder, mote_model **out) {
+static mote_status load_for(mote_device *device, const char *folder, int trains, mote_model **out) {
   mote_status status = allocate(device, out);
-  if (status == MOTE_OK) status = load(*out, folder);
+  if (status == MOTE_OK) status = load(*out, folder, trains);
+  return finish(status, out);
+}
+
+mote_status mote_model_load(mote_device *device, const char *folder, mote_model **out) {
+  return load_for(device, folder, 0, out);
+}
+
+mote_status mote_model_load_to_train(mote_device *device, const char *folder, mote_model **out) {
+  return load_for(device, folder, 1, out);
+}
+
+static mote_status invent_for(mote_device *device, const mote_network_config *config, uint64_t seed,
+                              int trains, mote_model **out) {
+  mote_status status = allocate(device, out);
+  if (status == MOTE_OK) {
+    (*out)->config = *config;
+    mote_parameters_invent(&(*out)->parameters, (*out)->stream, seed);
+    status = read_model(*out, trains);
+  }
   return finish(status, out);
 }
 
 mote_status mote_model_invent(mote_device *device, const mote_network_config *config, uint64_t seed,
                               mote_model **out) {
-  mote_status status = allocate(device, out);
-  if (status == MOTE_OK) {
-    (*out)->config = *config;
-    mote_parameters_invent(&(*out)->parameters, (*out)->stream, seed);
-    status = read_model(*out);
-  }
-  return finish(status, out);
+  return invent_for(device, config, seed, 0, out);
+}
+
+mote_status mote_model_invent_to_train(mote_device *device, const mote_network_config *config, uint64_t seed,
+                                       mote_model **out) {
+  return invent_for(device, config, seed, 1, out);
 }
 
 void mote_model_destroy(mote_model *m) {

@@ -29,6 +29,11 @@ struct mote_model {
 mote_status mote_model_invent(mote_device *device, const mote_network_config *config, uint64_t seed,
                               mote_model **model);
 
+/* The same two ways to a model that can be trained: its map of weights is kept. */
+mote_status mote_model_invent_to_train(mote_device *device, const mote_network_config *config, uint64_t seed,
+                                       mote_model **model);
+mote_status mote_model_load_to_train(mote_device *device, const char *folder, mote_model **model);
+
 #ifdef __cplusplus
 }
 #endif
