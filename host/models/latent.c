@@ -4,11 +4,12 @@
 #include "host/core/error.h"
 #include "host/graph/graph.h"
 
-static mote_status create_searches(mote_device *device, const mote_latent *l, mote_latent_room *room) {
+mote_status mote_latent_searches_create(mote_device *device, const mote_latent *l, mote_graph **reached,
+                                        mote_graph **reaching) {
   mote_graph_options options = {
       .dim = l->dim, .radius = l->config.radius, .self_loops = 1, .inclusive = 1, .receivers = 1};
-  MOTE_TRY(mote_graph_create(device, &options, &room->reached));
-  return mote_graph_create(device, &options, &room->reaching);
+  MOTE_TRY(mote_graph_create(device, &options, reached));
+  return mote_graph_create(device, &options, reaching);
 }
 
 mote_status mote_latent_room_create(mote_device *device, const mote_latent *l, int64_t particles,
@@ -18,7 +19,7 @@ mote_status mote_latent_room_create(mote_device *device, const mote_latent *l, i
   size_t trunk = (size_t)c->kernel_in.widths[c->kernel_in.layers], output = (size_t)c->output;
   size_t ends = c->kernel_in_takes_pairs ? (size_t)c->kernel_in.widths[1] : trunk;
   *room = (mote_latent_room){.particles = particles};
-  MOTE_TRY(create_searches(device, l, room));
+  MOTE_TRY(mote_latent_searches_create(device, l, &room->reached, &room->reaching));
   const struct {
     mote_buffer *buffer;
     size_t words;
@@ -65,119 +66,176 @@ static mote_status search(mote_graph *graph, mote_stream *stream, int plan, cons
               : mote_graph_enqueue(graph, stream, points, n, queries, m);
 }
 
-/* Offsets and lengths of the pairs of a search, in units of its radius. */
-static mote_status pair_features(mote_stream *stream, const mote_latent *l, mote_latent_room *room,
-                                 const mote_edges *pairs, const float *points, const float *queries) {
-  size_t bytes = (size_t)pairs->capacity * (size_t)(l->dim + 1) * sizeof(float);
-  float per_radius = 1 / l->config.radius;
-  MOTE_TRY(mote_buffer_reserve(&room->pair_state, stream->device, bytes));
-  return stream->device->feature->edges(stream, l->dim, pairs, points, queries, per_radius, per_radius,
-                                        room->pair_state.data, NULL);
+mote_status mote_latent_search(mote_stream *stream, const mote_latent *l, mote_graph *reached,
+                               mote_graph *reaching, int plan, const float *position, int64_t particles,
+                               int32_t *row_of, int32_t *point_of, float *weight, int32_t *count,
+                               mote_buffer *scan) {
+  MOTE_TRY(search(reached, stream, plan, position, particles, l->grid.data, l->points));
+  MOTE_TRY(search(reaching, stream, plan, l->grid.data, l->points, position, particles));
+  MOTE_TRY(stream->device->integral->compact(stream, l->points, mote_graph_arrays_of(reached).row_offsets,
+                                             row_of, point_of, weight, count, scan));
+  /* Points that no matter reaches are not there then. */
+  return l->config.occupied_only ? mote_fill_bytes(stream, weight, 0, sizeof(float)) : MOTE_OK;
 }
 
-/* What the latent points take from the particles around them: rows of room->value. */
-static mote_status way_in(mote_stream *stream, const mote_latent *l, mote_latent_room *room,
-                          const float *position, const float *h) {
+/* ---- the evaluation ---- */
+
+/* What the latent points take from the particles around them. */
+static mote_status way_in(mote_stream *stream, const mote_latent *l, const mote_latent_frame *f,
+                          const float *position, const float *h, mote_buffer *scratch) {
   const mote_device *d = stream->device;
   const mote_latent_config *c = &l->config;
+  const mote_latent_values *v = &f->values;
   int trunk = c->kernel_in.widths[c->kernel_in.layers];
-  int64_t n = room->particles;
-  mote_edges pairs = mote_edges_of(room->reached);
+  int64_t n = f->particles;
   mote_rows x = {position, l->dim, l->dim}, nodes = {h, l->node_width, l->node_width}, none = {0};
-  MOTE_TRY(d->integral->compact(stream, l->points, pairs.row_offsets, room->row_of.data, room->point_of.data,
-                                room->weight.data, room->count.data, &room->scan));
-  /* Points that no matter reaches are not there then. */
-  if (c->occupied_only) MOTE_TRY(mote_fill_bytes(stream, room->weight.data, 0, sizeof(float)));
   if (!c->kernel_in_takes_pairs) {
-    mote_rows kernel = {room->kernel.data, trunk, trunk};
-    MOTE_TRY(d->dense->mlp(stream, n, NULL, &l->kernel_in, x, nodes, none, room->kernel.data, trunk));
-    return d->integral->average(stream, l->points + 1, room->count.data, room->point_of.data, &pairs, kernel,
-                                NULL, none, room->value.data, trunk);
+    mote_rows kernel = {v->kernel, trunk, trunk};
+    MOTE_TRY(d->dense->mlp(stream, n, NULL, &l->kernel_in, x, nodes, none, v->kernel, trunk));
+    return d->integral->average(stream, f->rows, f->count, f->point_of, &f->reached, kernel, NULL, none,
+                                v->value, trunk);
   }
   int hidden = c->kernel_in.widths[1];
-  mote_rows zero = {l->zeros.data, hidden, 0}, ends = {room->kernel.data, hidden, hidden};
-  mote_rows sums = {room->pair_sum.data, trunk, trunk};
-  MOTE_TRY(pair_features(stream, l, room, &pairs, position, l->grid.data));
-  MOTE_TRY(d->dense->mlp(stream, n, NULL, &l->pair_ends, nodes, none, none, room->kernel.data, hidden));
-  MOTE_TRY(d->message->pass(stream, &pairs, &l->pairs_in, room->pair_state.data, zero, ends, NULL, none,
-                            room->pair_sum.data, trunk, &room->scratch));
-  return d->integral->pick(stream, l->points + 1, room->count.data, room->point_of.data, sums,
-                           room->value.data, trunk);
+  float per_radius = 1 / c->radius;
+  mote_rows zero = {l->zeros.data, hidden, 0}, ends = {v->kernel, hidden, hidden};
+  mote_rows sums = {v->pair_sum, trunk, trunk};
+  MOTE_TRY(d->feature->edges(stream, l->dim, &f->reached, position, l->grid.data, per_radius, per_radius,
+                             f->pair_in, NULL));
+  MOTE_TRY(d->dense->mlp(stream, n, NULL, &l->pair_ends, nodes, none, none, v->kernel, hidden));
+  MOTE_TRY(d->message->pass(stream, &f->reached, &l->pairs_in, f->pair_in, zero, ends, NULL, none,
+                            v->pair_sum, trunk, scratch));
+  return d->integral->pick(stream, f->rows, f->count, f->point_of, sums, v->value, trunk);
 }
 
-/* x of one block to x, by way of the other buffer; `at`: which of them holds it, before and after. */
+/* x to crossed: attention to the whole grid, whose context depends on the weights alone. */
+static mote_status cross(mote_stream *stream, const mote_latent *l, const mote_latent_block *b,
+                         const mote_latent_frame *f, const mote_latent_block_values *v) {
+  const struct mote_dense_kernels *k = stream->device->dense;
+  int w = l->width;
+  mote_rows none = {0}, in = {v->x, w, w}, query = {v->query, w, w}, crossing = {v->crossing, w, w};
+  MOTE_TRY(k->mlp(stream, f->rows, f->count, &b->cross_query, in, none, none, v->query, w));
+  MOTE_TRY(stream->device->attention->attend(stream, f->rows, f->count, l->heads, query, b->context.data,
+                                             v->crossing, w));
+  return k->mlp(stream, f->rows, f->count, &b->cross_out, crossing, none, in, v->crossed, w);
+}
+
 static mote_status run_block(mote_stream *stream, const mote_latent *l, const mote_latent_block *b,
-                             mote_latent_room *room, int *at) {
+                             const mote_latent_frame *f, const mote_latent_block_values *v,
+                             mote_buffer *scratch) {
   const mote_device *d = stream->device;
   const struct mote_dense_kernels *k = d->dense;
-  const int32_t *count = room->count.data;
-  int64_t rows = l->points + 1;
-  int w = l->width;
-  float *x = room->x[*at].data, *other = room->x[!*at].data, *attended = room->attended.data;
-  float *projected = room->projected.data;
-  mote_rows none = {0}, in = {x, w, w}, next = {other, w, w}, out = {attended, w, w};
-  mote_rows gates = {room->logits.data, b->experts, MOTE_MOST_GATED};
-  mote_rows seen = {room->value.data, l->config.space_width,
-                    l->config.kernel_in.widths[l->config.kernel_in.layers]};
-  MOTE_TRY(k->mlp(stream, rows, count, &b->gate, seen, none, none, room->logits.data, MOTE_MOST_GATED));
-  if (b->crosses) {
-    mote_rows query = {projected, w, w};
-    MOTE_TRY(k->mlp(stream, rows, count, &b->cross_query, in, none, none, projected, w));
-    MOTE_TRY(d->attention->attend(stream, rows, count, l->heads, query, b->context.data, attended, w));
-    MOTE_TRY(k->mlp(stream, rows, count, &b->cross_out, out, none, in, x, w));
-  }
-  MOTE_TRY(k->gated(stream, rows, count, b->experts, b->first, in, gates, b->first_norm, in, other, w));
-  mote_rows query = {projected, w, 3 * w}, key = {projected + w, w, 3 * w},
-            value = {projected + 2 * w, w, 3 * w};
-  MOTE_TRY(k->mlp(stream, rows, count, &b->query_key_value, next, none, none, projected, 3 * w));
-  MOTE_TRY(d->attention->summarize(stream, rows, count, l->heads, key, value, room->weight.data,
-                                   room->context.data, &room->scratch));
-  MOTE_TRY(d->attention->attend(stream, rows, count, l->heads, query, room->context.data, attended, w));
-  MOTE_TRY(k->mlp(stream, rows, count, &b->self_out, out, none, next, other, w));
-  return k->gated(stream, rows, count, b->experts, b->second, next, gates, b->second_norm, next, x, w);
+  int64_t rows = f->rows;
+  int w = l->width, trunk = l->config.kernel_in.widths[l->config.kernel_in.layers];
+  mote_rows none = {0}, crossed = {b->crosses ? v->crossed : v->x, w, w}, next = {v->next, w, w};
+  mote_rows attended = {v->attended, w, w}, selfed = {v->selfed, w, w};
+  mote_rows gates = {v->logits, b->experts, MOTE_MOST_GATED};
+  mote_rows seen = {f->values.value, l->config.space_width, trunk};
+  mote_rows query = {v->projected, w, 3 * w}, key = {v->projected + w, w, 3 * w},
+            value = {v->projected + 2 * w, w, 3 * w};
+  MOTE_TRY(k->mlp(stream, rows, f->count, &b->gate, seen, none, none, v->logits, MOTE_MOST_GATED));
+  if (b->crosses) MOTE_TRY(cross(stream, l, b, f, v));
+  MOTE_TRY(k->gated(stream, rows, f->count, b->experts, b->first, crossed, gates, b->first_norm, crossed,
+                    v->next, w));
+  MOTE_TRY(k->mlp(stream, rows, f->count, &b->query_key_value, next, none, none, v->projected, 3 * w));
+  MOTE_TRY(
+      d->attention->summarize(stream, rows, f->count, l->heads, key, value, f->weight, v->context, scratch));
+  MOTE_TRY(d->attention->attend(stream, rows, f->count, l->heads, query, v->context, v->attended, w));
+  MOTE_TRY(k->mlp(stream, rows, f->count, &b->self_out, attended, none, next, v->selfed, w));
+  return k->gated(stream, rows, f->count, b->experts, b->second, selfed, gates, b->second_norm, selfed,
+                  v->out, w);
 }
 
-static mote_status transform(mote_stream *stream, const mote_latent *l, mote_latent_room *room) {
+static mote_status transform(mote_stream *stream, const mote_latent *l, const mote_latent_frame *f,
+                             mote_buffer *scratch) {
   const struct mote_dense_kernels *k = stream->device->dense;
-  const int32_t *count = room->count.data;
-  int64_t rows = l->points + 1;
-  int trunk = l->config.kernel_in.widths[l->config.kernel_in.layers], w = l->width, at = 0;
-  mote_rows none = {0}, value = {room->value.data, trunk, trunk}, x = {room->x[0].data, w, w};
-  MOTE_TRY(k->mlp(stream, rows, count, &l->trunk, value, none, none, room->x[0].data, w));
-  for (int b = 0; b < l->config.blocks; b++) MOTE_TRY(run_block(stream, l, &l->block[b], room, &at));
-  return k->mlp(stream, rows, count, &l->out, x, none, none, room->attended.data, l->config.output);
+  const mote_latent_values *v = &f->values;
+  int trunk = l->config.kernel_in.widths[l->config.kernel_in.layers], w = l->width,
+      last = l->config.blocks - 1;
+  mote_rows none = {0}, value = {v->value, trunk, trunk}, x = {v->block[last].out, w, w};
+  MOTE_TRY(k->mlp(stream, f->rows, f->count, &l->trunk, value, none, none, v->block[0].x, w));
+  for (int b = 0; b <= last; b++) MOTE_TRY(run_block(stream, l, &l->block[b], f, &v->block[b], scratch));
+  return k->mlp(stream, f->rows, f->count, &l->out, x, none, none, v->answer, l->config.output);
 }
 
-/* From the latent points back to the particles: room->result (n, output). */
-static mote_status way_back(mote_stream *stream, const mote_latent *l, mote_latent_room *room,
-                            const float *position) {
+/* From the latent points back to the particles. */
+static mote_status way_back(mote_stream *stream, const mote_latent *l, const mote_latent_frame *f,
+                            const float *position, mote_buffer *scratch) {
   const mote_device *d = stream->device;
+  const mote_latent_values *v = &f->values;
   int output = l->config.output;
-  mote_edges pairs = mote_edges_of(room->reaching);
-  mote_rows value = {room->attended.data, output, output};
+  mote_rows value = {v->answer, output, output};
   if (!l->config.kernel_out_takes_pairs) {
     mote_rows factor = {l->factor.data, output, output};
-    return d->integral->average(stream, room->particles, NULL, NULL, &pairs, value, room->row_of.data, factor,
-                                room->result.data, output);
+    return d->integral->average(stream, f->particles, NULL, NULL, &f->reaching, value, f->row_of, factor,
+                                v->result, output);
   }
   int hidden = l->config.kernel_out.widths[1];
+  float per_radius = 1 / l->config.radius;
   mote_rows bias = {l->pair_bias, hidden, 0}, zero = {l->zeros.data, hidden, 0};
-  mote_rows factor = {room->pair_sum.data, output, output};
-  MOTE_TRY(d->integral->pick(stream, l->points, NULL, room->row_of.data, value, room->pair_sum.data, output));
-  MOTE_TRY(pair_features(stream, l, room, &pairs, l->grid.data, position));
-  return d->message->pass(stream, &pairs, &l->pairs_out, room->pair_state.data, bias, zero, NULL, factor,
-                          room->result.data, output, &room->scratch);
+  mote_rows factor = {v->picked, output, output};
+  MOTE_TRY(d->integral->pick(stream, l->points, NULL, f->row_of, value, v->picked, output));
+  MOTE_TRY(d->feature->edges(stream, l->dim, &f->reaching, l->grid.data, position, per_radius, per_radius,
+                             f->pair_out, NULL));
+  return d->message->pass(stream, &f->reaching, &l->pairs_out, f->pair_out, bias, zero, NULL, factor,
+                          v->result, output, scratch);
+}
+
+mote_status mote_latent_forward(mote_stream *stream, const mote_latent *l, const mote_latent_frame *f,
+                                const float *position, const float *h, mote_buffer *scratch, float *out) {
+  int output = l->config.output, width = l->node_width;
+  mote_rows result = {f->values.result, output, output}, none = {0}, nodes = {h, width, width};
+  MOTE_TRY(way_in(stream, l, f, position, h, scratch));
+  MOTE_TRY(transform(stream, l, f, scratch));
+  MOTE_TRY(way_back(stream, l, f, position, scratch));
+  return stream->device->dense->mlp(stream, f->particles, NULL, &l->projection, result, none, nodes, out,
+                                    width);
+}
+
+/* ---- a stepper's evaluation, with as little memory as it needs ---- */
+
+static void share_memory(const mote_latent *l, mote_latent_room *room, mote_latent_values *v) {
+  float *x = room->x[0].data, *other = room->x[1].data, *attended = room->attended.data;
+  float *projected = room->projected.data, *pairs = room->pair_sum.data;
+  *v = (mote_latent_values){.kernel = room->kernel.data,
+                            .pair_sum = pairs,
+                            .value = room->value.data,
+                            .answer = attended,
+                            .picked = pairs,
+                            .result = room->result.data};
+  for (int b = 0; b < l->config.blocks; b++)
+    v->block[b] = (mote_latent_block_values){.x = x,
+                                             .logits = room->logits.data,
+                                             .query = projected,
+                                             .crossing = attended,
+                                             .crossed = x,
+                                             .next = other,
+                                             .projected = projected,
+                                             .context = room->context.data,
+                                             .attended = attended,
+                                             .selfed = other,
+                                             .out = x};
 }
 
 mote_status mote_latent_run(mote_stream *stream, const mote_latent *l, mote_latent_room *room, int plan,
                             const float *position, const float *h, float *out) {
-  int64_t n = room->particles;
-  int output = l->config.output, width = l->node_width;
-  mote_rows result = {room->result.data, output, output}, none = {0}, nodes = {h, width, width};
-  MOTE_TRY(search(room->reached, stream, plan, position, n, l->grid.data, l->points));
-  MOTE_TRY(search(room->reaching, stream, plan, l->grid.data, l->points, position, n));
-  MOTE_TRY(way_in(stream, l, room, position, h));
-  MOTE_TRY(transform(stream, l, room));
-  MOTE_TRY(way_back(stream, l, room, position));
-  return stream->device->dense->mlp(stream, n, NULL, &l->projection, result, none, nodes, out, width);
+  const mote_latent_config *c = &l->config;
+  MOTE_TRY(mote_latent_search(stream, l, room->reached, room->reaching, plan, position, room->particles,
+                              room->row_of.data, room->point_of.data, room->weight.data, room->count.data,
+                              &room->scan));
+  mote_latent_frame frame = {.particles = room->particles,
+                             .rows = l->points + 1,
+                             .count = room->count.data,
+                             .row_of = room->row_of.data,
+                             .point_of = room->point_of.data,
+                             .weight = room->weight.data,
+                             .reached = mote_edges_of(room->reached),
+                             .reaching = mote_edges_of(room->reaching)};
+  int64_t pairs =
+      frame.reached.capacity > frame.reaching.capacity ? frame.reached.capacity : frame.reaching.capacity;
+  if (c->kernel_in_takes_pairs || c->kernel_out_takes_pairs)
+    MOTE_TRY(mote_buffer_reserve(&room->pair_state, stream->device,
+                                 (size_t)pairs * (size_t)(l->dim + 1) * sizeof(float)));
+  frame.pair_in = frame.pair_out = room->pair_state.data;
+  share_memory(l, room, &frame.values);
+  return mote_latent_forward(stream, l, &frame, position, h, &room->scratch, out);
 }

@@ -56,6 +56,32 @@ mote_status mote_latent_prepare(mote_stream *stream, mote_latent *latent);
 void mote_latent_forget(mote_latent *latent);
 void mote_latent_free(mote_latent *latent);
 
+/* What an evaluation computes, in device memory. An inference lets arrays share memory where one is not
+   needed any more when the next is written; training keeps all of them for the way back. */
+typedef struct mote_latent_block_values {
+  float *x, *logits;                                     /* into the block; of the gate */
+  float *query, *crossing, *crossed;                     /* cross-attention */
+  float *next, *projected, *context, *attended, *selfed; /* behind the first experts; self-attention */
+  float *out;
+} mote_latent_block_values;
+
+typedef struct mote_latent_values {
+  float *kernel, *pair_sum, *value; /* the way in: (particles or points, ...); value (rows, trunk) */
+  mote_latent_block_values block[MOTE_LATENT_BLOCKS];
+  float *answer;          /* (rows, output) of the transformer */
+  float *picked, *result; /* the way back: (points, output) for pair kernels; (particles, output) */
+} mote_latent_values;
+
+/* An evaluation: the searches' edges, the compact list of latent points, and the values. */
+typedef struct mote_latent_frame {
+  int64_t particles, rows; /* rows: of latent points at most, those below *count if that is not NULL */
+  const int32_t *count, *row_of, *point_of;
+  const float *weight;
+  mote_edges reached, reaching;
+  float *pair_in, *pair_out; /* (capacity, dim + 1) features of pairs, for pair kernels */
+  mote_latent_values values;
+} mote_latent_frame;
+
 /* A stepper's buffers and searches. */
 typedef struct mote_latent_room {
   mote_graph *reached, *reaching; /* particles around latent points; latent points around particles */
@@ -67,11 +93,26 @@ mote_status mote_latent_room_create(mote_device *device, const mote_latent *late
                                     mote_latent_room *room);
 void mote_latent_room_free(mote_latent_room *room);
 
+/* The two searches of an evaluation, and the compact list of the points that matter reaches. `plan`: outside
+   of a recorded step, sizes are planned anew. */
+mote_status mote_latent_searches_create(mote_device *device, const mote_latent *latent, mote_graph **reached,
+                                        mote_graph **reaching);
+mote_status mote_latent_search(mote_stream *stream, const mote_latent *latent, mote_graph *reached,
+                               mote_graph *reaching, int plan, const float *position, int64_t particles,
+                               int32_t *row_of, int32_t *point_of, float *weight, int32_t *count,
+                               mote_buffer *scan);
+
+/* out (particles, node_width) = h + projection(way back(transformer(way in(position, h)))), over
+ * frame->values.
+ */
+mote_status mote_latent_forward(mote_stream *stream, const mote_latent *latent,
+                                const mote_latent_frame *frame, const float *position, const float *h,
+                                mote_buffer *scratch, float *out);
+
 /* A graph's arrays as kernels take them. */
 mote_edges mote_edges_of(const mote_graph *graph);
 
-/* out (n, node_width) = h + projection(way back(transformer(way in(position, h)))). `plan`: outside of a
-   recorded step, sizes are planned anew. */
+/* Searches and forward over a room. */
 mote_status mote_latent_run(mote_stream *stream, const mote_latent *latent, mote_latent_room *room, int plan,
                             const float *position, const float *h, float *out);
 

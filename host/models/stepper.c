@@ -122,6 +122,7 @@ static mote_status reserve(mote_stepper *s) {
   MOTE_TRY(mote_buffer_reserve(&s->feature, d, n * (size_t)mote_node_feature_width(&s->features) * 4));
   MOTE_TRY(mote_buffer_reserve(&s->h[0], d, rows));
   MOTE_TRY(mote_buffer_reserve(&s->h[1], d, rows));
+  MOTE_TRY(mote_buffer_reserve(&s->sum, d, rows));
   MOTE_TRY(mote_interaction_reserve(&s->room, d, s->count, c->width,
                                     c->convolution == MOTE_CONVOLUTION_NORMALIZED));
   return c->has_latent ? mote_latent_room_create(d, &s->model->latent, s->count, &s->latent) : MOTE_OK;
@@ -170,7 +171,7 @@ void mote_stepper_destroy(mote_stepper *s) {
   mote_latent_room_free(&s->latent);
   mote_buffer *all[] = {&s->history, &s->type,    &s->goal,         &s->next,   &s->acceleration,
                         &s->state,   &s->feature, &s->edge_feature, &s->length, &s->propagation,
-                        &s->edge,    &s->h[0],    &s->h[1]};
+                        &s->edge,    &s->sum,     &s->h[0],         &s->h[1]};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
   mote_stream_destroy(s->stream);
   free(s);

@@ -24,7 +24,7 @@ struct mote_stepper {
   int planned;    /* sizes are known: steps are recorded and replayed */
   int64_t issued; /* steps since the start */
   mote_buffer history, type, goal, next, acceleration, state;
-  mote_buffer feature, edge_feature, length, propagation, edge, h[2];
+  mote_buffer feature, edge_feature, length, propagation, edge, sum, h[2];
   mote_interaction_room room;
   mote_latent_room latent;
 };

@@ -62,12 +62,11 @@ mote_status mote_interaction_reserve(mote_interaction_room *room, mote_device *d
                                      int width, int convolves) {
   size_t row = (size_t)nodes * (size_t)width * sizeof(float);
   MOTE_TRY(mote_buffer_reserve(&room->ends, device, 2 * row));
-  MOTE_TRY(mote_buffer_reserve(&room->sum, device, row));
   return convolves ? mote_buffer_reserve(&room->convolved, device, row) : MOTE_OK;
 }
 
 void mote_interaction_room_free(mote_interaction_room *room) {
-  mote_buffer *all[] = {&room->ends, &room->sum, &room->convolved, &room->scratch, &room->sparse_scratch};
+  mote_buffer *all[] = {&room->ends, &room->convolved, &room->scratch, &room->sparse_scratch};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
 }
 
@@ -90,10 +89,11 @@ static mote_status convolve(mote_stream *stream, const mote_interaction *layer, 
 
 mote_status mote_interaction_run(mote_stream *stream, const mote_interaction *layer, const mote_edges *edges,
                                  int64_t n, const float *h, float *edge, const float *length,
-                                 const float *propagation, mote_interaction_room *room, float *out) {
+                                 const float *propagation, mote_interaction_room *room, float *sum,
+                                 float *out) {
   const mote_device *d = stream->device;
   int width = layer->node.layer[layer->node.layers - 1].out;
-  float *ends = room->ends.data, *sum = room->sum.data;
+  float *ends = room->ends.data;
   mote_rows rows = {h, width, width}, none = {0}, sums = {sum, width, width}, residual = rows;
   mote_rows receiver = {ends, width, 2 * width}, sender = {ends + width, width, 2 * width};
   MOTE_TRY(d->dense->mlp(stream, n, NULL, &layer->ends, rows, none, none, ends, 2 * width));

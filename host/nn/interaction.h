@@ -46,17 +46,19 @@ mote_status mote_interaction_read(mote_parameters *p, const mote_mlp_names *name
 
 /* Buffers that layers of a width share; rows of nodes and edges. */
 typedef struct mote_interaction_room {
-  mote_buffer ends, sum, convolved, scratch, sparse_scratch;
+  mote_buffer ends, convolved, scratch, sparse_scratch;
 } mote_interaction_room;
 mote_status mote_interaction_reserve(mote_interaction_room *room, mote_device *device, int64_t nodes,
                                      int width, int convolves);
 void mote_interaction_room_free(mote_interaction_room *room);
 
 /* One layer: from h (n, width) to `out` (n, width), another buffer; `edge` (capacity, width) is updated where
-   the layer says so. `length` (capacity); `propagation` (capacity): P's values, or NULL. */
+   the layer says so; `sum` (n, width): the messages' sums. `length` (capacity); `propagation` (capacity): P's
+   values, or NULL. */
 mote_status mote_interaction_run(mote_stream *stream, const mote_interaction *layer, const mote_edges *edges,
                                  int64_t n, const float *h, float *edge, const float *length,
-                                 const float *propagation, mote_interaction_room *room, float *out);
+                                 const float *propagation, mote_interaction_room *room, float *sum,
+                                 float *out);
 
 #ifdef __cplusplus
 }
