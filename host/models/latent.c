@@ -82,13 +82,13 @@ mote_status mote_latent_search(mote_stream *stream, const mote_latent *l, mote_g
 
 /* What the latent points take from the particles around them. */
 static mote_status way_in(mote_stream *stream, const mote_latent *l, const mote_latent_frame *f,
-                          const float *position, const float *h, mote_buffer *scratch) {
+                          const float *h, mote_buffer *scratch) {
   const mote_device *d = stream->device;
   const mote_latent_config *c = &l->config;
   const mote_latent_values *v = &f->values;
   int trunk = c->kernel_in.widths[c->kernel_in.layers];
   int64_t n = f->particles;
-  mote_rows x = {position, l->dim, l->dim}, nodes = {h, l->node_width, l->node_width}, none = {0};
+  mote_rows x = {f->position, l->dim, l->dim}, nodes = {h, l->node_width, l->node_width}, none = {0};
   if (!c->kernel_in_takes_pairs) {
     mote_rows kernel = {v->kernel, trunk, trunk};
     MOTE_TRY(d->dense->mlp(stream, n, NULL, &l->kernel_in, x, nodes, none, v->kernel, trunk));
@@ -99,7 +99,7 @@ static mote_status way_in(mote_stream *stream, const mote_latent *l, const mote_
   float per_radius = 1 / c->radius;
   mote_rows zero = {l->zeros.data, hidden, 0}, ends = {v->kernel, hidden, hidden};
   mote_rows sums = {v->pair_sum, trunk, trunk};
-  MOTE_TRY(d->feature->edges(stream, l->dim, &f->reached, position, l->grid.data, per_radius, per_radius,
+  MOTE_TRY(d->feature->edges(stream, l->dim, &f->reached, f->position, l->grid.data, per_radius, per_radius,
                              f->pair_in, NULL));
   MOTE_TRY(d->dense->mlp(stream, n, NULL, &l->pair_ends, nodes, none, none, v->kernel, hidden));
   MOTE_TRY(d->message->pass(stream, &f->reached, &l->pairs_in, f->pair_in, zero, ends, NULL, none,
@@ -159,7 +159,7 @@ static mote_status transform(mote_stream *stream, const mote_latent *l, const mo
 
 /* From the latent points back to the particles. */
 static mote_status way_back(mote_stream *stream, const mote_latent *l, const mote_latent_frame *f,
-                            const float *position, mote_buffer *scratch) {
+                            mote_buffer *scratch) {
   const mote_device *d = stream->device;
   const mote_latent_values *v = &f->values;
   int output = l->config.output;
@@ -174,19 +174,19 @@ static mote_status way_back(mote_stream *stream, const mote_latent *l, const mot
   mote_rows bias = {l->pair_bias, hidden, 0}, zero = {l->zeros.data, hidden, 0};
   mote_rows factor = {v->picked, output, output};
   MOTE_TRY(d->integral->pick(stream, l->points, NULL, f->row_of, value, v->picked, output));
-  MOTE_TRY(d->feature->edges(stream, l->dim, &f->reaching, l->grid.data, position, per_radius, per_radius,
+  MOTE_TRY(d->feature->edges(stream, l->dim, &f->reaching, l->grid.data, f->position, per_radius, per_radius,
                              f->pair_out, NULL));
   return d->message->pass(stream, &f->reaching, &l->pairs_out, f->pair_out, bias, zero, NULL, factor,
                           v->result, output, scratch);
 }
 
 mote_status mote_latent_forward(mote_stream *stream, const mote_latent *l, const mote_latent_frame *f,
-                                const float *position, const float *h, mote_buffer *scratch, float *out) {
+                                const float *h, mote_buffer *scratch, float *out) {
   int output = l->config.output, width = l->node_width;
   mote_rows result = {f->values.result, output, output}, none = {0}, nodes = {h, width, width};
-  MOTE_TRY(way_in(stream, l, f, position, h, scratch));
+  MOTE_TRY(way_in(stream, l, f, h, scratch));
   MOTE_TRY(transform(stream, l, f, scratch));
-  MOTE_TRY(way_back(stream, l, f, position, scratch));
+  MOTE_TRY(way_back(stream, l, f, scratch));
   return stream->device->dense->mlp(stream, f->particles, NULL, &l->projection, result, none, nodes, out,
                                     width);
 }
@@ -228,6 +228,7 @@ mote_status mote_latent_run(mote_stream *stream, const mote_latent *l, mote_late
                              .row_of = room->row_of.data,
                              .point_of = room->point_of.data,
                              .weight = room->weight.data,
+                             .position = position,
                              .reached = mote_edges_of(room->reached),
                              .reaching = mote_edges_of(room->reaching)};
   int64_t pairs =
@@ -237,5 +238,5 @@ mote_status mote_latent_run(mote_stream *stream, const mote_latent *l, mote_late
                                  (size_t)pairs * (size_t)(l->dim + 1) * sizeof(float)));
   frame.pair_in = frame.pair_out = room->pair_state.data;
   share_memory(l, room, &frame.values);
-  return mote_latent_forward(stream, l, &frame, position, h, &room->scratch, out);
+  return mote_latent_forward(stream, l, &frame, h, &room->scratch, out);
 }

@@ -52,6 +52,8 @@ typedef struct mote_latent {
 mote_status mote_latent_read(mote_parameters *p, const mote_network_config *config, mote_latent *latent);
 /* Computes what depends on the weights alone. */
 mote_status mote_latent_prepare(mote_stream *stream, mote_latent *latent);
+/* A block's keys and values of the whole grid, into whole[1] and whole[2], from its rows in whole[0]. */
+mote_status mote_latent_fill_keys(mote_stream *stream, mote_latent *latent, const mote_latent_block *block);
 /* Gives back what only mote_latent_prepare() needs. */
 void mote_latent_forget(mote_latent *latent);
 void mote_latent_free(mote_latent *latent);
@@ -76,7 +78,7 @@ typedef struct mote_latent_values {
 typedef struct mote_latent_frame {
   int64_t particles, rows; /* rows: of latent points at most, those below *count if that is not NULL */
   const int32_t *count, *row_of, *point_of;
-  const float *weight;
+  const float *weight, *position; /* position (particles, dim) */
   mote_edges reached, reaching;
   float *pair_in, *pair_out; /* (capacity, dim + 1) features of pairs, for pair kernels */
   mote_latent_values values;
@@ -106,8 +108,8 @@ mote_status mote_latent_search(mote_stream *stream, const mote_latent *latent, m
  * frame->values.
  */
 mote_status mote_latent_forward(mote_stream *stream, const mote_latent *latent,
-                                const mote_latent_frame *frame, const float *position, const float *h,
-                                mote_buffer *scratch, float *out);
+                                const mote_latent_frame *frame, const float *h, mote_buffer *scratch,
+                                float *out);
 
 /* A graph's arrays as kernels take them. */
 mote_edges mote_edges_of(const mote_graph *graph);
@@ -115,6 +117,31 @@ mote_edges mote_edges_of(const mote_graph *graph);
 /* Searches and forward over a room. */
 mote_status mote_latent_run(mote_stream *stream, const mote_latent *latent, mote_latent_room *room, int plan,
                             const float *position, const float *h, float *out);
+
+/* ---- The way back, for training ---- */
+
+/* Gradients by what depends on the weights alone, which all examples of a batch share: of the factors
+   (points, output), then of each block's context. One behind the other, zero before the first example. */
+int64_t mote_latent_shared_floats(const mote_latent *latent);
+
+/* Buffers of the reverse. */
+typedef struct mote_latent_reverse {
+  mote_buffer x[2], attended, projected, logits, context, value, result, answer, kernel, points, bias, pairs,
+      scratch;
+} mote_latent_reverse;
+void mote_latent_reverse_free(mote_latent_reverse *reverse);
+
+/* The reverse of mote_latent_forward() where frame->count is NULL. `reached`, `reaching`: the frame's edges
+   by sender. From d_out (particles, node_width) adds to d_h, to the weights' gradients, to `d_shared` and to
+   d_position (particles, dim) unless NULL. */
+mote_status mote_latent_backward(mote_stream *stream, const mote_latent *latent, const mote_arena *arena,
+                                 const mote_latent_frame *frame, const mote_sent *reached,
+                                 const mote_sent *reaching, mote_latent_reverse *reverse, const float *h,
+                                 const float *d_out, float *d_h, float *d_shared, float *d_position);
+
+/* The reverse of mote_latent_prepare(), from the sum over a batch of d_shared. */
+mote_status mote_latent_prepare_backward(mote_stream *stream, mote_latent *latent, const mote_arena *arena,
+                                         mote_latent_reverse *reverse, const float *d_shared);
 
 #ifdef __cplusplus
 }

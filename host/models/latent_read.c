@@ -17,8 +17,8 @@ static mote_status read_chain(mote_parameters *p, const char *prefix, const mote
 
 /* gelu(pre x); x + gelu(linear x), ...; post x. */
 static mote_status read_residual_mlp(mote_parameters *p, const char *name, int in, int width, int out,
-                                     mote_mlp *mlp) {
-  int inner = mote_parameters_series(p, mote_name_of("%s.linears.", name).text, ".weight", 1);
+                                     int invented, mote_mlp *mlp) {
+  int inner = mote_parameters_series(p, mote_name_of("%s.linears.", name).text, ".weight", invented);
   if (inner > MOTE_MLP_LAYERS - 2)
     return mote_fail(MOTE_ERROR_UNSUPPORTED, "%s: \"%s\" has %d inner layers: at most %d are supported",
                      p->path, name, inner, MOTE_MLP_LAYERS - 2);
@@ -92,7 +92,7 @@ static mote_status read_block(mote_parameters *p, const mote_latent *latent, con
                               mote_latent_block *b) {
   int width = latent->width;
   mote_name gates = mote_name_of("%s.gatenet.4.weight", name);
-  int64_t experts = mote_parameters_rows(p, gates.text, 2);
+  int64_t experts = mote_parameters_rows(p, gates.text, latent->config.experts);
   if (experts < 0) return mote_fail(MOTE_ERROR_FORMAT, "%s: tensor \"%s\" is missing", p->path, gates.text);
   if (experts < 1 || experts > MOTE_MOST_GATED)
     return mote_fail(MOTE_ERROR_UNSUPPORTED, "%s: tensor \"%s\" is for %lld experts: expected 1 to %d",
@@ -166,16 +166,21 @@ static mote_status fill_grid(mote_stream *stream, mote_latent *l) {
   return status;
 }
 
+mote_status mote_latent_fill_keys(mote_stream *stream, mote_latent *l, const mote_latent_block *b) {
+  const struct mote_dense_kernels *k = stream->device->dense;
+  int width = l->width;
+  mote_rows rows = {l->whole[0].data, width, width}, none = {0};
+  MOTE_TRY(k->mlp(stream, l->points, NULL, &b->cross_key, rows, none, none, l->whole[1].data, width));
+  return k->mlp(stream, l->points, NULL, &b->cross_value, rows, none, none, l->whole[2].data, width);
+}
+
 static mote_status fill_context(mote_stream *stream, mote_latent *l, mote_latent_block *b) {
   const mote_device *d = stream->device;
   int width = l->width;
-  mote_rows rows = {l->whole[0].data, width, width}, none = {0}, keys = {l->whole[1].data, width, width},
-            values = {l->whole[2].data, width, width};
+  mote_rows keys = {l->whole[1].data, width, width}, values = {l->whole[2].data, width, width};
   MOTE_TRY(mote_buffer_reserve(&b->context, stream->device,
                                (size_t)mote_context_floats(l->heads) * sizeof(float)));
-  MOTE_TRY(d->dense->mlp(stream, l->points, NULL, &b->cross_key, rows, none, none, l->whole[1].data, width));
-  MOTE_TRY(
-      d->dense->mlp(stream, l->points, NULL, &b->cross_value, rows, none, none, l->whole[2].data, width));
+  MOTE_TRY(mote_latent_fill_keys(stream, l, b));
   return d->attention->summarize(stream, l->points, NULL, l->heads, keys, values, NULL, b->context.data,
                                  &l->whole_scratch);
 }
@@ -210,18 +215,19 @@ mote_status mote_latent_prepare(mote_stream *stream, mote_latent *l) {
 static mote_status read_transformer(mote_parameters *p, mote_latent *l) {
   const mote_latent_config *c = &l->config;
   int trunk = c->kernel_in.widths[c->kernel_in.layers];
-  MOTE_TRY(read_residual_mlp(p, "gnot_layer.trunk_mlp", trunk, l->width, l->width, &l->trunk));
+  MOTE_TRY(read_residual_mlp(p, "gnot_layer.trunk_mlp", trunk, l->width, l->width, c->inner, &l->trunk));
   if (!c->occupied_only)
-    MOTE_TRY(read_residual_mlp(p, "gnot_layer.branch_mlps.0", l->dim, l->width, l->width, &l->branch));
+    MOTE_TRY(
+        read_residual_mlp(p, "gnot_layer.branch_mlps.0", l->dim, l->width, l->width, c->inner, &l->branch));
   for (int k = 0; k < c->blocks; k++)
     MOTE_TRY(read_block(p, l, mote_name_of("gnot_layer.blocks.%d", k).text, &l->block[k]));
-  return read_residual_mlp(p, "gnot_layer.out_mlp", l->width, l->width, c->output, &l->out);
+  return read_residual_mlp(p, "gnot_layer.out_mlp", l->width, l->width, c->output, c->inner, &l->out);
 }
 
 /* The transformer's width is what the tensors say, whatever the config. */
 static mote_status find_width(const mote_parameters *p, mote_latent *l) {
   const char *name = "gnot_layer.trunk_mlp.linear_pre.weight";
-  int64_t width = mote_parameters_rows(p, name, 256);
+  int64_t width = mote_parameters_rows(p, name, l->config.width);
   if (width < 0) return mote_fail(MOTE_ERROR_FORMAT, "%s: tensor \"%s\" is missing", p->path, name);
   if (width < 1 || width > MOTE_DENSE_WIDEST / 3 || width % l->config.heads ||
       width / l->config.heads > MOTE_HEAD_WIDEST)

@@ -255,5 +255,11 @@ void mote_network_config_published(mote_network_kind kind, mote_network_config *
                                              .grid = 16,
                                              .projection_layers = 1,
                                              .projection_width = 256,
+                                             .width = 256,
+                                             .experts = 2,
+                                             .inner = 1,
                                              .limits = {{0, 1}, {0, 1}, {0, 1}}}};
+  if (kind == MOTE_GIOROM) return;
+  config->convolution_alpha = 0;
+  config->latent = (mote_latent_config){0};
 }

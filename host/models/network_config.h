@@ -35,7 +35,9 @@ typedef struct mote_latent_config {
   float radius;      /* m */
   int heads, blocks, space_width, output, grid; /* space_width: columns that the gate sees */
   int projection_layers, projection_width;
-  double limits[3][2]; /* m */
+  int width, experts, inner; /* of a new model's transformer, and the inner layers of its MLPs; a file's
+                                tensors tell their own */
+  double limits[3][2];       /* m */
 } mote_latent_config;
 
 typedef struct mote_network_config {
@@ -59,6 +61,10 @@ typedef struct mote_network_config {
 void mote_network_config_published(mote_network_kind kind, mote_network_config *config);
 
 mote_status mote_network_config_read(const char *path, mote_network_config *config);
+
+/* Whole or not at all. What is read back is the same, but for the latent part's `width`, `experts` and
+   `inner`, and the last bit of its `limits`. */
+mote_status mote_network_config_write(const char *path, const mote_network_config *config);
 
 #ifdef __cplusplus
 }

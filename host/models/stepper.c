@@ -8,60 +8,13 @@
 #include <string.h>
 
 #include "host/core/error.h"
+#include "host/models/scaling.h"
 #include "host/models/stepper_step.h"
 
 /* ---- creation ---- */
 
-#define FARTHEST 1e15 /* m, of bounds: squares of lengths are float32 */
-
-static int is_mean(double x) {
-  return x >= -FARTHEST && x <= FARTHEST;
-}
-static int is_deviation(double x) {
-  return x >= 0 && x <= FARTHEST;
-}
-
-static mote_status check_statistics(const mote_model *m, const mote_metadata *d, int axis) {
-  if (!is_mean(d->velocity_mean[axis]) || !is_mean(d->acceleration_mean[axis]) ||
-      !is_deviation(d->velocity_std[axis]) || !is_deviation(d->acceleration_std[axis]))
-    return mote_fail(
-        MOTE_ERROR_ARGUMENT,
-        "stepper: the metadata's vel_mean, vel_std, acc_mean or acc_std of axis %d is no number of "
-        "its kind",
-        axis);
-  if (m->config.normalized_velocities && !(hypot(d->velocity_std[axis], m->config.noise) >= 1 / FARTHEST))
-    return mote_fail(MOTE_ERROR_ARGUMENT,
-                     "stepper: the metadata's vel_std of axis %d is %g, by which the model divides", axis,
-                     d->velocity_std[axis]);
-  return MOTE_OK;
-}
-
-static mote_status check_metadata(const mote_model *m, const mote_metadata *d) {
-  if (d->dim != m->config.dim)
-    return mote_fail(MOTE_ERROR_ARGUMENT, "stepper: the metadata is %d-D, the model %d-D", d->dim,
-                     m->config.dim);
-  if (!d->has_statistics)
-    return mote_fail(
-        MOTE_ERROR_ARGUMENT,
-        "stepper: the metadata has no statistics (vel_mean, vel_std, acc_mean, acc_std): take the "
-        "metadata.json of the data that the model was trained on");
-  for (int a = 0; a < d->dim; a++) {
-    if (d->periodic[a])
-      return mote_fail(MOTE_ERROR_UNSUPPORTED, "stepper: periodic boundaries are not supported");
-    double low = d->bounds[a][0], high = d->bounds[a][1];
-    if (!(low >= -FARTHEST && low < high && high <= FARTHEST))
-      return mote_fail(
-          MOTE_ERROR_ARGUMENT,
-          "stepper: the metadata's bounds of axis %d are %g and %g: expected the lower one first, "
-          "within %g m",
-          a, low, high, FARTHEST);
-    MOTE_TRY(check_statistics(m, d, a));
-  }
-  return MOTE_OK;
-}
-
 static mote_status check(const mote_model *m, const mote_stepper_options *o, double radius) {
-  MOTE_TRY(check_metadata(m, o->metadata));
+  MOTE_TRY(mote_model_check_metadata(m, o->metadata));
   if (o->count < 1 || o->count > INT32_MAX / 2)
     return mote_fail(MOTE_ERROR_ARGUMENT, "stepper: %lld particles: expected 1 to %d", (long long)o->count,
                      INT32_MAX / 2);
@@ -75,38 +28,6 @@ static mote_status check(const mote_model *m, const mote_stepper_options *o, dou
       return mote_fail(MOTE_ERROR_ARGUMENT, "stepper: particle %lld is of type %d: the model knows 0 to %d",
                        (long long)i, o->particle_type[i], m->config.types - 1);
   return MOTE_OK;
-}
-
-/* Columns: GIOROM begins with the kind of particle, GNS ends with it. */
-static void plan_features(mote_stepper *s, const mote_metadata *d) {
-  const mote_network_config *c = &s->model->config;
-  int velocities = c->dim * c->window, type_width = s->model->embedding ? c->type_width : 0;
-  int first = c->kind == MOTE_GIOROM ? type_width : 0;
-  mote_node_features *f = &s->features;
-  *f = (mote_node_features){
-      .dim = c->dim, .frames = c->window + 1, .types = c->types, .type_width = type_width};
-  f->at_velocity = first;
-  f->at_bounds = first + velocities;
-  f->at_type = c->kind == MOTE_GIOROM ? 0 : velocities + 2 * c->dim;
-  f->per_radius = 1 / s->radius;
-  f->clip = c->clip;
-  for (int a = 0; a < c->dim; a++) {
-    f->velocity_mean[a] = c->normalized_velocities ? (float)d->velocity_mean[a] : 0;
-    f->velocity_scale[a] = c->normalized_velocities ? (float)(1 / hypot(d->velocity_std[a], c->noise)) : 1;
-    f->lower[a] = (float)d->bounds[a][0];
-    f->upper[a] = (float)d->bounds[a][1];
-  }
-}
-
-static void plan_integration(mote_stepper *s, const mote_metadata *d) {
-  const mote_network_config *c = &s->model->config;
-  mote_integration *g = &s->integration;
-  *g = (mote_integration){.dim = c->dim, .frames = c->window + 1};
-  for (int a = 0; a < c->dim; a++) {
-    g->mean[a] = (float)d->acceleration_mean[a];
-    g->deviation[a] = (float)hypot(d->acceleration_std[a], c->noise);
-    g->limit = fmaxf(g->limit, (float)(d->bounds[a][1] - d->bounds[a][0]));
-  }
 }
 
 static mote_status reserve(mote_stepper *s) {
@@ -137,8 +58,8 @@ static mote_status upload_types(mote_stepper *s, const int32_t *type) {
 static mote_status make(mote_stepper *s, const mote_stepper_options *o) {
   mote_graph_options graph = {
       .dim = s->model->config.dim, .radius = s->radius, .self_loops = 1, .receivers = 1};
-  plan_features(s, o->metadata);
-  plan_integration(s, o->metadata);
+  mote_model_features(s->model, o->metadata, s->radius, &s->features);
+  mote_model_integration(s->model, o->metadata, &s->integration);
   MOTE_TRY(mote_stream_create(s->device, &s->stream));
   MOTE_TRY(mote_graph_create(s->device, &graph, &s->graph));
   MOTE_TRY(reserve(s));

@@ -70,21 +70,25 @@ void mote_interaction_room_free(mote_interaction_room *room) {
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
 }
 
+mote_status mote_interaction_propagate(mote_stream *stream, const mote_interaction *layer,
+                                       const mote_edges *edges, int64_t n, int width, const float *h,
+                                       const float *propagation, mote_interaction_room *room) {
+  float share = layer->propagation_share, *c = room->convolved.data;
+  MOTE_TRY(mote_copy_on_device(stream, c, h, (size_t)n * (size_t)width * sizeof(float)));
+  return stream->device->sparse->multiply(stream, n, n, -1, edges->row_offsets, edges->senders, propagation,
+                                          width, share, h, 1 - share, c, &room->sparse_scratch);
+}
+
 /* out = h + S(h). */
 static mote_status convolve(mote_stream *stream, const mote_interaction *layer, const mote_edges *edges,
                             int64_t n, int width, const float *h, const float *propagation,
                             mote_interaction_room *room, float *out) {
-  const mote_device *d = stream->device;
   mote_rows rows = {h, width, width}, none = {0}, seen = rows;
-  float share = layer->propagation_share;
-  if (share > 0) {
-    float *c = room->convolved.data;
-    MOTE_TRY(mote_copy_on_device(stream, c, h, (size_t)n * (size_t)width * sizeof(float)));
-    MOTE_TRY(d->sparse->multiply(stream, n, n, -1, edges->row_offsets, edges->senders, propagation, width,
-                                 share, h, 1 - share, c, &room->sparse_scratch));
-    seen.data = c;
+  if (layer->propagation_share > 0) {
+    MOTE_TRY(mote_interaction_propagate(stream, layer, edges, n, width, h, propagation, room));
+    seen.data = room->convolved.data;
   }
-  return d->dense->mlp(stream, n, NULL, &layer->convolution, seen, none, rows, out, width);
+  return stream->device->dense->mlp(stream, n, NULL, &layer->convolution, seen, none, rows, out, width);
 }
 
 mote_status mote_interaction_run(mote_stream *stream, const mote_interaction *layer, const mote_edges *edges,

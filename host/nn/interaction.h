@@ -60,6 +60,35 @@ mote_status mote_interaction_run(mote_stream *stream, const mote_interaction *la
                                  const float *propagation, mote_interaction_room *room, float *sum,
                                  float *out);
 
+/* room->convolved (n, width) = alpha h + (1 - alpha) P h, where the layer's P is not 0. */
+mote_status mote_interaction_propagate(mote_stream *stream, const mote_interaction *layer,
+                                       const mote_edges *edges, int64_t n, int width, const float *h,
+                                       const float *propagation, mote_interaction_room *room);
+
+/* ---- The way back ---- */
+
+/* Buffers of the reverse, which layers of a width share. */
+typedef struct mote_interaction_reverse {
+  mote_buffer d_ends, d_sum, d_seen, scratch, sparse_scratch;
+} mote_interaction_reverse;
+void mote_interaction_reverse_free(mote_interaction_reverse *reverse);
+
+/* What mote_interaction_run() was given, `edge` before its update, and the sums that it made. */
+typedef struct mote_interaction_record {
+  const mote_edges *edges;
+  const mote_sent *sent;
+  int64_t n;
+  const float *h, *edge, *length, *propagation, *sum;
+} mote_interaction_record;
+
+/* The reverse of mote_interaction_run(): from d_out (n, width) adds to d_h (n, width) and to the weights'
+   gradients; d_edge as d_state of message.pass_backward. d_length (capacity), or NULL, is added to. P, of a
+   symmetric graph, is its own transpose. */
+mote_status mote_interaction_backward(mote_stream *stream, const mote_interaction *layer,
+                                      const mote_arena *arena, const mote_interaction_record *record,
+                                      mote_interaction_room *room, mote_interaction_reverse *reverse,
+                                      const float *d_out, float *d_edge, float *d_length, float *d_h);
+
 #ifdef __cplusplus
 }
 #endif

@@ -36,8 +36,9 @@ void mote_parameters_forget(mote_parameters *p) {
   free(p->index);
   free(p->transposed);
   free(p->scale);
+  free(p->transposed_scale);
   p->tensor = NULL;
-  p->value = p->scale = NULL;
+  p->value = p->scale = p->transposed_scale = NULL;
   p->index = p->transposed = NULL;
 }
 
@@ -160,18 +161,18 @@ static mote_status take(mote_parameters *p, int64_t floats, int64_t *slot) {
   if (p->slots > INT32_MAX) return mote_fail(MOTE_ERROR_UNSUPPORTED, "%s: more than 2^31 weights", p->path);
   if (p->slots > p->slot_room) {
     int64_t room = 2 * p->slots;
-    int32_t *index = realloc(p->index, (size_t)room * sizeof *index);
-    if (index) p->index = index;
-    int32_t *transposed = realloc(p->transposed, (size_t)room * sizeof *transposed);
-    if (transposed) p->transposed = transposed;
-    float *scale = realloc(p->scale, (size_t)room * sizeof *scale);
-    if (scale) p->scale = scale;
-    if (!index || !transposed || !scale) return out_of_memory(p);
+    void **map[4] = {(void **)&p->index, (void **)&p->transposed, (void **)&p->scale,
+                     (void **)&p->transposed_scale};
+    for (int k = 0; k < 4; k++) {
+      void *more = realloc(*map[k], (size_t)room * 4);
+      if (!more) return out_of_memory(p);
+      *map[k] = more;
+    }
     p->slot_room = room;
   }
   for (int64_t k = *slot; k < p->slots; k++) {
     p->index[k] = p->transposed[k] = -1;
-    p->scale[k] = 1;
+    p->scale[k] = p->transposed_scale[k] = 1;
   }
   return MOTE_OK;
 }
@@ -227,7 +228,9 @@ static mote_status map_part(mote_parameters *p, const mote_layer_part *part, int
       int64_t at = weight + packed_at(in, row + o, k);
       p->index[at] = from;
       p->scale[at] = part->scale;
-      p->transposed[weight + packed_at(out, k, row + o)] = from;
+      at = weight + packed_at(out, k, row + o);
+      p->transposed[at] = from;
+      p->transposed_scale[at] = part->scale;
     }
   if (!part->bias) return MOTE_OK;
   MOTE_TRY(find(p, mote_name_of("%s.bias", part->name.text).text, part->out, 0, BIAS, part->columns, &t));

@@ -41,13 +41,13 @@ typedef struct mote_parameters {
   const char *path; /* for messages; not owned */
   int tensors, tensor_room;
   mote_parameter *tensor;
-  int64_t floats, float_room; /* of all tensors */
-  float *value;               /* (floats) */
-  int64_t slots, slot_room;   /* floats of the arena */
-  int32_t *index;             /* (slots) which value stands there, -1: none, 0 */
-  int32_t *transposed;        /* (slots) the same with the transpose of each linear layer */
-  float *scale;               /* (slots) what the value is multiplied by there */
-  int placing;                /* the second time */
+  int64_t floats, float_room;      /* of all tensors */
+  float *value;                    /* (floats) */
+  int64_t slots, slot_room;        /* floats of the arena */
+  int32_t *index;                  /* (slots) which value stands there, -1: none, 0 */
+  int32_t *transposed;             /* (slots) the same with the transpose of each linear layer */
+  float *scale, *transposed_scale; /* (slots) what the value is multiplied by there */
+  int placing;                     /* the second time */
   mote_buffer arena;
 } mote_parameters;
 

@@ -16,7 +16,7 @@ static int keeps_slope(const mote_linear *l) {
 mote_reverse mote_reverse_plan(const mote_mlp *mlp, const mote_arena *arena, int64_t from) {
   mote_reverse v = {.mlp = mlp, .arena = arena, .floats = from};
   for (int l = 0; l <= mlp->layers; l++) {
-    int width = l < mlp->layers ? mlp->layer[l].in : mlp->layer[l - 1].out;
+    int width = l < mlp->layers ? mlp->layer[l].in : mlp->layer[mlp->layers - 1].out;
     v.input[l] = v.floats;
     v.floats += (int64_t)MOTE_REVERSE_ROWS * mote_tile_stride(width);
     if (l == 0 && mlp->before.weight) {

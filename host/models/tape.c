@@ -1,0 +1,263 @@
+/* The kept evaluation. */
+#include "host/models/tape.h"
+
+#include <string.h>
+
+#include "host/core/error.h"
+#include "host/graph/graph.h"
+#include "host/nn/slab.h"
+
+mote_status mote_tape_create(const mote_model *model, mote_stream *stream, const mote_metadata *metadata,
+                             double radius, size_t budget, mote_tape *tape) {
+  mote_graph_options options = {
+      .dim = model->config.dim, .radius = (float)radius, .self_loops = 1, .receivers = 1};
+  *tape = (mote_tape){.model = model, .stream = stream, .radius = (float)radius, .budget = budget};
+  mote_model_features(model, metadata, (float)radius, &tape->features);
+  MOTE_TRY(mote_graph_create(stream->device, &options, &tape->graph));
+  return model->config.has_latent
+             ? mote_latent_searches_create(stream->device, &model->latent, &tape->reached, &tape->reaching)
+             : MOTE_OK;
+}
+
+#define BUFFERS 8
+static void list_buffers(mote_tape *t, mote_buffer *all[BUFFERS]) {
+  mote_buffer *list[BUFFERS] = {&t->points,      &t->values,   &t->states, &t->sent_memory,
+                                &t->propagation, &t->backward, &t->scan,   &t->scratch};
+  memcpy(all, list, sizeof list);
+}
+
+void mote_tape_free(mote_tape *t) {
+  mote_buffer *all[BUFFERS];
+  list_buffers(t, all);
+  for (int k = 0; k < BUFFERS; k++) mote_buffer_free(all[k]);
+  mote_interaction_room_free(&t->room);
+  mote_interaction_reverse_free(&t->reverse);
+  mote_latent_reverse_free(&t->latent_reverse);
+  mote_graph_destroy(t->graph);
+  mote_graph_destroy(t->reached);
+  mote_graph_destroy(t->reaching);
+  *t = (mote_tape){0};
+}
+
+size_t mote_tape_bytes(const mote_tape *t) {
+  mote_buffer *all[BUFFERS];
+  size_t bytes = 0;
+  list_buffers((mote_tape *)t, all);
+  for (int k = 0; k < BUFFERS; k++) bytes += all[k]->bytes;
+  return bytes;
+}
+
+/* ---- memory ---- */
+
+/* Which states are kept: before every `every`-th layer, and as many spares as a stretch between two of them
+   needs when it is computed again. */
+static int states_of(int layers, int every) {
+  return (layers + every - 1) / every + every - 1;
+}
+
+static int choose_every(const mote_tape *t, size_t bytes) {
+  int layers = t->model->layers, best = 1;
+  if (!t->budget || layers < 2) return 1;
+  for (int every = 1; every <= layers; every++) {
+    if ((size_t)states_of(layers, every) * bytes <= t->budget) return every;
+    if (states_of(layers, every) < states_of(layers, best)) best = every;
+  }
+  return best; /* the least that there is */
+}
+
+static void cut_block(const mote_latent *l, int64_t rows, mote_slab *s, mote_latent_block_values *v,
+                      int crosses, float *x) {
+  int64_t w = l->width;
+  v->x = x;
+  v->logits = mote_slab_take(s, rows * MOTE_MOST_GATED);
+  if (crosses) {
+    v->query = mote_slab_take(s, rows * w);
+    v->crossing = mote_slab_take(s, rows * w);
+    v->crossed = mote_slab_take(s, rows * w);
+  }
+  v->next = mote_slab_take(s, rows * w);
+  v->projected = mote_slab_take(s, 3 * rows * w);
+  v->context = mote_slab_take(s, mote_context_floats(l->heads));
+  v->attended = mote_slab_take(s, rows * w);
+  v->selfed = mote_slab_take(s, rows * w);
+  v->out = mote_slab_take(s, rows * w);
+}
+
+static void cut_latent(mote_tape *t, mote_slab *s) {
+  const mote_latent *l = &t->model->latent;
+  const mote_latent_config *c = &l->config;
+  mote_latent_frame *f = &t->latent;
+  mote_latent_values *v = &f->values;
+  int64_t rows = f->rows, output = c->output, trunk = c->kernel_in.widths[c->kernel_in.layers];
+  int64_t pair = l->dim + 1, ends = c->kernel_in_takes_pairs ? c->kernel_in.widths[1] : trunk;
+  v->kernel = mote_slab_take(s, t->n * ends);
+  v->value = mote_slab_take(s, rows * trunk);
+  v->pair_sum = mote_slab_take(s, c->kernel_in_takes_pairs ? l->points * trunk : 0);
+  f->pair_in = mote_slab_take(s, c->kernel_in_takes_pairs ? f->reached.capacity * pair : 0);
+  v->picked = mote_slab_take(s, c->kernel_out_takes_pairs ? l->points * output : 0);
+  f->pair_out = mote_slab_take(s, c->kernel_out_takes_pairs ? f->reaching.capacity * pair : 0);
+  v->answer = mote_slab_take(s, rows * output);
+  v->result = mote_slab_take(s, t->n * output);
+  float *x = mote_slab_take(s, rows * l->width);
+  for (int b = 0; b < c->blocks; b++) {
+    cut_block(l, rows, s, &v->block[b], l->block[b].crosses, x);
+    x = v->block[b].out;
+  }
+}
+
+static void cut_values(mote_tape *t, mote_slab *s) {
+  const mote_network_config *c = &t->model->config;
+  int64_t n = t->n, w = c->width, edges = t->edges.capacity;
+  t->feature = mote_slab_take(s, n * mote_node_feature_width(&t->features));
+  t->edge_feature = mote_slab_take(s, edges * (c->dim + 1));
+  t->length = mote_slab_take(s, edges);
+  t->acceleration = mote_slab_take(s, n * c->dim);
+  for (int l = 0; l <= t->model->layers + c->has_latent; l++) t->h[l] = mote_slab_take(s, n * w);
+  for (int l = 0; l < t->model->layers; l++) t->sum[l] = mote_slab_take(s, n * w);
+  if (c->has_latent) cut_latent(t, s);
+}
+
+static void cut_states(mote_tape *t, mote_slab *s) {
+  int64_t floats = t->edges.capacity * t->model->config.width;
+  int count = states_of(t->model->layers, t->every);
+  for (int k = 0; k < count; k++) t->state[k] = mote_slab_take(s, floats);
+  t->now = mote_slab_take(s, floats);
+}
+
+static void cut_sent(mote_sent *sent, mote_slab *s, int64_t senders, int64_t capacity) {
+  sent->senders = senders;
+  sent->row_offsets = mote_slab_take(s, senders + 1);
+  sent->edge = mote_slab_take(s, capacity);
+}
+
+static void cut_all_sent(mote_tape *t, mote_slab *s) {
+  cut_sent(&t->sent, s, t->n, t->edges.capacity);
+  if (!t->model->config.has_latent) return;
+  cut_sent(&t->sent_reached, s, t->n, t->latent.reached.capacity);
+  cut_sent(&t->sent_reaching, s, t->model->latent.points, t->latent.reaching.capacity);
+}
+
+static mote_status cut(mote_tape *t, mote_buffer *buffer, void (*arrays)(mote_tape *, mote_slab *)) {
+  mote_slab slab = {0};
+  arrays(t, &slab);
+  MOTE_TRY(mote_buffer_reserve(buffer, t->stream->device, slab.used + 64));
+  slab = (mote_slab){.memory = buffer->data};
+  arrays(t, &slab);
+  return MOTE_OK;
+}
+
+/* ---- graphs ---- */
+
+static float *position_of(const mote_tape *t) {
+  const mote_network_config *c = &t->model->config;
+  return (float *)t->history + (int64_t)c->window * t->n * c->dim;
+}
+
+static mote_status group(mote_tape *t, const mote_edges *edges, const mote_sent *sent) {
+  return t->stream->device->message->group(t->stream, edges, sent->senders, (int32_t *)sent->row_offsets,
+                                           (int32_t *)sent->edge, &t->scratch);
+}
+
+static mote_status latent_graphs(mote_tape *t) {
+  const mote_latent *l = &t->model->latent;
+  mote_slab slab = {0};
+  int32_t *row_of = NULL, *point_of = NULL, *count = NULL, rows;
+  float *weight = NULL;
+  for (int pass = 0; pass < 2; pass++) {
+    if (pass) {
+      MOTE_TRY(mote_buffer_reserve(&t->points, t->stream->device, slab.used));
+      slab = (mote_slab){.memory = t->points.data};
+    }
+    row_of = mote_slab_take(&slab, l->points);
+    point_of = mote_slab_take(&slab, l->points + 1);
+    weight = mote_slab_take(&slab, l->points + 1);
+    count = mote_slab_take(&slab, 1);
+  }
+  const float *x = position_of(t);
+  MOTE_TRY(mote_latent_search(t->stream, l, t->reached, t->reaching, 1, x, t->n, row_of, point_of, weight,
+                              count, &t->scan));
+  MOTE_TRY(mote_download(t->stream, &rows, count, sizeof rows));
+  t->latent = (mote_latent_frame){.particles = t->n,
+                                  .rows = rows,
+                                  .row_of = row_of,
+                                  .point_of = point_of,
+                                  .weight = weight,
+                                  .position = x,
+                                  .reached = mote_edges_of(t->reached),
+                                  .reaching = mote_edges_of(t->reaching)};
+  return MOTE_OK;
+}
+
+static mote_status graphs(mote_tape *t) {
+  const mote_network_config *c = &t->model->config;
+  const struct mote_sparse_kernels *sparse = t->stream->device->sparse;
+  MOTE_TRY(mote_graph_build_on(t->graph, t->stream, position_of(t), t->n, NULL, 0));
+  t->edges = mote_edges_of(t->graph);
+  if (c->has_latent) MOTE_TRY(latent_graphs(t));
+  MOTE_TRY(cut(t, &t->sent_memory, cut_all_sent));
+  MOTE_TRY(group(t, &t->edges, &t->sent));
+  if (c->has_latent) {
+    MOTE_TRY(group(t, &t->latent.reached, &t->sent_reached));
+    MOTE_TRY(group(t, &t->latent.reaching, &t->sent_reaching));
+  }
+  if (c->convolution != MOTE_CONVOLUTION_NORMALIZED) return MOTE_OK;
+  MOTE_TRY(mote_buffer_reserve(&t->propagation, t->stream->device, (size_t)t->edges.capacity * 4));
+  return sparse->normalize(t->stream, t->n, t->edges.capacity, t->edges.row_offsets, t->edges.senders,
+                           t->edges.receiver, t->propagation.data);
+}
+
+static mote_status reserve(mote_tape *t) {
+  const mote_network_config *c = &t->model->config;
+  t->every = choose_every(t, (size_t)t->edges.capacity * (size_t)c->width * sizeof(float));
+  MOTE_TRY(cut(t, &t->values, cut_values));
+  MOTE_TRY(cut(t, &t->states, cut_states));
+  return mote_interaction_reserve(&t->room, t->stream->device, t->n, c->width,
+                                  c->convolution == MOTE_CONVOLUTION_NORMALIZED);
+}
+
+/* ---- the evaluation ---- */
+
+static mote_status encode(mote_tape *t) {
+  const mote_model *m = t->model;
+  const mote_device *d = t->stream->device;
+  int w = m->config.width, dim = m->config.dim, in = mote_node_feature_width(&t->features);
+  const float *x = position_of(t);
+  const int32_t *count = t->edges.row_offsets + t->edges.receivers;
+  mote_rows none = {0}, nodes = {t->feature, in, in}, pairs = {t->edge_feature, dim + 1, dim + 1};
+  MOTE_TRY(
+      d->feature->nodes(t->stream, t->n, &t->features, t->history, t->type, m->embedding, t->feature, in));
+  MOTE_TRY(d->dense->mlp(t->stream, t->n, NULL, &m->node_in, nodes, none, none, t->h[0], w));
+  MOTE_TRY(d->feature->edges(t->stream, dim, &t->edges, x, x, 1 / t->radius, 1 / t->radius, t->edge_feature,
+                             t->length));
+  return d->dense->mlp(t->stream, t->edges.capacity, count, &m->edge_in, pairs, none, none, t->now, w);
+}
+
+static mote_status interact(mote_tape *t, int first, int end, int skip) {
+  size_t bytes = (size_t)t->edges.capacity * (size_t)t->model->config.width * sizeof(float);
+  for (int l = first; l < end; l++) {
+    if (l % t->every == 0) MOTE_TRY(mote_copy_on_device(t->stream, t->state[l / t->every], t->now, bytes));
+    MOTE_TRY(mote_interaction_run(t->stream, &t->model->layer[l], &t->edges, t->n, t->h[l + skip], t->now,
+                                  t->length, t->propagation.data, &t->room, t->sum[l], t->h[l + skip + 1]));
+  }
+  return MOTE_OK;
+}
+
+mote_status mote_tape_forward(mote_tape *t, int64_t n, const float *history, const int32_t *type) {
+  const mote_model *m = t->model;
+  const mote_network_config *c = &m->config;
+  int w = c->width, before = c->has_latent ? c->layers_before : m->layers;
+  t->n = n;
+  t->history = history;
+  t->type = type;
+  MOTE_TRY(graphs(t));
+  MOTE_TRY(reserve(t));
+  MOTE_TRY(encode(t));
+  MOTE_TRY(interact(t, 0, before, 0));
+  if (c->has_latent)
+    MOTE_TRY(
+        mote_latent_forward(t->stream, &m->latent, &t->latent, t->h[before], &t->scratch, t->h[before + 1]));
+  MOTE_TRY(interact(t, before, m->layers, c->has_latent));
+  mote_rows none = {0}, h = {t->h[m->layers + c->has_latent], w, w};
+  return t->stream->device->dense->mlp(t->stream, n, NULL, &m->node_out, h, none, none, t->acceleration,
+                                       c->dim);
+}

@@ -1,0 +1,64 @@
+/* A time-stepper's evaluation that is kept, and its reverse: from a history to normalised accelerations, and
+   from the loss's gradient by them to that by the weights.
+
+   The trick: values of nodes are all kept; the state of edges, by far the most, is kept before as many layers
+   as a budget of memory allows and computed again from there. */
+#ifndef MOTE_MODELS_TAPE_H
+#define MOTE_MODELS_TAPE_H
+
+#include "host/models/network.h"
+#include "host/models/scaling.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mote_tape {
+  const mote_model *model;
+  mote_stream *stream; /* not owned */
+  float radius;
+  size_t budget; /* bytes for edge states */
+  mote_node_features features;
+  mote_graph *graph, *reached, *reaching;
+  mote_buffer points, values, states, sent_memory, propagation; /* the memory */
+  mote_interaction_room room;
+  mote_interaction_reverse reverse;
+  mote_latent_reverse latent_reverse;
+  mote_buffer backward, scan, scratch;
+
+  /* The last evaluation. */
+  int64_t n;
+  mote_edges edges;
+  mote_sent sent, sent_reached, sent_reaching;
+  mote_latent_frame latent;
+  float *feature, *edge_feature, *length;
+  float *h[MOTE_INTERACTIONS + 2], *sum[MOTE_INTERACTIONS]; /* h[layers + has_latent] is decoded */
+  float *state[MOTE_INTERACTIONS]; /* before layer l, for each l that is a multiple of `every`; then spares */
+  float *now;
+  int every;
+  const int32_t *type;  /* (n), of the caller */
+  const float *history; /* (frames, n, dim), of the caller */
+  float *acceleration;  /* (n, dim) normalised */
+} mote_tape;
+
+/* The metadata have been checked. `budget` 0: as much as it takes. */
+mote_status mote_tape_create(const mote_model *model, mote_stream *stream, const mote_metadata *metadata,
+                             double radius, size_t budget, mote_tape *tape);
+void mote_tape_free(mote_tape *tape);
+
+/* history (frames, n, dim) and type (n) in device memory, to be left alone until the reverse is done. Waits
+   for the sizes of the graphs. */
+mote_status mote_tape_forward(mote_tape *tape, int64_t n, const float *history, const int32_t *type);
+
+/* From d_acceleration (n, dim) adds to the gradients of the arena, to d_shared (mote_latent_shared_floats())
+   and to d_history (frames, n, dim) unless NULL. Of a graph, which pairs are in it is held constant. */
+mote_status mote_tape_backward(mote_tape *tape, const mote_arena *arena, const float *d_acceleration,
+                               float *d_shared, float *d_history);
+
+/* Bytes of device memory that the tape holds. */
+size_t mote_tape_bytes(const mote_tape *tape);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
