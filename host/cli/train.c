@@ -2,8 +2,20 @@
 #include "host/cli/cli.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include <mote/train.h>
+
+static void report(const cli_common *common, const char *folder, const mote_train_summary *s) {
+  char validation[80] = "not validated";
+  if (!isnan(s->validation) && s->samples)
+    snprintf(validation, sizeof validation, "validation rollouts are %.4g m off", s->validation);
+  else if (!isnan(s->validation))
+    snprintf(validation, sizeof validation, "validation error %.3f of the unlearned operator's",
+             s->validation);
+  cli_say(common, "%s: %lld steps, %lld parameters, %.0f s; %s", folder, (long long)s->steps,
+          (long long)s->parameters, s->seconds, validation);
+}
 
 int cli_train(int argc, char **argv) {
   const char *folder = NULL, *run = NULL, *from = NULL;
@@ -14,9 +26,14 @@ int cli_train(int argc, char **argv) {
       {"from", 0, CLI_TEXT, &from, "MODEL", "begin with the weights of a trained model", 0},
       {"minutes", 0, CLI_REAL, &options.minutes, "M", "stop after so many minutes; --resume goes on", 0},
       {0}};
-  cli_usage usage = {
-      "train", "RUN.yaml", "Trains a model: the learned correction of the reduced-order operator.",
-      NULL,    1,          1};
+  cli_usage usage = {"train",
+                     "RUN.yaml",
+                     "Trains a model: a time-stepper (kind: stepper), or the learned correction of the "
+                     "reduced-order operator\n"
+                     "(kind: operator). What RUN.yaml may say is told in scripts/train/README.md.",
+                     NULL,
+                     1,
+                     1};
   cli_common common;
   int count;
   int code = cli_parse(&usage, table, &common, argc, argv, &run, &count);
@@ -32,12 +49,6 @@ int cli_train(int argc, char **argv) {
   mote_train_summary s = {0};
   mote_status status = mote_train(run, folder, &options, &monitor, &s);
   cli_progress_end(&progress);
-  if (status == MOTE_OK && isnan(s.validation))
-    cli_say(&common, "%s: %lld steps, %lld parameters, %.0f s; not validated", folder, (long long)s.steps,
-            (long long)s.parameters, s.seconds);
-  else if (status == MOTE_OK)
-    cli_say(&common,
-            "%s: %lld steps, %lld parameters, %.0f s; validation error %.3f of the unlearned operator's",
-            folder, (long long)s.steps, (long long)s.parameters, s.seconds, s.validation);
+  if (status == MOTE_OK) report(&common, folder, &s);
   return status == MOTE_OK ? CLI_OK : cli_fail("train");
 }

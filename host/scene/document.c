@@ -301,7 +301,8 @@ mote_status mote_node_integer(const mote_map *map, const yaml_node_t *node, cons
   double number;
   if (read_number(node, &number) && number >= (double)low && number <= (double)high &&
       number == floor(number)) {
-    *value = (int64_t)number;
+    /* INT64_MAX as a double is one more. */
+    *value = number >= (double)high ? high : (int64_t)number;
     return MOTE_OK;
   }
   char range[96];

@@ -1,4 +1,4 @@
-/* mote_train for the operator: opens what is needed, loops, validates, saves. */
+/* The training of the reduced-order operator: opens what is needed, loops, validates, saves. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -9,6 +9,7 @@
 #include "host/core/clock.h"
 #include "host/core/error.h"
 #include "host/io/safetensors.h"
+#include "host/train/kinds.h"
 #include "host/train/trainer.h"
 
 static void release(mote_trainer *t) {
@@ -201,27 +202,23 @@ mote_status mote_trainer_load_state(mote_trainer *t) {
 
 /* ---- the loop ---- */
 
-static mote_status log_metrics(const mote_trainer *t, double loss, double ratio) {
-  size_t size = strlen(t->folder) + 32;
-  char path[size];
-  snprintf(path, size, "%s/metrics.csv", t->folder);
-  FILE *file = fopen(path, t->step <= t->run.validate_every ? "w" : "a");
-  if (!file) return mote_fail(MOTE_ERROR_IO, "cannot write %s: %s", path, strerror(errno));
-  if (ftell(file) == 0) fputs("step,loss,validation\n", file);
-  fprintf(file, "%lld,%.6g,%.6g\n", (long long)t->step, loss, ratio);
-  if (fclose(file) != 0) return mote_fail(MOTE_ERROR_IO, "cannot write %s: %s", path, strerror(errno));
-  return MOTE_OK;
-}
-
 /* Validates the averaged weights, keeps them if they are the best, and saves all that --resume needs. */
-static mote_status take_stock(mote_trainer *t, double loss, const mote_monitor *monitor) {
+static mote_status take_stock(mote_trainer *t, double start, double loss, const mote_monitor *monitor) {
   double ratio = NAN;
   if (t->valid.count) MOTE_TRY(mote_trainer_validate(t, &ratio));
   if (!(ratio >= t->best)) {
     if (t->valid.count) t->best = ratio;
     MOTE_TRY(mote_operator_save(t->average, t->folder));
   }
-  MOTE_TRY(log_metrics(t, loss, ratio));
+  mote_metrics_row row = {.step = t->step,
+                          .samples = t->step * t->run.batch,
+                          .seconds = mote_clock_seconds() - start,
+                          .loss = loss,
+                          .rate = NAN,
+                          .gradient_norm = NAN,
+                          .validation_loss = ratio,
+                          .validation_error = NAN};
+  MOTE_TRY(mote_metrics_append(t->metrics, &row));
   if (monitor && monitor->log) {
     char line[160];
     snprintf(line, sizeof line, "step %lld: loss %.4f, validation error %.4f of the unlearned operator's",
@@ -245,7 +242,7 @@ static mote_status loop(mote_trainer *t, const mote_train_options *options, cons
       stop = monitor->progress(monitor->user, "train", "steps", t->step, t->run.steps);
     if (options->minutes > 0 && mote_clock_seconds() - start > 60 * options->minutes) stop = 1;
     if (t->step % t->run.validate_every && t->step < t->run.steps) continue;
-    MOTE_TRY(take_stock(t, sum / (double)count, monitor));
+    MOTE_TRY(take_stock(t, start, sum / (double)count, monitor));
     sum = 0;
     count = 0;
   }
@@ -261,17 +258,22 @@ static mote_status prepare(mote_trainer *t, const char *run, const mote_train_op
   MOTE_TRY(create_model(t));
   if (mkdir(t->folder, 0777) != 0 && errno != EEXIST)
     return mote_fail(MOTE_ERROR_IO, "cannot make the folder %s: %s", t->folder, strerror(errno));
-  if (options->resume) return mote_trainer_load_state(t);
-  MOTE_TRY(mote_trainer_observe(t));
-  return options->from ? begin_from(t, options->from) : MOTE_OK;
+  if (options->resume)
+    MOTE_TRY(mote_trainer_load_state(t));
+  else
+    MOTE_TRY(mote_trainer_observe(t));
+  if (options->from && !options->resume) MOTE_TRY(begin_from(t, options->from));
+  return mote_metrics_open(t->folder, t->step, &t->metrics);
 }
 
-mote_status mote_train(const char *run, const char *folder, const mote_train_options *options,
-                       const mote_monitor *monitor, mote_train_summary *summary) {
+mote_status mote_train_operator(const char *run, const char *folder, const mote_train_options *options,
+                                const mote_monitor *monitor, mote_train_summary *summary) {
   mote_trainer t = {.folder = folder};
   double start = mote_clock_seconds();
   mote_status status = prepare(&t, run, options);
   if (status == MOTE_OK) status = loop(&t, options, monitor);
+  mote_status closed = mote_metrics_close(t.metrics);
+  if (status == MOTE_OK) status = closed;
   if (summary)
     *summary = (mote_train_summary){.steps = t.step,
                                     .parameters = t.size,

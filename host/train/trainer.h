@@ -4,6 +4,7 @@
 
 #include <mote/train.h>
 
+#include "host/train/metrics.h"
 #include "host/train/rollout.h"
 
 #ifdef __cplusplus
@@ -24,6 +25,7 @@ typedef struct mote_trainer {
   int workers;
   mote_device **device; /* (workers) */
   const char *folder;
+  mote_metrics *metrics;
 } mote_trainer;
 
 /* The expert of each material of a recording, -1 for those without. */

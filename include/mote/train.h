@@ -20,16 +20,17 @@ typedef struct mote_train_options {
 } mote_train_options;
 
 typedef struct mote_train_summary {
-  int64_t steps, parameters;
+  int64_t steps, parameters, samples; /* samples: examples seen, of a time-stepper */
   double seconds;
-  /* Mean relative L2 error on the validation trajectories, learned over unlearned, of the model that was
-     kept; 1 is no gain. NaN without validation. */
+  /* Of the model that was kept; NaN without validation. Operators: mean relative L2 error on the validation
+     trajectories, learned over unlearned; 1 is no gain. Time-steppers: mean position error of rollouts, m. */
   double validation;
 } mote_train_summary;
 
 /* Trains into `folder`: config.json and model.safetensors of the best model so far, state.safetensors to go
-   on from, metrics.csv. Kind "operator" is the learned correction of the reduced-order operator. The keys of
-   RUN.yaml are told in scripts/train/README.md. */
+   on from, metrics.csv, metrics.png and event files for TensorBoard. Kind "operator" is the learned
+   correction of the reduced-order operator, kind "stepper" a time-stepper (GIOROM or GNS), which also gets
+   metadata.json and, in last/, the latest model. The keys of RUN.yaml are told in scripts/train/README.md. */
 mote_status mote_train(const char *run, const char *folder, const mote_train_options *options,
                        const mote_monitor *monitor, mote_train_summary *summary);
 

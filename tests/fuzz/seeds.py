@@ -152,6 +152,66 @@ validate_every: 75
 rate: 2.5e-3
 seed: 1
 """)
+put("stepper_run", "giorom", b"""kind: stepper
+data: set
+model:
+  {architecture: giorom, dim: 2, width: 64, layers: 3, window: 4, types: 7, type_width: 8, convolution: normalized,
+   alpha: 0.5, radius: 0.03, clip: 0.75, normalized_velocities: false,
+   latent: {grid: 12, radius: 0.2, heads: 6, blocks: 2, width: 96, experts: 3, inner: 2, kernel_in: [20, 40],
+            kernel_out: [30, 72], pairs: true, points: occupied, projection: 33, projection_layers: 2, space_width: 9}}
+particles: {method: poisson, count: [300, 400]}
+noise: 6.7e-4
+pushforward: {steps: 3, from_step: 2000}
+loss: {position: 0.5}
+optimizer: {kind: adamax, rate: 2.0e-3, betas: [0.8, 0.99], epsilon: 1.0e-7, decay: 0.01}
+schedule: {kind: exponential, warmup: 20, decay: 0.5, decay_steps: 700, floor: 1.0e-5}
+validation: {every: 250, frames: 60, trajectories: 2}
+clip: 0.5
+ema: 0.99
+batch: 8
+steps: 3000
+seed: 9223372036854775807
+save_every: 50
+memory: 512
+""")
+put("stepper_run", "gns", b"""kind: stepper
+data: /set
+model: {architecture: gns, hidden_layers: 1}
+particles: {method: uniform, count: 250}
+schedule: {kind: constant, warmup: 0}
+""")
+
+put("dataset", "flat", b"""seed: 5
+particles: [10, 500]
+gap: 0.05
+tries: 2
+scene:
+  dim: 2
+  domain: {lower: [0, 0], upper: [1, 1], cells: 16}
+  walls: {all: {contact: separate, friction: {uniform: [0, 0.5]}}}
+  gravity: [0, -9.81]
+  time: {frame_interval: 0.01, frames: 6}
+  materials: {jelly: {kind: fixed_corotated, youngs_modulus: {log_uniform: [1.0e+4, 1.0e+5]}}}
+  bodies:
+    block: &b
+      number: {integer: [1, 2]}
+      material: {choose: [jelly]}
+      form: {choose: [{shape: {kind: sphere, radius: {uniform: [0.08, 0.12]}}}, {shape: {kind: box, size: [0.1, 0.2]}}]}
+      rotation: random
+      position: {uniform: [[0.2, 0.2], [0.8, 0.8]]}
+      velocity: {isotropic: [0.5, 1]}
+splits:
+  train: 3
+  test: {count: 2, scene: {materials: {more: {kind: newtonian}}, bodies: {block: {form: {shape: {kind: torus, radius: 0.1, tube_radius: 0.05}}}, c: *b}}}
+record: {velocity: false, compression: 1, particle_type: material, keep: {count: 20, method: poisson}}
+""")
+put("dataset", "deep", b"""scene:
+  materials: {sand: {kind: drucker_prager}}
+  time: {step: 1.0e-4, steps_per_frame: 10, frames: 2}
+  bodies:
+    a: {material: sand, shape: {kind: cone, radius: 0.1, height: 0.2}, rotation: random, angular_velocity: {isotropic: [0, 1]}}
+splits: {train: 1, valid: {count: 1}}
+""")
 
 put("dataset", "flat", b"""seed: 5
 particles: [10, 500]

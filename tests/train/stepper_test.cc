@@ -1,0 +1,274 @@
+/* Training a time-stepper, from RUN.yaml to a folder that rolls out. The data are blobs that breathe: each
+   particle's next velocity follows from its last two, v'' = 2 cos(w) v' - v, which a network learns quickly.
+ */
+#include <mote/rollout.h>
+#include <mote/train.h>
+
+#include <fstream>
+
+#include "host/train/stepper_trainer.h"
+#include "tests/support/network.h"
+#include "tests/support/testing.h"
+#include "tests/support/trajectories.h"
+
+using mote_test::TemporaryFolder;
+
+namespace {
+
+const int kParticles = 60, kFrames = 24;
+
+/* Trajectories of 2-D blobs, each with a phase and a size of its own; `wall` of the particles are kinematic.
+ */
+void write_split(const std::string &path, int count, uint64_t stream, int wall = 0) {
+  std::vector<float> offset = mote_test::noise(int64_t(kParticles) * 2, 5, 0.12);
+  std::vector<float> phase = mote_test::noise(count, stream, 3);
+  std::vector<int32_t> type(kParticles, 0);
+  for (int i = 0; i < wall; i++) type[i] = 3;
+  mote_metadata metadata = {};
+  metadata.dim = 2;
+  for (int k = 0; k < 3; k++) metadata.bounds[k][1] = 1;
+  metadata.dt = 0.01, metadata.dx = 0.05, metadata.write_every = 1, metadata.sequence_length = kFrames;
+  metadata.particle_count = kParticles, metadata.connectivity_radius = 0.12;
+  mote_trajectory_field field = {"position", 1, {2, 0}};
+  mote_trajectory_options options = {};
+  options.particles = kParticles, options.dim = 2, options.field_count = 1, options.fields = &field;
+  options.particle_type = type.data(), options.metadata = &metadata;
+  mote_trajectory_writer *writer = nullptr;
+  MOTE_ASSERT_OK(mote_trajectory_create(path.c_str(), &options, &writer));
+  for (int t = 0; t < count; t++) {
+    if (t) {
+      MOTE_ASSERT_OK(mote_trajectory_next(writer, &options));
+    }
+    for (int f = 0; f < kFrames; f++) {
+      std::vector<float> frame(kParticles * 2);
+      for (int k = 0; k < kParticles * 2; k++)
+        frame[k] = 0.5f + offset[k] * (k / 2 < wall ? 1 : 1 + 0.3f * std::cos(0.5f * float(f) + phase[t]));
+      const float *values = frame.data();
+      MOTE_ASSERT_OK(mote_trajectory_append(writer, 0.01 * f, &values));
+    }
+  }
+  MOTE_ASSERT_OK(mote_trajectory_finish(writer));
+}
+
+void write_data(const std::string &folder, int wall = 0) {
+  write_split(folder + "/valid.h5", 2, 8, wall);
+  ASSERT_EQ(0, std::rename((folder + "/metadata.json").c_str(), (folder + "/valid.metadata.json").c_str()));
+  write_split(folder + "/train.h5", 6, 7, wall);
+}
+
+const char *const kGns =
+    "kind: stepper\ndata: .\n"
+    "model: {architecture: gns, dim: 2, width: 24, layers: 2, window: 3, radius: 0.12}\n"
+    "particles: {method: farthest, count: [30, 50]}\nnoise: 1.0e-4\n"
+    "optimizer: {rate: 4.0e-3}\nschedule: {kind: cosine, warmup: 5}\n"
+    "batch: 3\nvalidation: {every: 10, trajectories: 2}\nsave_every: 4\nseed: 3\nema: 0.9\n";
+const char *const kGiorom =
+    "kind: stepper\ndata: .\n"
+    "model: {architecture: giorom, dim: 2, width: 16, layers: 1, window: 3, radius: 0.12, type_width: 4, "
+    "convolution: normalized, latent: {grid: 8, radius: 0.2, heads: 2, width: 16, kernel_in: [12, 16], "
+    "kernel_out: [12, 16], projection: 16, pairs: true, points: occupied}}\n"
+    "particles: {count: 40}\nnoise: 1.0e-4\noptimizer: {kind: adamax, rate: 4.0e-3}\n"
+    "schedule: {kind: exponential, warmup: 5, decay_steps: 20}\nbatch: 2\nvalidation: {every: 10}\n"
+    "save_every: 4\nseed: 3\nloss: {position: 0.5}\npushforward: {steps: 2, from_step: 6}\n";
+
+std::string write(const std::string &path, const std::string &text) {
+  std::ofstream(path) << text;
+  return path;
+}
+
+std::string bytes(const std::string &path) {
+  std::ifstream file(path, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+/* Asks to stop once `limit` samples are done. */
+struct Stopper {
+  long long limit;
+  static int progress(void *user, const char *, const char *, long long done, long long) {
+    return done >= static_cast<Stopper *>(user)->limit;
+  }
+};
+
+class Stepper : public ::testing::Test {
+protected:
+  void SetUp() override { write_data(folder.path); }
+  mote_train_summary train(const std::string &text, const std::string &model, int threads = 1, int resume = 0,
+                           long long stop = 1 << 30, const char *device = "cpu") {
+    std::string run = write(folder.file("run.yaml"), text);
+    Stopper stopper = {stop};
+    mote_monitor monitor = {nullptr, Stopper::progress, &stopper};
+    mote_train_options options = {};
+    options.device = device, options.threads = threads, options.resume = resume;
+    mote_train_summary summary = {};
+    MOTE_EXPECT_OK(mote_train(run.c_str(), folder.file(model).c_str(), &options, &monitor, &summary));
+    return summary;
+  }
+  void expect_same(const std::string &a, const std::string &b) {
+    for (const char *name :
+         {"/model.safetensors", "/last/model.safetensors", "/state.safetensors", "/config.json"}) {
+      EXPECT_FALSE(bytes(folder.file(a + name)).empty()) << name;
+      EXPECT_TRUE(bytes(folder.file(a + name)) == bytes(folder.file(b + name))) << name;
+    }
+  }
+  void expect_error(const std::string &text, mote_status status, const std::string &words) {
+    std::string run = write(folder.file("run.yaml"), text);
+    mote_train_options options = {};
+    options.device = "cpu";
+    EXPECT_EQ(status, mote_train(run.c_str(), folder.file("model").c_str(), &options, nullptr, nullptr));
+    EXPECT_NE(std::string(mote_last_error()).find(words), std::string::npos) << mote_last_error();
+  }
+  TemporaryFolder folder;
+};
+
+} // namespace
+
+/* Constant velocity is wrong by 7e-3 m here after 20 frames; what is learned is better by far. */
+TEST_F(Stepper, LearnsToPredict) {
+  mote_train_summary early = train(std::string(kGns) + "steps: 10\n", "early", 2);
+  mote_train_summary late = train(std::string(kGns) + "steps: 200\n", "late", 2);
+  EXPECT_EQ(late.steps, 200);
+  EXPECT_EQ(late.samples, 600);
+  EXPECT_LT(late.validation, early.validation / 4);
+  EXPECT_LT(late.validation, 0.01);
+}
+
+TEST_F(Stepper, ThreadsDoNotMatterAndSeedsDo) {
+  train(std::string(kGns) + "steps: 12\n", "one", 1);
+  train(std::string(kGns) + "steps: 12\n", "two", 2);
+  train(std::string(kGns) + "steps: 12\n", "again", 2);
+  expect_same("one", "two");
+  expect_same("one", "again");
+  std::string other = kGns;
+  other.replace(other.find("seed: 3"), 7, "seed: 4");
+  train(other + "steps: 12\n", "seeded", 1);
+  EXPECT_FALSE(bytes(folder.file("one/model.safetensors")) == bytes(folder.file("seeded/model.safetensors")));
+}
+
+/* Stopped where nothing else happens, and between two saves as if killed: the state is then an older one. */
+TEST_F(Stepper, ResumesToTheSameBits) {
+  for (const char *text : {kGns, kGiorom}) {
+    std::string run = std::string(text) + "steps: 14\n";
+    mote_train_summary whole = train(run, "whole");
+    train(run, "broken", 1, 0, 14);
+    train(run, "broken", 2, 1, 26);
+    std::string state = bytes(folder.file("broken/state.safetensors"));
+    train(run, "broken", 1, 1, 34);
+    write(folder.file("broken/state.safetensors"), state);
+    mote_train_summary resumed = train(run, "broken", 1, 1);
+    EXPECT_EQ(resumed.steps, whole.steps);
+    EXPECT_EQ(resumed.validation, whole.validation);
+    expect_same("whole", "broken");
+  }
+}
+
+TEST_F(Stepper, TheModelRollsOut) {
+  train(std::string(kGiorom) + "steps: 10\n", "model", 2);
+  mote_device *device = nullptr;
+  MOTE_ASSERT_OK(mote_device_open("cpu", nullptr, &device));
+  mote_rollout_job job = {};
+  std::string model = folder.file("model"), input = folder.file("valid.h5"), output = folder.file("out.h5");
+  job.model = model.c_str(), job.input = input.c_str(), job.output = output.c_str();
+  mote_rollout_summary summary = {};
+  MOTE_EXPECT_OK(mote_rollout_trajectory(device, &job, nullptr, &summary));
+  EXPECT_EQ(summary.frames, kFrames);
+  mote_device_close(device);
+}
+
+/* The gradient of three steps, each with its losses, against differences of that loss along random
+   directions. float32 evaluations allow moves of 1e-3 of the weights, and with those some ReLUs change sides:
+   found within 1%; a gradient that stops at a step is off by 20% and more. */
+TEST_F(Stepper, TheGradientGoesThroughAllSteps) {
+  for (const char *text : {kGns, kGiorom}) {
+    std::string without = std::string(text).substr(0, std::string(text).find("pushforward"));
+    if (without.find("loss:") == std::string::npos) without += "loss: {position: 0.5}\n";
+    std::string run =
+        write(folder.file("run.yaml"), without + "pushforward: {steps: 3, through: true}\nsteps: 10\n");
+    mote_train_options options = {};
+    options.device = "cpu", options.threads = 1;
+    mote_stepper_trainer t;
+    MOTE_ASSERT_OK(mote_stepper_trainer_open(run.c_str(), "unused", &options, &t));
+    std::vector<float> value(size_t(t.weights.floats)), gradient(value.size());
+    float *begin = static_cast<float *>(t.weights.value.data);
+    value.assign(begin, begin + value.size());
+    auto loss = [&](const std::vector<float> &at) {
+      std::copy(at.begin(), at.end(), begin);
+      MOTE_EXPECT_OK(mote_trained_weights_pack(&t.weights));
+      MOTE_EXPECT_OK(mote_stepper_trainer_example(&t, &t.worker[0], 5, 0));
+      return t.loss[0];
+    };
+    loss(value);
+    float *one[] = {static_cast<float *>(t.gradient[0].data)},
+          *shared[] = {static_cast<float *>(t.shared[0].data)};
+    MOTE_ASSERT_OK(mote_trained_weights_gather(&t.weights, 1, one, shared));
+    float *from = static_cast<float *>(t.weights.gradient.data);
+    gradient.assign(from, from + gradient.size());
+    double norm = 0;
+    for (float g : gradient) norm += double(g) * g;
+    for (uint64_t stream = 0; stream < 4; stream++) {
+      std::vector<float> direction = mote_test::noise(int64_t(value.size()), 40 + stream), up = value,
+                         down = value;
+      double expected = 0;
+      for (size_t k = 0; k < value.size(); k++) {
+        /* half along the gradient, so that the slope is no sum of what cancels */
+        double d = 1e-3 * (0.03 * direction[k] + gradient[k] / std::sqrt(norm));
+        up[k] += float(d), down[k] -= float(d);
+        expected += 2 * d * gradient[k];
+      }
+      EXPECT_NEAR(loss(up) - loss(down), expected, 0.03 * std::fabs(expected));
+    }
+    mote_stepper_trainer_close(&t);
+  }
+}
+
+/* Boundaries of type 3 are seen but not learned from. */
+TEST_F(Stepper, KinematicParticles) {
+  write_data(folder.path, 20);
+  mote_train_summary summary = train(std::string(kGiorom) + "steps: 8\n", "walls", 2);
+  EXPECT_EQ(summary.steps, 8);
+  EXPECT_TRUE(std::isfinite(summary.validation));
+}
+
+/* Weight decay alone, with a rate that moves nothing else: --from begins with the weights of a model. */
+TEST_F(Stepper, BeginsFromATrainedModel) {
+  train(std::string(kGns) + "steps: 10\n", "first");
+  std::string run = write(folder.file("run.yaml"), std::string(kGns) + "steps: 20\n");
+  std::string from = folder.file("first"), to = folder.file("second");
+  mote_train_options options = {};
+  options.device = "cpu", options.from = from.c_str();
+  mote_train_summary summary = {};
+  MOTE_EXPECT_OK(mote_train(run.c_str(), to.c_str(), &options, nullptr, &summary));
+  EXPECT_EQ(bytes(from + "/config.json"), bytes(to + "/config.json"));
+  EXPECT_FALSE(bytes(from + "/model.safetensors") == bytes(to + "/model.safetensors"));
+}
+
+TEST_F(Stepper, SaysWhatIsWrong) {
+  std::string good = std::string(kGns) + "steps: 10\n";
+  auto with = [&](const std::string &old, const std::string &now) {
+    std::string text = good;
+    text.replace(text.find(old), old.size(), now);
+    return text;
+  };
+  expect_error(with("data: .", "data: nowhere"), MOTE_ERROR_IO, "nowhere");
+  expect_error(with("window: 3", "window: 15"), MOTE_OK, "");
+  expect_error(with("dim: 2", "types: 1, dim: 2"), MOTE_OK, "");
+  expect_error(with("steps: 10", "steps: 0"), MOTE_ERROR_FORMAT, "run.yaml");
+  expect_error(with("architecture: gns", "architecture: mlp"), MOTE_ERROR_FORMAT, "architecture");
+  expect_error(with("batch: 3", "batsh: 3"), MOTE_ERROR_FORMAT, "batsh");
+  expect_error(with("kind: stepper", "kind: steper"), MOTE_ERROR_FORMAT, "kind");
+  expect_error(good + "pushforward: {steps: 22}\n", MOTE_ERROR_FORMAT, "an example takes 26");
+}
+
+/* The same training on the emulated device: the loss of the first steps agrees. */
+TEST_F(Stepper, OtherDevicesFollow) {
+  std::string text = kGns;
+  text.replace(text.find("count: [30, 50]"), 15, "count: [10, 12]");
+  text.replace(text.find("every: 10, trajectories: 2"), 26, "every: 2, trajectories: 1, frames: 3");
+  text.replace(text.find("warmup: 5"), 9, "warmup: 1");
+  double reference = train(text + "steps: 2\n", "cpu").validation;
+  ASSERT_GT(reference, 0);
+  for (const std::string &device : mote_test::devices()) {
+    if (device == "cpu") continue;
+    double validation = train(text + "steps: 2\n", "other", 1, 0, 1 << 30, device.c_str()).validation;
+    EXPECT_NEAR(validation, reference, 1e-4 * reference) << device;
+  }
+}
