@@ -36,7 +36,7 @@ UPDATE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64, ctypes.
 
 
 class Kernels(ctypes.Structure):  # mote_optimize_kernels
-    _fields_ = [(name, ctypes.c_void_p) for name in ("pack", "combine", "sum_squares", "clip")] + [("update", UPDATE)]
+    _fields_ = [(name, ctypes.c_void_p) for name in ("pack", "combine", "sum_rows", "sum_squares", "clip")] + [("update", UPDATE)]
 
 
 class Mote:
