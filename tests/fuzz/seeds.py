@@ -213,38 +213,6 @@ put("dataset", "deep", b"""scene:
 splits: {train: 1, valid: {count: 1}}
 """)
 
-put("dataset", "flat", b"""seed: 5
-particles: [10, 500]
-gap: 0.05
-tries: 2
-scene:
-  dim: 2
-  domain: {lower: [0, 0], upper: [1, 1], cells: 16}
-  walls: {all: {contact: separate, friction: {uniform: [0, 0.5]}}}
-  gravity: [0, -9.81]
-  time: {frame_interval: 0.01, frames: 6}
-  materials: {jelly: {kind: fixed_corotated, youngs_modulus: {log_uniform: [1.0e+4, 1.0e+5]}}}
-  bodies:
-    block: &b
-      number: {integer: [1, 2]}
-      material: {choose: [jelly]}
-      form: {choose: [{shape: {kind: sphere, radius: {uniform: [0.08, 0.12]}}}, {shape: {kind: box, size: [0.1, 0.2]}}]}
-      rotation: random
-      position: {uniform: [[0.2, 0.2], [0.8, 0.8]]}
-      velocity: {isotropic: [0.5, 1]}
-splits:
-  train: 3
-  test: {count: 2, scene: {materials: {more: {kind: newtonian}}, bodies: {block: {form: {shape: {kind: torus, radius: 0.1, tube_radius: 0.05}}}, c: *b}}}
-record: {velocity: false, compression: 1, particle_type: material, keep: {count: 20, method: poisson}}
-""")
-put("dataset", "deep", b"""scene:
-  materials: {sand: {kind: drucker_prager}}
-  time: {step: 1.0e-4, steps_per_frame: 10, frames: 2}
-  bodies:
-    a: {material: sand, shape: {kind: cone, radius: 0.1, height: 0.2}, rotation: random, angular_velocity: {isotropic: [0, 1]}}
-splits: {train: 1, valid: {count: 1}}
-""")
-
 x = np.zeros((3, 2, 2), np.float32)
 kind = np.array([6, 3])
 both = np.empty(1, dtype=object)
