@@ -23,7 +23,7 @@ static mote_status summarize(mote_stream *stream, int64_t n, const int32_t *coun
                              mote_buffer *scratch) {
   int64_t floats = mote_context_floats(heads), most = (n + MOTE_ATTENTION_CHUNK - 1) / MOTE_ATTENTION_CHUNK;
   MOTE_TRY(mote_buffer_reserve(scratch, stream->device, (size_t)(most * floats) * sizeof(float)));
-  n = mote_attention_rows(n, count);
+  n = mote_row_count(n, count);
   int64_t chunks = (n + MOTE_ATTENTION_CHUNK - 1) / MOTE_ATTENTION_CHUNK;
   float *parts = scratch->data;
 #pragma omp parallel num_threads(mote_stream_threads(stream)) if (chunks > 1)
@@ -65,7 +65,7 @@ static void attend_row(mote_heads h, const float *query, const float *context, f
 
 static mote_status attend(mote_stream *stream, int64_t n, const int32_t *count, mote_heads heads,
                           mote_rows query, const float *context, float *out, int out_stride) {
-  n = mote_attention_rows(n, count);
+  n = mote_row_count(n, count);
 #pragma omp parallel for num_threads(mote_stream_threads(stream)) schedule(static) if (n > 32)
   for (int64_t r = 0; r < n; r++)
     attend_row(heads, query.data + r * query.stride, context, out + r * out_stride);

@@ -169,7 +169,7 @@ static void summarize_group(const summary *j, int head, int64_t first, int64_t e
 mote_status mote_summarize_backward_cpu(mote_stream *stream, int64_t n, const int32_t *count,
                                         mote_heads heads, mote_rows key, mote_rows value, const float *weight,
                                         const float *d_context, mote_sink d_key, mote_sink d_value) {
-  n = mote_attention_rows(n, count);
+  n = mote_row_count(n, count);
   const int64_t step = task_rows(heads), tasks = (n + step - 1) / step;
   const summary job = {heads, key, value, weight, d_context, d_key, d_value};
 #pragma omp parallel for num_threads(mote_stream_threads(stream)) schedule(dynamic, 1) if (tasks > 1)
@@ -250,7 +250,7 @@ mote_status mote_attend_backward_cpu(mote_stream *stream, int64_t n, const int32
                                      mote_sink d_query, float *d_context, mote_buffer *scratch) {
   const int64_t most = (n + ROWS - 1) / ROWS * heads.count * part_floats(heads.width);
   MOTE_TRY(mote_buffer_reserve(scratch, stream->device, (size_t)most * sizeof(float)));
-  n = mote_attention_rows(n, count);
+  n = mote_row_count(n, count);
   const int64_t step = task_rows(heads), tasks = (n + step - 1) / step, chunks = (n + ROWS - 1) / ROWS;
   const attention job = {heads, query, d_out, context, d_query, scratch->data};
 #pragma omp parallel num_threads(mote_stream_threads(stream)) if (tasks > 1)

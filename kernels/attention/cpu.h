@@ -31,10 +31,6 @@ static inline void mote_head_softmax(int width, const float *from, float *to) {
   for (int c = 0; c < span; c += MOTE_LANES) mote_v_store(to + c, mote_v_load(to + c) * scale);
 }
 
-static inline int64_t mote_attention_rows(int64_t n, const int32_t *count) {
-  return count && *count < n ? *count : n;
-}
-
 mote_status mote_summarize_backward_cpu(mote_stream *stream, int64_t n, const int32_t *count,
                                         mote_heads heads, mote_rows key, mote_rows value, const float *weight,
                                         const float *d_context, mote_sink d_key, mote_sink d_value);

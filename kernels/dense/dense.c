@@ -35,13 +35,9 @@ static void mlp_tile(const mote_mlp *mlp, int64_t first, int used, int rows, mot
   write_rows(residual, first, used, width, tile->buffer[at], mote_tile_stride(width), out, out_stride);
 }
 
-static int64_t rows_of(int64_t n, const int32_t *count) {
-  return count && *count < n ? *count : n;
-}
-
 static mote_status mlp(mote_stream *stream, int64_t n, const int32_t *count, const mote_mlp *chain,
                        mote_rows a, mote_rows b, mote_rows residual, float *out, int out_stride) {
-  n = rows_of(n, count);
+  n = mote_row_count(n, count);
   int rows = mote_tile_rows(mote_mlp_widest(chain));
 #pragma omp parallel for num_threads(mote_stream_threads(stream)) schedule(dynamic, 1) if (n > rows)
   for (int64_t first = 0; first < n; first += rows) {
@@ -76,7 +72,7 @@ static void gated_tile(int experts, const mote_mlp *expert, int64_t first, int u
 static mote_status gated(mote_stream *stream, int64_t n, const int32_t *count, int experts,
                          const mote_mlp *expert, mote_rows a, mote_rows logits, mote_norm norm,
                          mote_rows residual, float *out, int out_stride) {
-  n = rows_of(n, count);
+  n = mote_row_count(n, count);
   int rows = mote_tile_rows(mote_mlp_widest(expert));
 #pragma omp parallel for num_threads(mote_stream_threads(stream)) schedule(dynamic, 1) if (n > rows)
   for (int64_t first = 0; first < n; first += rows) {

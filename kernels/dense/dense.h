@@ -102,6 +102,11 @@ struct mote_dense_kernels {
                                 mote_sink d_logits, mote_buffer *scratch);
 };
 
+/* Rows that are computed of n, see above. */
+static inline MOTE_HD int64_t mote_row_count(int64_t n, const int32_t *count) {
+  return count && *count < n ? *count : n;
+}
+
 static inline MOTE_HD int mote_panels(int out) {
   return (out + MOTE_PANEL - 1) / MOTE_PANEL;
 }

@@ -1,15 +1,11 @@
 /* The reverse of dense layers on the CPU: what stands around the chains of reverse.h. */
 #include "kernels/dense/reverse.h"
 
-static int64_t rows_of(int64_t n, const int32_t *count) {
-  return count && *count < n ? *count : n;
-}
-
 static mote_status run(mote_stream *stream, const mote_reverse_job *job, int64_t n, const int32_t *count,
                        mote_buffer *scratch) {
   size_t floats = (size_t)mote_reverse_memory(stream, job, n);
   MOTE_TRY(mote_buffer_reserve(scratch, stream->device, floats * sizeof(float)));
-  mote_reverse_run(stream, job, rows_of(n, count), scratch->data);
+  mote_reverse_run(stream, job, mote_row_count(n, count), scratch->data);
   return MOTE_OK;
 }
 

@@ -306,10 +306,6 @@ static __device__ inline void mote_chain_write(mote_norm norm, mote_rows residua
   }
 }
 
-static __device__ inline int64_t mote_row_count(int64_t n, const int32_t *count) {
-  return count && *count < n ? *count : n;
-}
-
 /* softmax(logits)[e] */
 static __device__ inline float mote_gate(int experts, const float *logits, int e) {
   float most = logits[0], sum = 0;

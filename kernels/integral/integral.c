@@ -42,7 +42,7 @@ static void average_row(int64_t q, const mote_edges *edges, mote_rows value, con
 static mote_status average(mote_stream *stream, int64_t n, const int32_t *count, const int32_t *receiver_of,
                            const mote_edges *edges, mote_rows value, const int32_t *value_row,
                            mote_rows factor, float *out, int out_stride) {
-  if (count && *count < n) n = *count;
+  n = mote_row_count(n, count);
 #pragma omp parallel for num_threads(mote_stream_threads(stream)) schedule(dynamic, 64) if (n > 64)
   for (int64_t r = 0; r < n; r++)
     average_row(receiver_of ? receiver_of[r] : r, edges, value, value_row, factor, out + r * out_stride);
@@ -51,7 +51,7 @@ static mote_status average(mote_stream *stream, int64_t n, const int32_t *count,
 
 static mote_status pick(mote_stream *stream, int64_t n, const int32_t *count, const int32_t *row_of,
                         mote_rows value, float *out, int out_stride) {
-  if (count && *count < n) n = *count;
+  n = mote_row_count(n, count);
 #pragma omp parallel for num_threads(mote_stream_threads(stream)) schedule(static) if (n > 1024)
   for (int64_t r = 0; r < n; r++) {
     size_t bytes = (size_t)value.width * sizeof(float);
@@ -124,7 +124,7 @@ static mote_status average_backward(mote_stream *stream, const mote_edges *edges
                                     const int32_t *sender_of, mote_rows factor, mote_rows d_out,
                                     mote_sink d_value, mote_sink d_factor) {
   const average_job job = {edges, sent, row_of, count, value, factor, d_out, d_value, d_factor};
-  if (row_count && *row_count < rows) rows = *row_count;
+  rows = mote_row_count(rows, row_count);
 #pragma omp parallel for num_threads(mote_stream_threads(stream))                                            \
     schedule(dynamic, 64) if (sent->senders > 64)
   for (int64_t s = 0; s < sent->senders; s++) {

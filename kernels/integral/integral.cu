@@ -54,7 +54,7 @@ static __global__ void average_kernel(int64_t n, const int32_t *count, const int
                                       mote_rows factor, float *out, int out_stride) {
   const int64_t i = own_element(), r = i / value.width;
   const int c = static_cast<int>(i - r * value.width);
-  if (r >= n || (count && r >= *count)) return;
+  if (r >= mote_row_count(n, count)) return;
   out[r * out_stride + c] = mote_average_channel(receiver_of ? receiver_of[r] : r, c, edges.row_offsets,
                                                  edges.senders, &value, value_row, &factor);
 }
@@ -70,7 +70,7 @@ static __global__ void pick_kernel(int64_t n, const int32_t *count, const int32_
                                    float *out, int out_stride) {
   const int64_t i = own_element(), r = i / value.width;
   const int c = static_cast<int>(i - r * value.width);
-  if (r >= n || (count && r >= *count)) return;
+  if (r >= mote_row_count(n, count)) return;
   const int64_t row = row_of[r];
   out[r * out_stride + c] = row < 0 ? 0 : value.data[row * value.stride + c];
 }
@@ -91,7 +91,7 @@ static __global__ void sent_kernel(mote_edges edges, mote_sent sent, const int32
   const int c = static_cast<int>(i - s * value.width);
   if (s >= sent.senders || sent.row_offsets[s] == sent.row_offsets[s + 1]) return;
   const int64_t row = value_row ? value_row[s] : s;
-  const bool there = row < rows && (!row_count || row < *row_count);
+  const bool there = row < mote_row_count(rows, row_count);
   const bool own = d_value.data && there && (sender_of ? sender_of[row] : row) == s;
   if (!own && !d_factor.data) return;
   const float sum = mote_sent_channel(s, c, &sent, &edges, row_of, count, &d_out);
