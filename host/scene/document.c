@@ -6,9 +6,11 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "host/core/error.h"
+#include "host/core/file.h"
 #include "host/core/text.h"
 
 enum { DEPTH_LIMIT = 24, NODE_LIMIT = 50000, ANCHOR_LIMIT = 256 };
@@ -105,6 +107,15 @@ mote_status mote_document_parse(const char *text, size_t length, const char *nam
   yaml_parser_delete(&parser);
   if (status != MOTE_OK && loaded) yaml_document_delete(&document->yaml);
   if (status != MOTE_OK) *document = (mote_document){.name = name};
+  return status;
+}
+
+mote_status mote_document_load(const char *path, mote_document *document) {
+  char *text;
+  size_t size;
+  MOTE_TRY(mote_file_read(path, MOTE_DOCUMENT_LIMIT, &text, &size));
+  mote_status status = mote_document_parse(text, size, path, document);
+  free(text);
   return status;
 }
 

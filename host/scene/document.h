@@ -22,6 +22,8 @@ typedef struct mote_document {
 /* Parses text[0, length), which must hold exactly one document. MOTE_ERROR_FORMAT also for: more than
    MOTE_DOCUMENT_LIMIT bytes, 24 levels, 50,000 nodes or 256 anchors and aliases; explicit tags. */
 mote_status mote_document_parse(const char *text, size_t length, const char *name, mote_document *document);
+/* The same of a file; the text is not needed any more. `path` must outlive the document. */
+mote_status mote_document_load(const char *path, mote_document *document);
 void mote_document_free(mote_document *document);
 const yaml_node_t *mote_document_root(const mote_document *document);
 

@@ -102,8 +102,7 @@ static mote_status read_run(const mote_document *document, mote_run *run) {
   const yaml_node_t *node;
   mote_map map;
   int kind = 0;
-  MOTE_TRY(mote_map_open(document, yaml_document_get_root_node((yaml_document_t *)&document->yaml), keys,
-                         &map, "the run"));
+  MOTE_TRY(mote_map_open(document, mote_document_root(document), keys, &map, "the run"));
   MOTE_TRY(mote_map_require(&map, "kind", &node));
   MOTE_TRY(mote_map_choice(&map, "kind", kinds, &kind));
   MOTE_TRY(mote_map_require(&map, "data", &node));
@@ -121,8 +120,6 @@ static mote_status read_run(const mote_document *document, mote_run *run) {
 }
 
 mote_status mote_run_load(const char *path, mote_run *run) {
-  char *text;
-  size_t size;
   mote_document document;
   *run = (mote_run){.method = MOTE_SAMPLE_FARTHEST,
                     .ratio_low = 0.05,
@@ -132,13 +129,9 @@ mote_status mote_run_load(const char *path, mote_run *run) {
                     .steps = 2000,
                     .validate_every = 200,
                     .rate = 1e-3};
-  MOTE_TRY(mote_file_read(path, MOTE_DOCUMENT_LIMIT, &text, &size));
-  mote_status status = mote_document_parse(text, size, path, &document);
-  if (status == MOTE_OK) {
-    status = read_run(&document, run);
-    mote_document_free(&document);
-  }
-  free(text);
+  MOTE_TRY(mote_document_load(path, &document));
+  mote_status status = read_run(&document, run);
+  mote_document_free(&document);
   if (status != MOTE_OK) mote_run_free(run);
   return status;
 }

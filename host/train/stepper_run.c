@@ -291,7 +291,7 @@ static mote_status read_run(const mote_document *document, mote_stepper_run *r) 
                                      "optimizer", "schedule", "validation", "pushforward", "clip",   "ema",
                                      "batch",     "steps",    "seed",       "save_every",  "memory", NULL};
   static const char *const kinds[] = {"stepper", NULL};
-  const yaml_node_t *root = yaml_document_get_root_node((yaml_document_t *)&document->yaml), *node;
+  const yaml_node_t *root = mote_document_root(document), *node;
   mote_map map;
   int kind = 0;
   MOTE_TRY(mote_map_open(document, root, keys, &map, "the run"));
@@ -317,8 +317,6 @@ static mote_status read_run(const mote_document *document, mote_stepper_run *r) 
 }
 
 mote_status mote_stepper_run_load(const char *path, mote_stepper_run *run) {
-  char *text;
-  size_t size;
   mote_document document;
   *run = (mote_stepper_run){.method = MOTE_SAMPLE_FARTHEST,
                             .least = 500,
@@ -337,13 +335,9 @@ mote_status mote_stepper_run_load(const char *path, mote_stepper_run *run) {
                             .validate_every = 500,
                             .validate_trajectories = 4,
                             .save_every = 100};
-  MOTE_TRY(mote_file_read(path, MOTE_DOCUMENT_LIMIT, &text, &size));
-  mote_status status = mote_document_parse(text, size, path, &document);
-  if (status == MOTE_OK) {
-    status = read_run(&document, run);
-    mote_document_free(&document);
-  }
-  free(text);
+  MOTE_TRY(mote_document_load(path, &document));
+  mote_status status = read_run(&document, run);
+  mote_document_free(&document);
   if (status != MOTE_OK) mote_stepper_run_free(run);
   return status;
 }

@@ -1,8 +1,5 @@
 /* mote_train: looks at the run's kind and hands it on. */
-#include <stdlib.h>
-
 #include "host/core/error.h"
-#include "host/core/file.h"
 #include "host/scene/document.h"
 #include "host/train/kinds.h"
 
@@ -11,14 +8,8 @@ static mote_status read_kind(const char *path, int *kind) {
   const yaml_node_t *node;
   mote_document document;
   mote_map map;
-  char *text;
-  size_t size;
-  MOTE_TRY(mote_file_read(path, MOTE_DOCUMENT_LIMIT, &text, &size));
-  mote_status status = mote_document_parse(text, size, path, &document);
-  free(text);
-  MOTE_TRY(status);
-  node = yaml_document_get_root_node(&document.yaml);
-  status = mote_map_open(&document, node, NULL, &map, "the run");
+  MOTE_TRY(mote_document_load(path, &document));
+  mote_status status = mote_map_open(&document, mote_document_root(&document), NULL, &map, "the run");
   if (status == MOTE_OK) status = mote_map_require(&map, "kind", &node);
   if (status == MOTE_OK) status = mote_map_choice(&map, "kind", kinds, kind);
   mote_document_free(&document);
