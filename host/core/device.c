@@ -177,6 +177,11 @@ mote_status mote_buffer_reserve(mote_buffer *buffer, mote_device *device, size_t
   return MOTE_OK;
 }
 
+mote_status mote_buffer_zeros(mote_buffer *buffer, mote_stream *stream, size_t bytes) {
+  MOTE_TRY(mote_buffer_reserve(buffer, stream->device, bytes));
+  return mote_fill_bytes(stream, buffer->data, 0, bytes);
+}
+
 void mote_buffer_free(mote_buffer *buffer) {
   if (buffer->data) {
     buffer->device->runtime->release(buffer->device, buffer->data);

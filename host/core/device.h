@@ -88,6 +88,8 @@ typedef struct mote_buffer {
 /* Makes room for at least `bytes`; when it has to grow it takes an eighth more, and the contents are lost.
    Steps that reserve the same sizes again allocate nothing. */
 mote_status mote_buffer_reserve(mote_buffer *buffer, mote_device *device, size_t bytes);
+/* The same, then `bytes` zeros on the stream. */
+mote_status mote_buffer_zeros(mote_buffer *buffer, mote_stream *stream, size_t bytes);
 void mote_buffer_free(mote_buffer *buffer);
 
 /* Copies between host memory and device memory, ordered on the stream; downloads wait for their completion.

@@ -22,9 +22,7 @@ int64_t mote_latent_shared_floats(const mote_latent *l) {
 
 /* Zeros. */
 static mote_status clear(mote_stream *stream, mote_buffer *buffer, int64_t floats) {
-  size_t bytes = (size_t)(floats ? floats : 1) * sizeof(float);
-  MOTE_TRY(mote_buffer_reserve(buffer, stream->device, bytes));
-  return mote_fill_bytes(stream, buffer->data, 0, bytes);
+  return mote_buffer_zeros(buffer, stream, (size_t)(floats ? floats : 1) * sizeof(float));
 }
 
 static mote_status copy(mote_stream *stream, mote_buffer *to, const mote_buffer *from, int64_t floats) {

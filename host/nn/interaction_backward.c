@@ -10,9 +10,7 @@ void mote_interaction_reverse_free(mote_interaction_reverse *r) {
 }
 
 static mote_status clear(mote_stream *stream, mote_buffer *buffer, int64_t floats) {
-  size_t bytes = (size_t)floats * sizeof(float);
-  MOTE_TRY(mote_buffer_reserve(buffer, stream->device, bytes));
-  return mote_fill_bytes(stream, buffer->data, 0, bytes);
+  return mote_buffer_zeros(buffer, stream, (size_t)floats * sizeof(float));
 }
 
 /* out = h + S(h), S(h) = W (alpha h + (1 - alpha) P h) + b; the residual is the caller's. */

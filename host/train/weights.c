@@ -12,9 +12,7 @@ static mote_status upload_new(mote_stream *stream, mote_buffer *buffer, const vo
 }
 
 static mote_status zeros(mote_stream *stream, mote_buffer *buffer, int64_t floats) {
-  size_t bytes = (size_t)(floats ? floats : 1) * sizeof(float);
-  MOTE_TRY(mote_buffer_reserve(buffer, stream->device, bytes));
-  return mote_fill_bytes(stream, buffer->data, 0, bytes);
+  return mote_buffer_zeros(buffer, stream, (size_t)(floats ? floats : 1) * sizeof(float));
 }
 
 /* Each parameter's place in the arena. One that stands nowhere (a layer whose output is not used) has no
