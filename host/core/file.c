@@ -35,6 +35,13 @@ char *mote_path_beside(const char *path, const char *name) {
   return joined;
 }
 
+char *mote_path_join(const char *folder, const char *name) {
+  size_t size = strlen(folder) + strlen(name) + 2;
+  char *joined = malloc(size);
+  if (joined) snprintf(joined, size, "%s/%s", folder, name);
+  return joined;
+}
+
 char *mote_path_replace_extension(const char *path, const char *extension) {
   const char *name = mote_path_name(path), *dot = strrchr(name, '.');
   size_t stem = dot && dot != name ? (size_t)(dot - path) : strlen(path), length = strlen(extension);

@@ -69,6 +69,9 @@ mote_status mote_file_write(const char *path, const void *data, size_t size);
 /* "folder/of/path/" + name, in memory that the caller frees; NULL when memory is out. */
 char *mote_path_beside(const char *path, const char *name);
 
+/* "folder/name", in memory that the caller frees; NULL when memory is out. */
+char *mote_path_join(const char *folder, const char *name);
+
 /* The part of a path after its last slash. */
 const char *mote_path_name(const char *path);
 

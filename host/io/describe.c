@@ -232,9 +232,9 @@ static mote_status describe_folder(FILE *out, const char *path, const mote_monit
   int found = 0;
   mote_status status = MOTE_OK;
   for (size_t k = 0; k < sizeof names / sizeof *names && status == MOTE_OK; k++) {
-    char *file;
+    char *file = mote_path_join(path, names[k]);
     struct stat about;
-    if (asprintf(&file, "%s/%s", path, names[k]) < 0) return mote_fail(MOTE_ERROR_MEMORY, "out of memory");
+    if (!file) return mote_fail(MOTE_ERROR_MEMORY, "out of memory");
     if (stat(file, &about) == 0) {
       found = 1;
       status = mote_path_has_extension(file, ".json")          ? describe_json(out, file)

@@ -100,9 +100,8 @@ static mote_status check_folder(const char *folder) {
 }
 
 static mote_status open_in(const char *folder, const char *name, mote_output *output) {
-  char *path;
-  if (asprintf(&path, "%s/%s", folder, name) < 0)
-    return mote_fail(MOTE_ERROR_MEMORY, "out of memory to write %s", folder);
+  char *path = mote_path_join(folder, name);
+  if (!path) return mote_fail(MOTE_ERROR_MEMORY, "out of memory to write %s", folder);
   mote_status status = mote_output_open(path, output);
   free(path);
   return status;

@@ -8,6 +8,7 @@
 
 #include "host/core/clock.h"
 #include "host/core/error.h"
+#include "host/core/file.h"
 #include "host/io/safetensors.h"
 #include "host/train/kinds.h"
 #include "host/train/trainer.h"
@@ -141,17 +142,10 @@ static void list_kinds(const mote_trainer *t, char text[MOTE_EXPERTS * 33]) {
     at += snprintf(text + at, 33, "%s%s", e ? " " : "", t->model->kind[e]);
 }
 
-static char *state_path(const mote_trainer *t) {
-  size_t size = strlen(t->folder) + 32;
-  char *path = malloc(size);
-  if (path) snprintf(path, size, "%s/state.safetensors", t->folder);
-  return path;
-}
-
 mote_status mote_trainer_save_state(const mote_trainer *t) {
   mote_tensor tensors[STATE];
   double numbers[2] = {(double)t->step, isfinite(t->best) ? t->best : 1e300};
-  char *path = state_path(t);
+  char *path = mote_path_join(t->folder, "state.safetensors");
   if (!path) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a name");
   list_state(t, numbers, tensors);
   char kinds[MOTE_EXPERTS * 33];
@@ -177,7 +171,7 @@ static mote_status check_kinds(const mote_trainer *t, const mote_safetensors *fi
 mote_status mote_trainer_load_state(mote_trainer *t) {
   mote_tensor tensors[STATE];
   double numbers[2] = {0};
-  char *path = state_path(t);
+  char *path = mote_path_join(t->folder, "state.safetensors");
   mote_safetensors *file = NULL;
   if (!path) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a name");
   mote_status status = mote_safetensors_open(path, &file);

@@ -10,6 +10,7 @@
 
 #include "host/core/clock.h"
 #include "host/core/error.h"
+#include "host/core/file.h"
 #include "host/train/stepper_trainer.h"
 
 /* ---- beginning and end ---- */
@@ -54,13 +55,6 @@ static mote_status out_of_memory(void) {
   return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a training");
 }
 
-static char *beside(const char *folder, const char *name) {
-  size_t size = strlen(folder) + strlen(name) + 2;
-  char *path = malloc(size);
-  if (path) snprintf(path, size, "%s/%s", folder, name);
-  return path;
-}
-
 /* ---- data ---- */
 
 static mote_status check_particles(mote_trajectory_reader *reader, int dim, int types) {
@@ -98,9 +92,9 @@ static mote_status check_data(mote_stepper_trainer *t, const char *path) {
 
 static mote_status open_data(mote_stepper_trainer *t) {
   struct stat found;
-  char *metadata = beside(t->run.data, "metadata.json");
-  t->train_path = beside(t->run.data, "train.h5");
-  t->valid_path = beside(t->run.data, "valid.h5");
+  char *metadata = mote_path_join(t->run.data, "metadata.json");
+  t->train_path = mote_path_join(t->run.data, "train.h5");
+  t->valid_path = mote_path_join(t->run.data, "valid.h5");
   mote_status status = metadata && t->train_path && t->valid_path ? MOTE_OK : out_of_memory();
   if (status == MOTE_OK) status = mote_metadata_read(metadata, &t->metadata);
   free(metadata);

@@ -2,20 +2,13 @@
    state.safetensors, from which --resume goes on to the same bits. */
 #include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "host/core/error.h"
+#include "host/core/file.h"
 #include "host/train/stepper_trainer.h"
-
-static char *joined(const char *folder, const char *name) {
-  size_t size = strlen(folder) + strlen(name) + 2;
-  char *path = malloc(size);
-  if (path) snprintf(path, size, "%s/%s", folder, name);
-  return path;
-}
 
 static mote_status out_of_memory(void) {
   return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a training's state");
@@ -35,8 +28,8 @@ static mote_status write_tensors(mote_stepper_trainer *t, const char *path) {
 
 /* config.json goes first: a folder with new weights and an old config would not load. */
 mote_status mote_stepper_trainer_save_model(mote_stepper_trainer *t, const char *folder) {
-  char *config = joined(folder, "config.json"), *model = joined(folder, "model.safetensors"),
-       *metadata = joined(folder, "metadata.json");
+  char *config = mote_path_join(folder, "config.json"), *model = mote_path_join(folder, "model.safetensors"),
+       *metadata = mote_path_join(folder, "metadata.json");
   mote_metadata with_radius = t->metadata;
   with_radius.connectivity_radius = t->run.radius;
   mote_status status = config && model && metadata ? MOTE_OK : out_of_memory();
@@ -111,7 +104,7 @@ static mote_status save(mote_stepper_trainer *t, state *s, const char *path) {
 
 mote_status mote_stepper_trainer_save_state(mote_stepper_trainer *t) {
   state s;
-  char *path = joined(t->folder, "state.safetensors"), *last = joined(t->folder, "last");
+  char *path = mote_path_join(t->folder, "state.safetensors"), *last = mote_path_join(t->folder, "last");
   mote_status status = path && last ? describe(t, &s) : out_of_memory();
   if (path && last) {
     if (status == MOTE_OK) status = mote_stepper_trainer_save_model(t, last);
@@ -158,7 +151,7 @@ static mote_status load(mote_stepper_trainer *t, state *s, const char *path) {
 
 mote_status mote_stepper_trainer_load_state(mote_stepper_trainer *t) {
   state s;
-  char *path = joined(t->folder, "state.safetensors");
+  char *path = mote_path_join(t->folder, "state.safetensors");
   if (!path) return out_of_memory();
   mote_status status = describe(t, &s);
   if (status == MOTE_OK) status = load(t, &s, path);
