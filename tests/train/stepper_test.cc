@@ -4,14 +4,16 @@
 #include <mote/rollout.h>
 #include <mote/train.h>
 
-#include <fstream>
-
 #include "host/train/stepper_trainer.h"
 #include "tests/support/network.h"
 #include "tests/support/testing.h"
 #include "tests/support/trajectories.h"
+#include "tests/train/training.h"
 
+using mote_test::bytes;
+using mote_test::Stopper;
 using mote_test::TemporaryFolder;
+using mote_test::write;
 
 namespace {
 
@@ -70,24 +72,6 @@ const char *const kGiorom =
     "particles: {count: 40}\nnoise: 1.0e-4\noptimizer: {kind: adamax, rate: 4.0e-3}\n"
     "schedule: {kind: exponential, warmup: 5, decay_steps: 20}\nbatch: 2\nvalidation: {every: 10}\n"
     "save_every: 4\nseed: 3\nloss: {position: 0.5}\npushforward: {steps: 2, from_step: 6}\n";
-
-std::string write(const std::string &path, const std::string &text) {
-  std::ofstream(path) << text;
-  return path;
-}
-
-std::string bytes(const std::string &path) {
-  std::ifstream file(path, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
-/* Asks to stop once `limit` samples are done. */
-struct Stopper {
-  long long limit;
-  static int progress(void *user, const char *, const char *, long long done, long long) {
-    return done >= static_cast<Stopper *>(user)->limit;
-  }
-};
 
 class Stepper : public ::testing::Test {
 protected:

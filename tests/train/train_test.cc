@@ -5,11 +5,15 @@
 #include <mote/scene.h>
 #include <mote/train.h>
 
-#include <fstream>
 #include <sstream>
 
 #include "host/train/rollout.h"
 #include "tests/support/testing.h"
+#include "tests/train/training.h"
+
+using mote_test::bytes;
+using mote_test::Stopper;
+using mote_test::write;
 
 namespace {
 
@@ -35,24 +39,6 @@ void record(const std::string &path, const std::string &kind, float tilt) {
   mote_device_close(device);
   mote_scene_destroy(&scene);
 }
-
-std::string write(const std::string &path, const std::string &text) {
-  std::ofstream(path) << text;
-  return path;
-}
-
-std::string bytes(const std::string &path) {
-  std::ifstream file(path, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
-/* Asks to stop once `limit` steps are done. */
-struct Stopper {
-  long long limit;
-  static int progress(void *user, const char *, const char *, long long done, long long) {
-    return done >= static_cast<Stopper *>(user)->limit;
-  }
-};
 
 const char *const base_run = "kind: operator\ndata: [sand.h5, water.h5]\nvalid: [other.h5]\nsampling: "
                              "{method: farthest, ratio: [0.1, 0.2]}\n"
