@@ -200,9 +200,10 @@ static mote_status fill_contexts(mote_stream *stream, mote_latent *l) {
 mote_status mote_latent_prepare(mote_stream *stream, mote_latent *l) {
   const mote_latent_config *c = &l->config;
   mote_device *d = stream->device;
-  if (!l->grid.data) MOTE_TRY(fill_grid(stream, l));
-  MOTE_TRY(mote_buffer_reserve(&l->zeros, d, MOTE_DENSE_WIDEST * sizeof(float)));
-  MOTE_TRY(mote_fill_bytes(stream, l->zeros.data, 0, MOTE_DENSE_WIDEST * sizeof(float)));
+  if (!l->grid.data) {
+    MOTE_TRY(mote_buffer_zeros(&l->zeros, stream, MOTE_DENSE_WIDEST * sizeof(float)));
+    MOTE_TRY(fill_grid(stream, l));
+  }
   if (!c->kernel_out_takes_pairs) {
     mote_rows points = {l->grid.data, l->dim, l->dim}, none = {0};
     MOTE_TRY(mote_buffer_reserve(&l->factor, d, (size_t)l->points * (size_t)c->output * sizeof(float)));

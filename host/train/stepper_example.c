@@ -57,14 +57,11 @@ static mote_status reserve(mote_stepper_worker *w) {
   return reserve_host(w);
 }
 
-static mote_status upload(const mote_stepper_trainer *t, mote_stepper_worker *w) {
+static mote_status upload(mote_stepper_worker *w) {
   const mote_window *x = &w->window;
   mote_step_state state = {.bad_particle = INT32_MAX};
   int64_t values = values_of(x);
   size_t bytes = (size_t)values * sizeof(float);
-  for (int64_t k = 0; k < values; k++) w->targets[k] = 1 / t->integration.deviation[k % x->dim];
-  MOTE_TRY(mote_upload(w->stream, w->per_deviation.data, w->targets, bytes));
-  MOTE_TRY(w->stream->device->array->iota_i32(w->stream, w->identity.data, 0, values));
   MOTE_TRY(mote_upload(w->stream, w->history[0].data, x->history, bytes * (size_t)x->frames));
   MOTE_TRY(mote_upload(w->stream, w->type.data, x->type, (size_t)x->particles * sizeof(int32_t)));
   return mote_upload(w->stream, w->state.data, &state, sizeof state);
@@ -160,6 +157,15 @@ static mote_status forward_through(mote_stepper_trainer *t, mote_stepper_worker 
   return MOTE_OK;
 }
 
+/* What add_at() scales by. */
+static mote_status upload_scales(const mote_stepper_trainer *t, mote_stepper_worker *w) {
+  const mote_window *x = &w->window;
+  int64_t values = values_of(x);
+  for (int64_t k = 0; k < values; k++) w->targets[k] = 1 / t->integration.deviation[k % x->dim];
+  MOTE_TRY(mote_upload(w->stream, w->per_deviation.data, w->targets, (size_t)values * sizeof(float)));
+  return w->stream->device->array->iota_i32(w->stream, w->identity.data, 0, values);
+}
+
 /* to[frame] += sign * d / deviation, by way of w->goal. */
 static mote_status add_at(mote_stepper_worker *w, const mote_buffer *d, int frame, float sign) {
   const struct mote_optimize_kernels *k = w->stream->device->optimize;
@@ -175,6 +181,7 @@ static mote_status learn_through(mote_stepper_trainer *t, mote_stepper_worker *w
   const mote_window *x = &w->window;
   int last = x->frames - 1;
   double share = 1 / (double)(t->run.batch * x->steps);
+  MOTE_TRY(upload_scales(t, w));
   MOTE_TRY(forward_through(t, w));
   MOTE_TRY(
       mote_fill_bytes(w->stream, w->d_history.data, 0, (size_t)(values_of(x) * x->frames) * sizeof(float)));
@@ -198,7 +205,7 @@ mote_status mote_stepper_trainer_example(mote_stepper_trainer *t, mote_stepper_w
   mote_arena arena = mote_trained_weights_arena(&t->weights, gradient);
   MOTE_TRY(mote_window_draw(w->reader, &options, number, &w->window));
   MOTE_TRY(reserve(w));
-  MOTE_TRY(upload(t, w));
+  MOTE_TRY(upload(w));
   MOTE_TRY(mote_fill_bytes(w->stream, gradient, 0, (size_t)t->weights.slots * sizeof(float)));
   if (shared) MOTE_TRY(mote_fill_bytes(w->stream, shared, 0, (size_t)t->weights.shared * sizeof(float)));
   t->loss[slot] = 0;

@@ -13,6 +13,7 @@ typedef struct check {
   mote_stepper_trainer *trainer;
   mote_trajectory_reader *reader;
   mote_stepper *stepper;
+  int prescribed; /* some particles are kinematic */
   mote_window window;
   float *answer; /* (particles, dim) */
 } check;
@@ -40,13 +41,12 @@ static mote_status begin(check *c, int trajectory, int64_t frame, int steps) {
   mote_window_options options = options_of(t, steps);
   MOTE_TRY(mote_window_read(c->reader, &options, trajectory, frame, (uint64_t)trajectory, &c->window));
   if (c->stepper) return mote_stepper_start(c->stepper, c->window.history);
-  int prescribed = 0;
-  for (int64_t i = 0; i < c->window.particles; i++) prescribed |= c->window.type[i] == MOTE_KINEMATIC;
+  for (int64_t i = 0; i < c->window.particles; i++) c->prescribed |= c->window.type[i] == MOTE_KINEMATIC;
   mote_stepper_options o = {.count = c->window.particles,
                             .particle_type = c->window.type,
                             .metadata = &t->metadata,
                             .radius = t->run.radius,
-                            .prescribed = prescribed};
+                            .prescribed = c->prescribed};
   MOTE_TRY(mote_stepper_create(t->weights.average, &o, &c->stepper));
   c->answer = malloc((size_t)(c->window.particles * c->window.dim) * sizeof *c->answer);
   if (!c->answer) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a validation");
@@ -55,10 +55,8 @@ static mote_status begin(check *c, int trajectory, int64_t frame, int steps) {
 
 static mote_status advance(check *c, int step) {
   const mote_window *w = &c->window;
-  int prescribed = 0;
-  for (int64_t i = 0; i < w->particles; i++) prescribed |= w->type[i] == MOTE_KINEMATIC;
   return mote_stepper_advance(c->stepper,
-                              prescribed ? w->truth + (w->frames + step) * w->particles * w->dim : NULL);
+                              c->prescribed ? w->truth + (w->frames + step) * w->particles * w->dim : NULL);
 }
 
 static mote_status one_step(check *c, int trajectory, int64_t frame, double *loss) {
