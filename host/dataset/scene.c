@@ -42,9 +42,10 @@ static int inside(const maker *m, const double place[3], const double least[3], 
   return 1;
 }
 
-static mote_status put_at(maker *m, mote_particles *p, const double place[3]) {
-  for (int64_t i = 0; i < p->count; i++)
-    for (int d = 0; d < p->dim; d++) p->position[i * p->dim + d] += (float)place[d];
+/* `by` NULL: where they are. */
+static mote_status put_at(maker *m, mote_particles *p, const double *by) {
+  for (int64_t i = 0; by && i < p->count; i++)
+    for (int d = 0; d < p->dim; d++) p->position[i * p->dim + d] += (float)by[d];
   MOTE_TRY(mote_placer_add(&m->placer, p));
   return mote_particles_append(&m->scene->particles, p);
 }
@@ -87,7 +88,7 @@ static mote_status make_body(maker *m, int index) {
   m->unlucky = status == MOTE_ERROR_ARGUMENT; /* too many particles, or none */
   if (status != MOTE_OK) return status;
   if (mote_map_find(&map, "state"))
-    status = put_at(m, &p, (double[3]){0});
+    status = put_at(m, &p, NULL);
   else
     status = place_body(m, body, &p);
   mote_particles_destroy(&p);
