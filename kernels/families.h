@@ -18,6 +18,7 @@
   FAMILY(nearest)             \
   FAMILY(neighbor)            \
   FAMILY(optimize)            \
+  FAMILY(pair)                \
   FAMILY(probe)               \
   FAMILY(reconstruct)         \
   FAMILY(sparse)              \

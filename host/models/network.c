@@ -50,6 +50,8 @@ static mote_status read_giorom(mote_model *m) {
   MOTE_TRY(mote_mlp_read(p, &giorom_names, "edge_in", encode, &m->edge_in));
   decode = (mote_mlp_shape){c->width, c->width, c->dim, c->linears, 0};
   MOTE_TRY(mote_mlp_read(p, &giorom_names, "node_out", decode, &m->node_out));
+  if (c->decoder == MOTE_DECODER_PAIRS)
+    MOTE_TRY(mote_mlp_read(p, &giorom_names, "edge_out", decode, &m->edge_out));
   MOTE_TRY(read_giorom_layers(p, c, "in_layers", c->layers_before, m->layer));
   MOTE_TRY(read_giorom_layers(p, c, "out_layers", c->layers_after, m->layer + c->layers_before));
   return mote_latent_read(p, c, &m->latent);
@@ -89,6 +91,9 @@ static mote_status read_gns(mote_model *m) {
   MOTE_TRY(mote_mlp_read(p, &gns_names, mote_name_of("%s.edge_fn", encoder).text, encode, &m->edge_in));
   MOTE_TRY(
       mote_mlp_read(p, &gns_bare_names, "_encode_process_decode._decoder.node_fn", decode, &m->node_out));
+  if (c->decoder == MOTE_DECODER_PAIRS)
+    MOTE_TRY(
+        mote_mlp_read(p, &gns_bare_names, "_encode_process_decode._decoder.edge_fn", decode, &m->edge_out));
   for (int l = 0; l < c->layers_before; l++) MOTE_TRY(read_gns_layer(p, c, l, &m->layer[l]));
   return MOTE_OK;
 }
@@ -101,8 +106,8 @@ static mote_status read_layers(mote_model *m) {
     return mote_fail(MOTE_ERROR_UNSUPPORTED, "%s: %d interaction layers: at most %d are supported",
                      m->parameters.path, m->layers, MOTE_INTERACTIONS);
   MOTE_TRY(m->config.kind == MOTE_GIOROM ? read_giorom(m) : read_gns(m));
-  /* What the last layer would make of the edges is not used. */
-  if (m->layers) m->layer[m->layers - 1].message.update = 0;
+  /* What the last layer would make of the edges is not used, but where pairs are decoded. */
+  if (m->layers && m->config.decoder == MOTE_DECODER_NODES) m->layer[m->layers - 1].message.update = 0;
   return MOTE_OK;
 }
 

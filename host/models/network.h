@@ -20,7 +20,8 @@ struct mote_model {
   mote_parameters parameters;
   const float *embedding; /* (types, type_width); NULL: types are no feature */
   mote_mlp node_in, edge_in, node_out;
-  int layers; /* before and after the latent part */
+  mote_mlp edge_out; /* of edges' states, where pairs are decoded */
+  int layers;        /* before and after the latent part */
   mote_interaction layer[MOTE_INTERACTIONS];
   mote_latent latent;
 };

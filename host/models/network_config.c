@@ -143,6 +143,8 @@ static mote_status read_latent(const char *path, const cJSON *root, const mote_n
 /* ---- the whole ---- */
 
 static mote_status read_common(const char *path, const cJSON *root, mote_network_config *c) {
+  static const char *const decoders[] = {"nodes", "pairs", NULL};
+  int decoder = 0;
   const integer_key keys[] = {{"dim", 2, 3, &c->dim, 1},
                               {"window_size", 1, 15, &c->window, 1},
                               {"hidden_size", 1, 256, &c->width, 1},
@@ -154,6 +156,8 @@ static mote_status read_common(const char *path, const cJSON *root, mote_network
     return mote_fail(MOTE_ERROR_FORMAT, "%s: \"particle_type_dim\" is 0 with %d types: expected 1 to 256",
                      path, c->types);
   MOTE_TRY(mote_json_boolean(path, root, "normalized_velocities", &c->normalized_velocities, &(int){0}));
+  MOTE_TRY(read_word(path, root, "decoder", decoders, &decoder));
+  c->decoder = decoder ? MOTE_DECODER_PAIRS : MOTE_DECODER_NODES;
   MOTE_TRY(read_number(path, root, "noise_std", 0, 1e9, &c->noise));
   return read_number(path, root, "boundary_clamp_limit", 1e-6, 1e6, &c->clip);
 }
@@ -179,7 +183,13 @@ static mote_status read_gns(const char *path, const cJSON *root, mote_network_co
   MOTE_TRY(read_common(path, root, c));
   MOTE_TRY(read_integers(path, root, keys, COUNT(keys)));
   c->linears = hidden + 1;
-  return read_word(path, root, "edge_update", updates, &c->edge_doubles);
+  MOTE_TRY(read_word(path, root, "edge_update", updates, &c->edge_doubles));
+  if (c->edge_doubles && c->decoder == MOTE_DECODER_PAIRS)
+    return mote_fail(MOTE_ERROR_UNSUPPORTED,
+                     "%s: \"decoder\" is \"pairs\", which reads the edges' state, and \"edge_update\" "
+                     "\"doubled\", which leaves nothing in it",
+                     path);
+  return MOTE_OK;
 }
 
 /* Published folders bring keys that mean nothing here and are passed over; but a key that can be left out and
@@ -194,6 +204,7 @@ static mote_status check_keys(const char *path, const cJSON *root) {
                                          "noise_std",
                                          "boundary_clamp_limit",
                                          "edge_update",
+                                         "decoder",
                                          NULL};
   const cJSON *item;
   cJSON_ArrayForEach(item, root) {

@@ -20,6 +20,11 @@ typedef enum mote_convolution {
   MOTE_CONVOLUTION_NORMALIZED  /* by D^-1/2 A D^-1/2 */
 } mote_convolution;
 
+typedef enum mote_decoder {
+  MOTE_DECODER_NODES, /* a node's answer is its acceleration */
+  MOTE_DECODER_PAIRS /* forces between pairs, and of the walls: momentum is conserved (kernels/pair/pair.h) */
+} mote_decoder;
+
 #define MOTE_KERNEL_LAYERS MOTE_MLP_LAYERS
 
 /* A kernel network: widths[0] inputs, ..., widths[layers] outputs. */
@@ -52,6 +57,7 @@ typedef struct mote_network_config {
   float noise; /* m a frame, of training: part of the deviations that velocities and accelerations are scaled
                   by */
   float clip;  /* of distances to the bounds, in radii */
+  mote_decoder decoder;
   int edge_doubles; /* GNS checkpoints of an early implementation: e' = 2 e instead of e + m */
   int has_latent;
   mote_latent_config latent;

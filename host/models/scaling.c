@@ -81,3 +81,16 @@ void mote_model_integration(const mote_model *m, const mote_metadata *d, mote_in
     g->limit = fmaxf(g->limit, (float)(d->bounds[a][1] - d->bounds[a][0]));
   }
 }
+
+void mote_model_pair_forces(const mote_model *m, const mote_metadata *d, float radius, mote_pair_forces *f) {
+  const mote_network_config *c = &m->config;
+  const double frame = d->dt * d->write_every;
+  *f = (mote_pair_forces){.dim = c->dim, .per_reach = 1 / (c->clip * radius)};
+  for (int a = 0; a < c->dim; a++) {
+    double deviation = hypot(d->acceleration_std[a], c->noise);
+    f->lower[a] = (float)d->bounds[a][0];
+    f->upper[a] = (float)d->bounds[a][1];
+    f->free[a] =
+        deviation > 0 ? (float)((d->gravity[a] * frame * frame - d->acceleration_mean[a]) / deviation) : 0;
+  }
+}

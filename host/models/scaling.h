@@ -5,6 +5,7 @@
 
 #include "host/models/network.h"
 #include "kernels/feature/feature.h"
+#include "kernels/pair/pair.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -17,6 +18,10 @@ void mote_model_features(const mote_model *model, const mote_metadata *metadata,
                          mote_node_features *features);
 void mote_model_integration(const mote_model *model, const mote_metadata *metadata,
                             mote_integration *integration);
+/* Of a model that decodes pairs: walls act as far as the features of nodes see them, and free flight is the
+   metadata's gravity. */
+void mote_model_pair_forces(const mote_model *model, const mote_metadata *metadata, float radius,
+                            mote_pair_forces *forces);
 
 #ifdef __cplusplus
 }

@@ -44,6 +44,7 @@ static mote_status reserve(mote_stepper *s) {
   MOTE_TRY(mote_buffer_reserve(&s->h[0], d, rows));
   MOTE_TRY(mote_buffer_reserve(&s->h[1], d, rows));
   MOTE_TRY(mote_buffer_reserve(&s->sum, d, rows));
+  if (c->decoder == MOTE_DECODER_PAIRS) MOTE_TRY(mote_buffer_reserve(&s->wall, d, vectors));
   MOTE_TRY(mote_interaction_reserve(&s->room, d, s->count, c->width,
                                     c->convolution == MOTE_CONVOLUTION_NORMALIZED));
   return c->has_latent ? mote_latent_room_create(d, &s->model->latent, s->count, &s->latent) : MOTE_OK;
@@ -60,6 +61,7 @@ static mote_status make(mote_stepper *s, const mote_stepper_options *o) {
       .dim = s->model->config.dim, .radius = s->radius, .self_loops = 1, .receivers = 1};
   mote_model_features(s->model, o->metadata, s->radius, &s->features);
   mote_model_integration(s->model, o->metadata, &s->integration);
+  mote_model_pair_forces(s->model, o->metadata, s->radius, &s->forces);
   MOTE_TRY(mote_stream_create(s->device, &s->stream));
   MOTE_TRY(mote_graph_create(s->device, &graph, &s->graph));
   MOTE_TRY(reserve(s));
@@ -90,9 +92,10 @@ void mote_stepper_destroy(mote_stepper *s) {
   mote_graph_destroy(s->graph);
   mote_interaction_room_free(&s->room);
   mote_latent_room_free(&s->latent);
-  mote_buffer *all[] = {&s->history, &s->type,    &s->goal,         &s->next,   &s->acceleration,
-                        &s->state,   &s->feature, &s->edge_feature, &s->length, &s->propagation,
-                        &s->edge,    &s->sum,     &s->h[0],         &s->h[1]};
+  mote_buffer *all[] = {&s->history,      &s->type,        &s->goal,    &s->next,
+                        &s->acceleration, &s->state,       &s->feature, &s->edge_feature,
+                        &s->length,       &s->propagation, &s->edge,    &s->sum,
+                        &s->h[0],         &s->h[1],        &s->wall,    &s->pair};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
   mote_stream_destroy(s->stream);
   free(s);

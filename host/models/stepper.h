@@ -5,6 +5,7 @@
 #include "host/graph/graph.h"
 #include "host/models/network.h"
 #include "kernels/feature/feature.h"
+#include "kernels/pair/pair.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,12 +20,13 @@ struct mote_stepper {
   float radius;
   mote_node_features features;
   mote_integration integration;
+  mote_pair_forces forces; /* where the model decodes pairs */
   mote_graph *graph;
   mote_replay replay;
   int planned;    /* sizes are known: steps are recorded and replayed */
   int64_t issued; /* steps since the start */
   mote_buffer history, type, goal, next, acceleration, state;
-  mote_buffer feature, edge_feature, length, propagation, edge, sum, h[2];
+  mote_buffer feature, edge_feature, length, propagation, edge, sum, h[2], wall, pair;
   mote_interaction_room room;
   mote_latent_room latent;
 };

@@ -18,6 +18,8 @@ static mote_status build_graph(mote_stepper *s, mote_stream *stream, int plan) {
   MOTE_TRY(mote_buffer_reserve(&s->edge_feature, s->device, edges * (size_t)(c->dim + 1) * 4));
   MOTE_TRY(mote_buffer_reserve(&s->length, s->device, edges * 4));
   MOTE_TRY(mote_buffer_reserve(&s->edge, s->device, edges * (size_t)c->width * 4));
+  if (c->decoder == MOTE_DECODER_PAIRS)
+    MOTE_TRY(mote_buffer_reserve(&s->pair, s->device, edges * (size_t)c->dim * 4));
   return c->convolution == MOTE_CONVOLUTION_NORMALIZED
              ? mote_buffer_reserve(&s->propagation, s->device, edges * 4)
              : MOTE_OK;
@@ -66,10 +68,17 @@ static mote_status latent(mote_stepper *s, mote_stream *stream, int plan) {
 
 static mote_status decode(mote_stepper *s, mote_stream *stream) {
   const mote_model *m = s->model;
-  int w = m->config.width;
-  mote_rows none = {0}, h = {s->h[side(m, m->layers)].data, w, w};
-  return s->device->dense->mlp(stream, s->count, NULL, &m->node_out, h, none, none, s->acceleration.data,
-                               m->config.dim);
+  const mote_device *d = s->device;
+  int w = m->config.width, dim = m->config.dim, pairs = m->config.decoder == MOTE_DECODER_PAIRS;
+  float *answer = pairs ? s->wall.data : s->acceleration.data;
+  mote_edges edges = mote_edges_of(s->graph);
+  const int32_t *count = edges.row_offsets + edges.receivers;
+  mote_rows none = {0}, h = {s->h[side(m, m->layers)].data, w, w}, states = {s->edge.data, w, w};
+  MOTE_TRY(d->dense->mlp(stream, s->count, NULL, &m->node_out, h, none, none, answer, dim));
+  if (!pairs) return MOTE_OK;
+  MOTE_TRY(d->dense->mlp(stream, edges.capacity, count, &m->edge_out, states, none, none, s->pair.data, dim));
+  return d->pair->accelerate(stream, s->count, &s->forces, &edges, mote_stepper_position(s), answer,
+                             s->pair.data, s->acceleration.data);
 }
 
 mote_status mote_stepper_phase(mote_stepper *s, mote_stream *stream, mote_phase phase, int plan) {

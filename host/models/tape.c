@@ -13,6 +13,7 @@ mote_status mote_tape_create(const mote_model *model, mote_stream *stream, const
       .dim = model->config.dim, .radius = (float)radius, .self_loops = 1, .receivers = 1};
   *tape = (mote_tape){.model = model, .stream = stream, .radius = (float)radius, .budget = budget};
   mote_model_features(model, metadata, (float)radius, &tape->features);
+  mote_model_pair_forces(model, metadata, (float)radius, &tape->forces);
   MOTE_TRY(mote_graph_create(stream->device, &options, &tape->graph));
   return model->config.has_latent
              ? mote_latent_searches_create(stream->device, &model->latent, &tape->reached, &tape->reaching)
@@ -112,6 +113,8 @@ static void cut_values(mote_tape *t, mote_slab *s) {
   t->edge_feature = mote_slab_take(s, edges * (c->dim + 1));
   t->length = mote_slab_take(s, edges);
   t->acceleration = mote_slab_take(s, n * c->dim);
+  t->wall = c->decoder == MOTE_DECODER_PAIRS ? mote_slab_take(s, n * c->dim) : NULL;
+  t->pair = c->decoder == MOTE_DECODER_PAIRS ? mote_slab_take(s, edges * c->dim) : NULL;
   for (int l = 0; l <= t->model->layers + c->has_latent; l++) t->h[l] = mote_slab_take(s, n * w);
   for (int l = 0; l < t->model->layers; l++) t->sum[l] = mote_slab_take(s, n * w);
   if (c->has_latent) cut_latent(t, s);
@@ -242,10 +245,25 @@ static mote_status interact(mote_tape *t, int first, int end, int skip) {
   return MOTE_OK;
 }
 
+static mote_status decode(mote_tape *t) {
+  const mote_model *m = t->model;
+  const mote_device *d = t->stream->device;
+  int w = m->config.width, dim = m->config.dim, pairs = m->config.decoder == MOTE_DECODER_PAIRS;
+  const int32_t *count = t->edges.row_offsets + t->edges.receivers;
+  mote_rows none = {0}, h = {t->h[m->layers + m->config.has_latent], w, w}, states = {t->now, w, w};
+  MOTE_TRY(d->dense->mlp(t->stream, t->n, NULL, &m->node_out, h, none, none,
+                         pairs ? t->wall : t->acceleration, dim));
+  if (!pairs) return MOTE_OK;
+  MOTE_TRY(
+      d->dense->mlp(t->stream, t->edges.capacity, count, &m->edge_out, states, none, none, t->pair, dim));
+  return d->pair->accelerate(t->stream, t->n, &t->forces, &t->edges, position_of(t), t->wall, t->pair,
+                             t->acceleration);
+}
+
 mote_status mote_tape_forward(mote_tape *t, int64_t n, const float *history, const int32_t *type) {
   const mote_model *m = t->model;
   const mote_network_config *c = &m->config;
-  int w = c->width, before = c->has_latent ? c->layers_before : m->layers;
+  int before = c->has_latent ? c->layers_before : m->layers;
   t->n = n;
   t->history = history;
   t->type = type;
@@ -257,7 +275,5 @@ mote_status mote_tape_forward(mote_tape *t, int64_t n, const float *history, con
     MOTE_TRY(
         mote_latent_forward(t->stream, &m->latent, &t->latent, t->h[before], &t->scratch, t->h[before + 1]));
   MOTE_TRY(interact(t, before, m->layers, c->has_latent));
-  mote_rows none = {0}, h = {t->h[m->layers + c->has_latent], w, w};
-  return t->stream->device->dense->mlp(t->stream, n, NULL, &m->node_out, h, none, none, t->acceleration,
-                                       c->dim);
+  return decode(t);
 }

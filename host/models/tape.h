@@ -19,6 +19,7 @@ typedef struct mote_tape {
   float radius;
   size_t budget; /* bytes for edge states */
   mote_node_features features;
+  mote_pair_forces forces; /* where the model decodes pairs */
   mote_graph *graph, *reached, *reaching;
   mote_buffer points, values, states, sent_memory, propagation; /* the memory */
   mote_interaction_room room;
@@ -38,7 +39,8 @@ typedef struct mote_tape {
   int every;
   const int32_t *type;  /* (n), of the caller */
   const float *history; /* (frames, n, dim), of the caller */
-  float *acceleration;  /* (n, dim) normalised */
+  float *wall, *pair; /* (n, dim), (capacity, dim): the answers of nodes and edges, where pairs are decoded */
+  float *acceleration; /* (n, dim) normalised */
 } mote_tape;
 
 /* The metadata have been checked. `budget` 0: as much as it takes. */

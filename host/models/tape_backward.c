@@ -5,9 +5,9 @@
 #include "kernels/optimize/optimize.h"
 
 /* Gradients that one layer hands to the one before: by nodes (two that change places), by edge states, by
-   features of nodes and edges. */
+   features of nodes and edges, by what they answer where pairs are decoded. */
 typedef struct gradients {
-  float *h[2], *edge, *length, *feature, *edge_feature;
+  float *h[2], *edge, *length, *feature, *edge_feature, *wall, *pair;
 } gradients;
 
 static void cut(const mote_tape *t, int positions, mote_slab *s, gradients *g) {
@@ -18,6 +18,8 @@ static void cut(const mote_tape *t, int positions, mote_slab *s, gradients *g) {
   g->feature = mote_slab_take(s, n * mote_node_feature_width(&t->features));
   g->edge_feature = positions ? mote_slab_take(s, edges * (c->dim + 1)) : NULL;
   g->length = positions ? mote_slab_take(s, edges) : NULL;
+  g->wall = c->decoder == MOTE_DECODER_PAIRS ? mote_slab_take(s, n * c->dim) : NULL;
+  g->pair = c->decoder == MOTE_DECODER_PAIRS ? mote_slab_take(s, edges * c->dim) : NULL;
 }
 
 static mote_status reserve(mote_tape *t, int positions, gradients *g) {
@@ -85,11 +87,28 @@ static mote_status interact(mote_tape *t, const mote_arena *arena, int first, in
   return MOTE_OK;
 }
 
-static mote_status decode(mote_tape *t, const mote_arena *arena, const float *d_acceleration, gradients *g) {
+/* From the gradient by accelerations to that by the edges' last states, and by nodes' answers, g->wall. */
+static mote_status decode_pairs(mote_tape *t, const mote_arena *arena, const float *d_acceleration,
+                                const gradients *g, float *d_position) {
   const mote_model *m = t->model;
+  const mote_device *d = t->stream->device;
   int w = m->config.width, dim = m->config.dim;
+  const float *x = t->history + (int64_t)m->config.window * t->n * dim;
+  mote_rows none = {0}, states = {t->now, w, w}, d_pair = {g->pair, dim, dim};
+  mote_sink to = {g->edge, w}, unwanted = {0};
+  MOTE_TRY(d->pair->accelerate_backward(t->stream, t->n, &t->forces, &t->edges, x, t->wall, d_acceleration,
+                                        g->wall, g->pair, d_position));
+  return d->dense->mlp_backward(t->stream, t->edges.capacity, t->edges.row_offsets + t->edges.receivers,
+                                &m->edge_out, arena, states, none, d_pair, to, unwanted, &t->scratch);
+}
+
+static mote_status decode(mote_tape *t, const mote_arena *arena, const float *d_acceleration, gradients *g,
+                          float *d_position) {
+  const mote_model *m = t->model;
+  int w = m->config.width, dim = m->config.dim, pairs = m->config.decoder == MOTE_DECODER_PAIRS;
+  if (pairs) MOTE_TRY(decode_pairs(t, arena, d_acceleration, g, d_position));
   mote_rows none = {0}, h = {t->h[m->layers + m->config.has_latent], w, w},
-            d_rows = {d_acceleration, dim, dim};
+            d_rows = {pairs ? g->wall : d_acceleration, dim, dim};
   mote_sink to = {g->h[0], w}, unwanted = {0};
   return t->stream->device->dense->mlp_backward(t->stream, t->n, NULL, &m->node_out, arena, h, none, d_rows,
                                                 to, unwanted, &t->scratch);
@@ -134,7 +153,7 @@ mote_status mote_tape_backward(mote_tape *t, const mote_arena *arena, const floa
   float *d_position = d_history ? d_history + (int64_t)c->window * t->n * c->dim : NULL;
   gradients g = {0};
   MOTE_TRY(reserve(t, d_history != NULL, &g));
-  MOTE_TRY(decode(t, arena, d_acceleration, &g));
+  MOTE_TRY(decode(t, arena, d_acceleration, &g, d_position));
   MOTE_TRY(interact(t, arena, before, m->layers, c->has_latent, &g));
   if (c->has_latent) {
     size_t bytes = (size_t)t->n * (size_t)c->width * sizeof(float);

@@ -99,6 +99,8 @@ static mote_status open_data(mote_stepper_trainer *t) {
   if (status == MOTE_OK) status = mote_metadata_read(metadata, &t->metadata);
   free(metadata);
   MOTE_TRY(status);
+  t->symmetry = mote_symmetry_of(&t->metadata);
+  if (t->run.symmetry) mote_symmetry_statistics(&t->symmetry, &t->metadata);
   MOTE_TRY(mote_stepper_run_fit(&t->run, &t->metadata));
   MOTE_TRY(check_data(t, t->train_path));
   if (t->run.validate_trajectories > 0 && stat(t->valid_path, &found) == 0)

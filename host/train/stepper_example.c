@@ -23,6 +23,7 @@ static mote_window_options options_of(const mote_stepper_trainer *t) {
                                .method = r->method,
                                .least = r->least,
                                .most = r->most,
+                               .symmetry = r->symmetry ? &t->symmetry : NULL,
                                .seed = (uint64_t)r->seed};
 }
 

@@ -145,11 +145,12 @@ static mote_status read_model(const mote_map *run, mote_stepper_run *r) {
   static const char *const keys[] = {"architecture", "width",  "layers",     "hidden_layers",
                                      "window",       "types",  "type_width", "convolution",
                                      "alpha",        "radius", "clip",       "normalized_velocities",
-                                     "dim",          "latent", NULL};
+                                     "dim",          "latent", "decoder",    NULL};
+  static const char *const decoders[] = {"nodes", "pairs", NULL};
   static const char *const kinds[] = {"giorom", "gns", NULL};
   mote_network_config *c = &r->config;
   mote_map map;
-  int kind = 0;
+  int kind = 0, decoder = 0;
   MOTE_TRY(mote_map_open_child(run, "model", keys, &map));
   const yaml_node_t *node;
   MOTE_TRY(mote_map_require(&map, "architecture", &node));
@@ -167,6 +168,8 @@ static mote_status read_model(const mote_map *run, mote_stepper_run *r) {
   MOTE_TRY(read_float(&map, "clip", 1e-6, 1e6, &c->clip));
   MOTE_TRY(mote_map_flag(&map, "normalized_velocities", &c->normalized_velocities));
   MOTE_TRY(mote_map_real(&map, "radius", 1e-9, 1e9, &r->radius));
+  MOTE_TRY(mote_map_choice(&map, "decoder", decoders, &decoder));
+  c->decoder = decoder ? MOTE_DECODER_PAIRS : MOTE_DECODER_NODES;
   return c->kind == MOTE_GNS ? read_gns(&map, c) : read_giorom(&map, c);
 }
 
@@ -287,9 +290,10 @@ static mote_status read_validation(const mote_map *run, mote_stepper_run *r) {
 }
 
 static mote_status read_run(const mote_document *document, mote_stepper_run *r) {
-  static const char *const keys[] = {"kind",      "data",     "model",      "particles",   "noise",  "loss",
-                                     "optimizer", "schedule", "validation", "pushforward", "clip",   "ema",
-                                     "batch",     "steps",    "seed",       "save_every",  "memory", NULL};
+  static const char *const keys[] = {"kind",       "data",      "model",    "particles",  "noise",
+                                     "loss",       "optimizer", "schedule", "validation", "pushforward",
+                                     "clip",       "ema",       "batch",    "steps",      "seed",
+                                     "save_every", "memory",    "symmetry", NULL};
   static const char *const kinds[] = {"stepper", NULL};
   const yaml_node_t *root = mote_document_root(document), *node;
   mote_map map;
@@ -301,6 +305,7 @@ static mote_status read_run(const mote_document *document, mote_stepper_run *r) 
   MOTE_TRY(read_model(&map, r));
   MOTE_TRY(read_particles(&map, r));
   MOTE_TRY(mote_map_real(&map, "noise", 0, 1e6, &r->noise));
+  MOTE_TRY(mote_map_flag(&map, "symmetry", &r->symmetry));
   r->config.noise = (float)r->noise;
   MOTE_TRY(read_push(&map, r));
   MOTE_TRY(read_loss(&map, r));

@@ -21,6 +21,7 @@ typedef struct mote_stepper_run {
   /* The sparse set of each example. */
   mote_sample_method method;
   int64_t least, most;           /* particles */
+  int symmetry;                  /* examples are shown in all images of the box (symmetry.h) */
   double noise;                  /* m a frame: deviation of the last velocity of the history */
   int64_t push_steps, push_from; /* frames that are stepped in an example, from that step of training on */
   int through; /* the gradient goes back through all of them, and each has its loss; else the last one's only

@@ -35,7 +35,8 @@ typedef struct mote_stepper_worker {
 
 typedef struct mote_stepper_trainer {
   mote_stepper_run run;
-  mote_metadata metadata;
+  mote_metadata metadata; /* of the data; with symmetry, of all images of them */
+  mote_symmetry symmetry;
   mote_integration integration;
   mote_device *device;
   mote_trained_weights weights;

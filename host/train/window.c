@@ -139,6 +139,7 @@ mote_status mote_window_read(mote_trajectory_reader *reader, const mote_window_o
   MOTE_TRY(make_room(w, w->particles, info.particles, info.dim, length_of(o)));
   MOTE_TRY(read_types(reader, trajectory, info.particles, w));
   MOTE_TRY(read_truth(reader, trajectory, frame, w));
+  if (o->symmetry) mote_symmetry_apply(o->symmetry, o->seed, number, length_of(o) * w->particles, w->truth);
   add_noise(o, number, w);
   return MOTE_OK;
 }

@@ -9,16 +9,19 @@
 #include <mote/sample.h>
 #include <mote/trajectory.h>
 
+#include "host/train/symmetry.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 typedef struct mote_window_options {
-  int frames;                /* of the history */
-  int steps;                 /* frames behind it that are stepped to, at least 1 */
-  double noise;              /* m a frame: deviation of the last velocity of the history; 0: none */
-  mote_sample_method method; /* of the sparse set, which is drawn anew for each example */
-  int64_t least, most;       /* particles of it: uniform between, and never more than there are */
+  int frames;                    /* of the history */
+  int steps;                     /* frames behind it that are stepped to, at least 1 */
+  double noise;                  /* m a frame: deviation of the last velocity of the history; 0: none */
+  mote_sample_method method;     /* of the sparse set, which is drawn anew for each example */
+  int64_t least, most;           /* particles of it: uniform between, and never more than there are */
+  const mote_symmetry *symmetry; /* NULL: none; else an image that the number chooses */
   uint64_t seed;
 } mote_window_options;
 

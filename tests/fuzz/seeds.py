@@ -74,6 +74,8 @@ def gns(name, **changes):
         mlp(f"{root}_processor.gnn_stacks.{k}.node_fn", 2 * w, w, ".0.NN-")
         mlp(f"{root}_processor.gnn_stacks.{k}.edge_fn", 3 * w, w, ".0.NN-")
     mlp(root + "_decoder.node_fn", w, d, ".NN-")
+    if c.get("decoder") == "pairs":
+        mlp(root + "_decoder.edge_fn", w, d, ".NN-")
     model(name, c, t)
 
 
@@ -104,6 +106,8 @@ def giorom(name, **changes):
     mlp("node_in", c["particle_type_dim"] + d * (c["window_size"] + 2), w)
     mlp("edge_in", d + 1, w)
     mlp("node_out", w, d, False)
+    if c.get("decoder") == "pairs":
+        mlp("edge_out", w, d, False)
     for series in ("in_layers.0", "out_layers.0"):
         mlp(series + ".lin_edge", 3 * w, w)
         mlp(series + ".lin_node", 2 * w, w)
@@ -136,8 +140,10 @@ def giorom(name, **changes):
 
 
 gns("gns")
+gns("gns-forces", decoder="pairs")
 gns("gns-3d", dim=3, edge_update="doubled", mlp_layers=2, n_mp_layers=2)
 giorom("giorom")
+giorom("giorom-forces", decoder="pairs")
 giorom("giorom-pairs", in_gno_transform_type="pair", out_gno_transform_type="pair", latent_points="occupied",
        graph_convolution="normalized", normalized_velocities=True)
 put("run", "full", b"""kind: operator

@@ -381,18 +381,52 @@ private:
     h = next;
   }
 
+  /* How much of a node's answer walls take: 1 within half their reach, 0 beyond it. */
+  double wall_share(const Row &x) const {
+    double nearest = 1;
+    for (int a = 0; a < dim_; a++)
+      for (double d : {x[size_t(a)] - metadata_.bounds[a][0], metadata_.bounds[a][1] - x[size_t(a)]})
+        nearest = std::min(nearest, d / (c.clip * r_));
+    return std::min(1.0, 2 - 2 * nearest);
+  }
+
+  double deviation(int k) const {
+    return std::sqrt(metadata_.acceleration_std[k] * metadata_.acceleration_std[k] + c.noise * c.noise);
+  }
+
+  /* Normalised accelerations. */
+  Rows decode(const Rows &x, const Rows &h) const {
+    Rows all;
+    std::vector<double> degree = degrees();
+    for (size_t i = 0; i < n_; i++) {
+      Row a = mlp(c.gns ? "_encode_process_decode._decoder.node_fn" : "node_out", h[i]);
+      all.push_back(c.pairs ? wall_share(x[i]) * a : a);
+      for (int k = 0; k < dim_ && c.pairs; k++)
+        all[i][size_t(k)] +=
+            (metadata_.gravity[k] * metadata_.dt * metadata_.dt - metadata_.acceleration_mean[k]) /
+            deviation(k);
+    }
+    for (const Edge &e : edges_) { /* to the receiver, and the opposite to the sender */
+      if (!c.pairs) break;
+      Row p = mlp(c.gns ? "_encode_process_decode._decoder.edge_fn" : "edge_out", e.state);
+      Row force = 1 / std::sqrt(degree[e.receiver] * degree[e.sender]) * p;
+      all[e.receiver] = all[e.receiver] + force;
+      all[e.sender] = all[e.sender] + -1 * force;
+    }
+    return all;
+  }
+
   Answer integrate(const Rows &x, const Rows &h) const {
+    Rows all = decode(x, h);
     Answer answer;
     answer.edges = int64_t(edges_.size());
     for (size_t i = 0; i < n_; i++) {
-      Row a = mlp(c.gns ? "_encode_process_decode._decoder.node_fn" : "node_out", h[i]);
+      const Row &a = all[i];
       Row before = position(c.window - 1, i);
       for (int k = 0; k < dim_; k++) {
-        double deviation =
-            std::sqrt(metadata_.acceleration_std[k] * metadata_.acceleration_std[k] + c.noise * c.noise);
         double now = x[i][size_t(k)], velocity = now - before[size_t(k)];
         answer.acceleration.push_back(a[size_t(k)]);
-        answer.next.push_back(now + velocity + a[size_t(k)] * deviation + metadata_.acceleration_mean[k]);
+        answer.next.push_back(now + velocity + a[size_t(k)] * deviation(k) + metadata_.acceleration_mean[k]);
       }
     }
     return answer;

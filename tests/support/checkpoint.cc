@@ -71,6 +71,13 @@ static void add_giorom(std::vector<Checkpoint> &all) {
   c.noise = 0.005;
   all.push_back(c);
 
+  c = make("giorom3d_pairs", 3, false);
+  c.pairs = c.pair_in = c.pair_out = c.occupied = true;
+  c.layers = 2;
+  c.clip = 0.8;
+  c.noise = 0.003;
+  all.push_back(c);
+
   c = make("giorom3d_occupied_plain", 3, false); /* kernels of points, yet only occupied ones */
   c.occupied = true;
   c.types = 1;
@@ -89,6 +96,11 @@ static void add_gns(std::vector<Checkpoint> &all) {
   c = make("gns2d_doubled", 2, true);
   c.edge_doubles = true;
   c.layers = 3;
+  all.push_back(c);
+
+  c = make("gns2d_pairs", 2, true);
+  c.pairs = true;
+  c.layers = 2;
   all.push_back(c);
 
   c = make("gns3d_one_type", 3, true);
@@ -197,6 +209,7 @@ public:
     giorom_mlp("node_in", c.type_width + c.dim * (c.window + 2), c.width, true);
     giorom_mlp("edge_in", c.dim + 1, c.width, true);
     giorom_mlp("node_out", c.width, c.dim, false);
+    if (c.pairs) giorom_mlp("edge_out", c.width, c.dim, false);
     for (std::string series : {"in_layers.", "out_layers."})
       for (int l = 0; l < c.layers; l++) {
         std::string name = series + std::to_string(l);
@@ -231,6 +244,7 @@ public:
       gns_mlp(name + ".edge_fn", 3 * c.width, c.width, true);
     }
     gns_mlp(root + "_decoder.node_fn", c.width, c.dim, false);
+    if (c.pairs) gns_mlp(root + "_decoder.edge_fn", c.width, c.dim, false);
   }
 
 private:
@@ -283,6 +297,7 @@ std::string config_text(const Checkpoint &c) {
        << ", \"particle_type_dim\": " << c.type_width << ",\n \"noise_std\": " << c.noise
        << ", \"boundary_clamp_limit\": " << c.clip
        << ",\n \"normalized_velocities\": " << (c.normalized_velocities ? "true" : "false");
+  if (c.pairs) text << ",\n \"decoder\": \"pairs\"";
   if (c.gns)
     text << ",\n \"mlp_layers\": " << c.hidden_layers << ", \"edge_update\": \""
          << (c.edge_doubles ? "doubled" : "message") << "\"";
@@ -320,6 +335,7 @@ mote_metadata statistics(int dim) {
   m.write_every = 1;
   m.connectivity_radius = dim == 2 ? 0.2 : 0.3;
   m.has_statistics = 1;
+  m.gravity[1] = -20; /* m a frame^2: a third of the acceleration's deviation */
   for (int a = 0; a < dim; a++) {
     m.bounds[a][1] = 1;
     m.velocity_mean[a] = velocity_mean[a];

@@ -24,6 +24,7 @@ struct Checkpoint {
   std::string name;
   int dim = 3, window = 5, width = 16, layers = 1, types = 5, type_width = 4;
   bool normalized_velocities = false;
+  bool pairs = false; /* decoder "pairs" */
   double noise = 0, clip = 1;
   /* GNS */
   bool gns = false, edge_doubles = false;
