@@ -29,15 +29,15 @@ typedef struct state {
   unsigned char *kinematic;
   int any_kinematic;
   float *whole, *window; /* a frame of all; (frames + 1, n, dim): the history and what comes of it */
-  float *next, *normalized;
+  float *rest, *next, *normalized; /* rest: the first frame's positions */
 } state;
 
 static void close_trajectory(state *s) {
-  void *all[] = {s->chosen, s->type, s->kinematic, s->whole, s->window, s->next, s->normalized};
+  void *all[] = {s->chosen, s->type, s->kinematic, s->whole, s->window, s->rest, s->next, s->normalized};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
   s->chosen = s->type = NULL;
   s->kinematic = NULL;
-  s->whole = s->window = s->next = s->normalized = NULL;
+  s->whole = s->window = s->rest = s->next = s->normalized = NULL;
   mote_stepper_destroy(s->stepper);
   s->stepper = NULL;
 }
@@ -84,14 +84,17 @@ static mote_status open_trajectory(state *s, int index) {
   s->type = malloc((n + 1) * sizeof *s->type);
   s->kinematic = malloc(n + 1);
   s->whole = malloc((n + 1) * row);
+  s->rest = malloc((n + 1) * row);
   s->next = malloc((n + 1) * row);
   s->normalized = malloc((n + 1) * row);
-  if (!s->chosen || !s->type || !s->kinematic || !s->whole || !s->next || !s->normalized)
+  if (!s->chosen || !s->type || !s->kinematic || !s->whole || !s->rest || !s->next || !s->normalized)
     return mote_fail(MOTE_ERROR_MEMORY, "out of memory for %zu particles", n);
   MOTE_TRY(choose(s));
   s->window = malloc((size_t)(s->n + 1) * row * (size_t)(s->frames + 1));
   if (!s->window) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for %lld particles", (long long)s->n);
   MOTE_TRY(read_types(s));
+  MOTE_TRY(mote_trajectory_read_frames(s->reader, s->index, "position", 0, 1, s->whole));
+  mote_select_rows(s->whole, s->chosen, s->n, s->info.dim, s->rest);
   mote_stepper_options options = {.count = s->n,
                                   .particle_type = s->type,
                                   .metadata = &s->statistics,
@@ -165,6 +168,7 @@ static mote_status step(state *s, int64_t first, mote_gravity_source *source,
   const float *truth = window(s, s->frames);
   MOTE_TRY(read_window(s, first));
   MOTE_TRY(mote_stepper_start(s->stepper, s->window));
+  MOTE_TRY(mote_stepper_set_rest(s->stepper, s->rest));
   MOTE_TRY(mote_stepper_advance(s->stepper, s->any_kinematic ? truth : NULL));
   MOTE_TRY(mote_stepper_read(s->stepper, s->next, s->normalized));
   errors[0] = measure(s, s->next, s->normalized);

@@ -46,7 +46,7 @@ static mote_status read_giorom(mote_model *m) {
   mote_mlp_shape encode = {feature_width(c), c->width, c->width, c->linears, 1}, decode = encode;
   MOTE_TRY(mote_parameters_table(p, "embed_type.weight", c->types, c->type_width, &m->embedding));
   MOTE_TRY(mote_mlp_read(p, &giorom_names, "node_in", encode, &m->node_in));
-  encode.in = c->dim + 1;
+  encode.in = c->dim + 1 + c->rest_lengths;
   MOTE_TRY(mote_mlp_read(p, &giorom_names, "edge_in", encode, &m->edge_in));
   decode = (mote_mlp_shape){c->width, c->width, c->dim, c->linears, 0};
   MOTE_TRY(mote_mlp_read(p, &giorom_names, "node_out", decode, &m->node_out));
@@ -87,7 +87,7 @@ static mote_status read_gns(mote_model *m) {
     return mote_fail(MOTE_ERROR_FORMAT, "%s: tensor \"_particle_type_embedding.weight\" is missing", p->path);
   }
   MOTE_TRY(mote_mlp_read(p, &gns_names, mote_name_of("%s.node_fn", encoder).text, encode, &m->node_in));
-  encode.in = c->dim + 1;
+  encode.in = c->dim + 1 + c->rest_lengths;
   MOTE_TRY(mote_mlp_read(p, &gns_names, mote_name_of("%s.edge_fn", encoder).text, encode, &m->edge_in));
   MOTE_TRY(
       mote_mlp_read(p, &gns_bare_names, "_encode_process_decode._decoder.node_fn", decode, &m->node_out));

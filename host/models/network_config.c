@@ -156,6 +156,7 @@ static mote_status read_common(const char *path, const cJSON *root, mote_network
     return mote_fail(MOTE_ERROR_FORMAT, "%s: \"particle_type_dim\" is 0 with %d types: expected 1 to 256",
                      path, c->types);
   MOTE_TRY(mote_json_boolean(path, root, "normalized_velocities", &c->normalized_velocities, &(int){0}));
+  MOTE_TRY(mote_json_boolean(path, root, "edge_rest_lengths", &c->rest_lengths, &(int){0}));
   MOTE_TRY(read_word(path, root, "decoder", decoders, &decoder));
   c->decoder = decoder ? MOTE_DECODER_PAIRS : MOTE_DECODER_NODES;
   MOTE_TRY(read_number(path, root, "noise_std", 0, 1e9, &c->noise));
@@ -205,6 +206,7 @@ static mote_status check_keys(const char *path, const cJSON *root) {
                                          "boundary_clamp_limit",
                                          "edge_update",
                                          "decoder",
+                                         "edge_rest_lengths",
                                          NULL};
   const cJSON *item;
   cJSON_ArrayForEach(item, root) {

@@ -58,6 +58,7 @@ typedef struct mote_network_config {
                   by */
   float clip;  /* of distances to the bounds, in radii */
   mote_decoder decoder;
+  int rest_lengths; /* edges also see how long they are at rest */
   int edge_doubles; /* GNS checkpoints of an early implementation: e' = 2 e instead of e + m */
   int has_latent;
   mote_latent_config latent;

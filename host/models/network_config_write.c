@@ -78,6 +78,7 @@ mote_status mote_network_config_write(const char *path, const mote_network_confi
   add_number(root, "particle_type_dim", c->type_width);
   cJSON_AddBoolToObject(root, "normalized_velocities", c->normalized_velocities);
   cJSON_AddStringToObject(root, "decoder", c->decoder == MOTE_DECODER_PAIRS ? "pairs" : "nodes");
+  cJSON_AddBoolToObject(root, "edge_rest_lengths", c->rest_lengths);
   add_number(root, "noise_std", decimal(c->noise));
   add_number(root, "boundary_clamp_limit", decimal(c->clip));
   mote_status status = mote_json_write(path, root);

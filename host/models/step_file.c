@@ -28,7 +28,7 @@ typedef struct job {
   mote_metadata metadata;
   mote_model *model;
   mote_stepper *stepper;
-  float *history, *answers;
+  float *history, *rest, *answers; /* rest: the input's first frame */
   int32_t *type;
 } job;
 
@@ -37,6 +37,7 @@ static void release(job *j) {
   mote_model_destroy(j->model);
   mote_trajectory_close(j->reader);
   free(j->history);
+  free(j->rest);
   free(j->answers);
   free(j->type);
 }
@@ -49,10 +50,12 @@ static mote_status read_input(job *j, const char *input, int frames) {
                      (long long)j->info.frames, frames);
   size_t values = (size_t)j->info.particles * (size_t)j->info.dim;
   j->history = malloc((size_t)frames * values * sizeof(float));
+  j->rest = malloc(values * sizeof(float));
   j->answers = malloc(2 * values * sizeof(float));
   j->type = malloc((size_t)j->info.particles * sizeof *j->type);
-  if (!j->history || !j->answers || !j->type)
+  if (!j->history || !j->rest || !j->answers || !j->type)
     return mote_fail(MOTE_ERROR_MEMORY, "out of memory for %s", input);
+  MOTE_TRY(mote_trajectory_read_frames(j->reader, 0, "position", 0, 1, j->rest));
   MOTE_TRY(
       mote_trajectory_read_frames(j->reader, 0, "position", j->info.frames - frames, frames, j->history));
   return mote_trajectory_read_labels(j->reader, 0, "particle_type", j->type);
@@ -71,6 +74,7 @@ static mote_status repeat(job *j, int repeats, mote_step_summary *summary) {
   int64_t values = j->info.particles * j->info.dim;
   for (int k = 0; k < repeats && status == MOTE_OK; k++) {
     status = mote_stepper_start(j->stepper, j->history);
+    if (status == MOTE_OK) status = mote_stepper_set_rest(j->stepper, j->rest);
     double start = mote_clock_seconds();
     if (status == MOTE_OK) status = mote_stepper_advance(j->stepper, NULL);
     if (status == MOTE_OK) status = mote_stepper_read(j->stepper, j->answers + values, j->answers);

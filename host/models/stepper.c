@@ -37,6 +37,7 @@ static mote_status reserve(mote_stepper *s) {
   MOTE_TRY(mote_buffer_reserve(&s->history, d, vectors * (size_t)(c->window + 1)));
   MOTE_TRY(mote_buffer_reserve(&s->type, d, n * 4));
   if (s->prescribed) MOTE_TRY(mote_buffer_reserve(&s->goal, d, vectors));
+  if (c->rest_lengths) MOTE_TRY(mote_buffer_reserve(&s->rest, d, vectors));
   MOTE_TRY(mote_buffer_reserve(&s->next, d, vectors));
   MOTE_TRY(mote_buffer_reserve(&s->acceleration, d, vectors));
   MOTE_TRY(mote_buffer_reserve(&s->state, d, sizeof(mote_step_state)));
@@ -92,10 +93,10 @@ void mote_stepper_destroy(mote_stepper *s) {
   mote_graph_destroy(s->graph);
   mote_interaction_room_free(&s->room);
   mote_latent_room_free(&s->latent);
-  mote_buffer *all[] = {&s->history,      &s->type,        &s->goal,    &s->next,
-                        &s->acceleration, &s->state,       &s->feature, &s->edge_feature,
-                        &s->length,       &s->propagation, &s->edge,    &s->sum,
-                        &s->h[0],         &s->h[1],        &s->wall,    &s->pair};
+  mote_buffer *all[] = {&s->history, &s->type,    &s->goal,         &s->next,   &s->acceleration,
+                        &s->state,   &s->feature, &s->edge_feature, &s->length, &s->propagation,
+                        &s->edge,    &s->sum,     &s->h[0],         &s->h[1],   &s->wall,
+                        &s->pair,    &s->rest,    &s->rest_length};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
   mote_stream_destroy(s->stream);
   free(s);
@@ -111,6 +112,7 @@ float *mote_stepper_position(const mote_stepper *s) {
 mote_status mote_stepper_start(mote_stepper *s, const float *history) {
   const mote_network_config *c = &s->model->config;
   int64_t values = (int64_t)(c->window + 1) * s->count * c->dim;
+  size_t frame = (size_t)(values / (c->window + 1)) * sizeof *history;
   for (int64_t k = 0; k < values; k++)
     if (!isfinite(history[k]))
       return mote_fail(MOTE_ERROR_NUMERIC,
@@ -119,7 +121,8 @@ mote_status mote_stepper_start(mote_stepper *s, const float *history) {
   mote_step_state state = {.bad_particle = INT32_MAX};
   MOTE_TRY(mote_upload(s->stream, s->history.data, history, (size_t)values * sizeof *history));
   MOTE_TRY(mote_upload(s->stream, s->state.data, &state, sizeof state));
-  MOTE_TRY(mote_fill_bytes(s->stream, s->acceleration.data, 0, (size_t)(values / (c->window + 1)) * 4));
+  if (c->rest_lengths) MOTE_TRY(mote_upload(s->stream, s->rest.data, history, frame));
+  MOTE_TRY(mote_fill_bytes(s->stream, s->acceleration.data, 0, frame));
   s->started = 1;
   s->issued = 0;
   return mote_stream_synchronize(s->stream);
@@ -128,6 +131,18 @@ mote_status mote_stepper_start(mote_stepper *s, const float *history) {
 static mote_status check_started(const mote_stepper *s) {
   return s->started ? MOTE_OK
                     : mote_fail(MOTE_ERROR_ARGUMENT, "stepper: it has no history yet (mote_stepper_start)");
+}
+
+mote_status mote_stepper_set_rest(mote_stepper *s, const float *position) {
+  int64_t values = s->count * s->model->config.dim;
+  MOTE_TRY(check_started(s));
+  for (int64_t k = 0; k < values; k++)
+    if (!isfinite(position[k]))
+      return mote_fail(MOTE_ERROR_NUMERIC, "stepper: particle %lld is at rest where nothing is finite",
+                       (long long)(k / s->model->config.dim));
+  if (!s->model->config.rest_lengths) return MOTE_OK;
+  MOTE_TRY(mote_upload(s->stream, s->rest.data, position, (size_t)values * sizeof *position));
+  return mote_stream_synchronize(s->stream);
 }
 
 static mote_status issue(mote_stepper *s) {

@@ -27,6 +27,7 @@ struct mote_stepper {
   int64_t issued; /* steps since the start */
   mote_buffer history, type, goal, next, acceleration, state;
   mote_buffer feature, edge_feature, length, propagation, edge, sum, h[2], wall, pair;
+  mote_buffer rest, rest_length; /* (n, dim); (capacity), where the model looks at it */
   mote_interaction_room room;
   mote_latent_room latent;
 };

@@ -20,6 +20,7 @@ static mote_status build_graph(mote_stepper *s, mote_stream *stream, int plan) {
   MOTE_TRY(mote_buffer_reserve(&s->edge, s->device, edges * (size_t)c->width * 4));
   if (c->decoder == MOTE_DECODER_PAIRS)
     MOTE_TRY(mote_buffer_reserve(&s->pair, s->device, edges * (size_t)c->dim * 4));
+  if (c->rest_lengths) MOTE_TRY(mote_buffer_reserve(&s->rest_length, s->device, edges * 4));
   return c->convolution == MOTE_CONVOLUTION_NORMALIZED
              ? mote_buffer_reserve(&s->propagation, s->device, edges * 4)
              : MOTE_OK;
@@ -32,14 +33,19 @@ static mote_status encode(mote_stepper *s, mote_stream *stream) {
   mote_edges edges = mote_edges_of(s->graph);
   const float *x = mote_stepper_position(s);
   const int32_t *count = edges.row_offsets + edges.receivers;
-  mote_rows none = {0}, nodes = {s->feature.data, in, in}, pairs = {s->edge_feature.data, dim + 1, dim + 1};
+  mote_rows none = {0}, rest = none, nodes = {s->feature.data, in, in},
+            pairs = {s->edge_feature.data, dim + 1, dim + 1};
   MOTE_TRY(d->dense->mlp(stream, s->count, NULL, &m->node_in, nodes, none, none, s->h[0].data, w));
   MOTE_TRY(d->feature->edges(stream, dim, &edges, x, x, 1 / s->radius, 1 / s->radius, s->edge_feature.data,
                              s->length.data));
   if (m->config.convolution == MOTE_CONVOLUTION_NORMALIZED)
     MOTE_TRY(d->sparse->normalize(stream, s->count, edges.capacity, edges.row_offsets, edges.senders,
                                   edges.receiver, s->propagation.data));
-  return d->dense->mlp(stream, edges.capacity, count, &m->edge_in, pairs, none, none, s->edge.data, w);
+  if (m->config.rest_lengths) {
+    rest = (mote_rows){s->rest_length.data, 1, 1};
+    MOTE_TRY(d->feature->rest_lengths(stream, dim, &edges, s->rest.data, 1 / s->radius, s->rest_length.data));
+  }
+  return d->dense->mlp(stream, edges.capacity, count, &m->edge_in, pairs, rest, none, s->edge.data, w);
 }
 
 /* Which of the two node buffers layer l reads: each layer, and the latent part, writes the other one. */

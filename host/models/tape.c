@@ -112,6 +112,7 @@ static void cut_values(mote_tape *t, mote_slab *s) {
   t->feature = mote_slab_take(s, n * mote_node_feature_width(&t->features));
   t->edge_feature = mote_slab_take(s, edges * (c->dim + 1));
   t->length = mote_slab_take(s, edges);
+  t->rest_length = c->rest_lengths ? mote_slab_take(s, edges) : NULL;
   t->acceleration = mote_slab_take(s, n * c->dim);
   t->wall = c->decoder == MOTE_DECODER_PAIRS ? mote_slab_take(s, n * c->dim) : NULL;
   t->pair = c->decoder == MOTE_DECODER_PAIRS ? mote_slab_take(s, edges * c->dim) : NULL;
@@ -232,7 +233,11 @@ static mote_status encode(mote_tape *t) {
   MOTE_TRY(d->dense->mlp(t->stream, t->n, NULL, &m->node_in, nodes, none, none, t->h[0], w));
   MOTE_TRY(d->feature->edges(t->stream, dim, &t->edges, x, x, 1 / t->radius, 1 / t->radius, t->edge_feature,
                              t->length));
-  return d->dense->mlp(t->stream, t->edges.capacity, count, &m->edge_in, pairs, none, none, t->now, w);
+  if (m->config.rest_lengths)
+    MOTE_TRY(d->feature->rest_lengths(t->stream, dim, &t->edges, t->rest ? t->rest : t->history,
+                                      1 / t->radius, t->rest_length));
+  mote_rows rest = {t->rest_length, m->config.rest_lengths, m->config.rest_lengths};
+  return d->dense->mlp(t->stream, t->edges.capacity, count, &m->edge_in, pairs, rest, none, t->now, w);
 }
 
 static mote_status interact(mote_tape *t, int first, int end, int skip) {

@@ -32,13 +32,14 @@ typedef struct mote_tape {
   mote_edges edges;
   mote_sent sent, sent_reached, sent_reaching;
   mote_latent_frame latent;
-  float *feature, *edge_feature, *length;
+  float *feature, *edge_feature, *length, *rest_length;
   float *h[MOTE_INTERACTIONS + 2], *sum[MOTE_INTERACTIONS]; /* h[layers + has_latent] is decoded */
   float *state[MOTE_INTERACTIONS]; /* before layer l, for each l that is a multiple of `every`; then spares */
   float *now;
   int every;
   const int32_t *type;  /* (n), of the caller */
   const float *history; /* (frames, n, dim), of the caller */
+  const float *rest;    /* (n, dim), of the caller, who may set it; NULL: the history's first frame */
   float *wall, *pair; /* (n, dim), (capacity, dim): the answers of nodes and edges, where pairs are decoded */
   float *acceleration; /* (n, dim) normalised */
 } mote_tape;

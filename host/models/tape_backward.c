@@ -121,9 +121,10 @@ static mote_status encode_edges(mote_tape *t, const mote_arena *arena, const gra
   int w = m->config.width, dim = m->config.dim;
   const float *x = t->history + (int64_t)m->config.window * t->n * dim;
   const int32_t *count = t->edges.row_offsets + t->edges.receivers;
-  mote_rows none = {0}, pairs = {t->edge_feature, dim + 1, dim + 1}, d_edge = {g->edge, w, w};
+  mote_rows rest = {t->rest_length, m->config.rest_lengths, m->config.rest_lengths};
+  mote_rows pairs = {t->edge_feature, dim + 1, dim + 1}, d_edge = {g->edge, w, w};
   mote_sink to_pairs = {g->edge_feature, dim + 1}, unwanted = {0};
-  MOTE_TRY(d->dense->mlp_backward(t->stream, t->edges.capacity, count, &m->edge_in, arena, pairs, none,
+  MOTE_TRY(d->dense->mlp_backward(t->stream, t->edges.capacity, count, &m->edge_in, arena, pairs, rest,
                                   d_edge, to_pairs, unwanted, &t->scratch));
   if (!d_position) return MOTE_OK;
   return d->feature->edges_backward(t->stream, dim, &t->edges, &t->sent, x, x, 1 / t->radius, 1 / t->radius,

@@ -20,9 +20,9 @@ static void free_worker(mote_stepper_worker *w) {
     mote_tape_free(&w->tape[k]);
     mote_buffer_free(&w->history[k]);
   }
-  mote_buffer *all[] = {&w->type,    &w->goal,           &w->next,         &w->target, &w->d_velocity,
-                        &w->d_place, &w->d_acceleration, &w->d_history,    &w->loss,   &w->state,
-                        &w->scratch, &w->identity,       &w->per_deviation};
+  mote_buffer *all[] = {&w->rest,       &w->type,    &w->goal,           &w->next,         &w->target,
+                        &w->d_velocity, &w->d_place, &w->d_acceleration, &w->d_history,    &w->loss,
+                        &w->state,      &w->scratch, &w->identity,       &w->per_deviation};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
   mote_trajectory_close(w->reader);
   mote_window_free(&w->window);

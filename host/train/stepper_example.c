@@ -46,7 +46,7 @@ static mote_status reserve(mote_stepper_worker *w) {
   const mote_window *x = &w->window;
   size_t values = (size_t)values_of(x) * sizeof(float);
   mote_device *d = w->stream->device;
-  mote_buffer *all[] = {&w->goal,    &w->next,           &w->target,   &w->d_velocity,
+  mote_buffer *all[] = {&w->rest,    &w->goal,           &w->next,     &w->target,       &w->d_velocity,
                         &w->d_place, &w->d_acceleration, &w->identity, &w->per_deviation};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) MOTE_TRY(mote_buffer_reserve(all[k], d, values));
   for (int k = 0; k < w->tapes; k++)
@@ -64,6 +64,8 @@ static mote_status upload(mote_stepper_worker *w) {
   int64_t values = values_of(x);
   size_t bytes = (size_t)values * sizeof(float);
   MOTE_TRY(mote_upload(w->stream, w->history[0].data, x->history, bytes * (size_t)x->frames));
+  MOTE_TRY(mote_upload(w->stream, w->rest.data, x->rest, bytes));
+  for (int k = 0; k < w->tapes; k++) w->tape[k].rest = w->rest.data;
   MOTE_TRY(mote_upload(w->stream, w->type.data, x->type, (size_t)x->particles * sizeof(int32_t)));
   return mote_upload(w->stream, w->state.data, &state, sizeof state);
 }

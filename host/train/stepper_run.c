@@ -142,10 +142,10 @@ static mote_status read_giorom(const mote_map *map, mote_network_config *c) {
 }
 
 static mote_status read_model(const mote_map *run, mote_stepper_run *r) {
-  static const char *const keys[] = {"architecture", "width",  "layers",     "hidden_layers",
-                                     "window",       "types",  "type_width", "convolution",
-                                     "alpha",        "radius", "clip",       "normalized_velocities",
-                                     "dim",          "latent", "decoder",    NULL};
+  static const char *const keys[] = {
+      "architecture", "width",       "layers",  "hidden_layers", "window", "types",
+      "type_width",   "convolution", "alpha",   "radius",        "clip",   "normalized_velocities",
+      "dim",          "latent",      "decoder", "rest_lengths",  NULL};
   static const char *const decoders[] = {"nodes", "pairs", NULL};
   static const char *const kinds[] = {"giorom", "gns", NULL};
   mote_network_config *c = &r->config;
@@ -168,6 +168,7 @@ static mote_status read_model(const mote_map *run, mote_stepper_run *r) {
   MOTE_TRY(read_float(&map, "clip", 1e-6, 1e6, &c->clip));
   MOTE_TRY(mote_map_flag(&map, "normalized_velocities", &c->normalized_velocities));
   MOTE_TRY(mote_map_real(&map, "radius", 1e-9, 1e9, &r->radius));
+  MOTE_TRY(mote_map_flag(&map, "rest_lengths", &c->rest_lengths));
   MOTE_TRY(mote_map_choice(&map, "decoder", decoders, &decoder));
   c->decoder = decoder ? MOTE_DECODER_PAIRS : MOTE_DECODER_NODES;
   return c->kind == MOTE_GNS ? read_gns(&map, c) : read_giorom(&map, c);

@@ -25,7 +25,8 @@ typedef struct mote_stepper_worker {
   int tapes; /* 1, or one a step where the gradient goes through all of them */
   mote_tape *tape;
   mote_buffer *history; /* (tapes) before each step */
-  mote_buffer type, goal, next, target, d_velocity, d_place, d_acceleration, d_history, loss, state, scratch;
+  mote_buffer rest, type, goal, next, target, d_velocity, d_place, d_acceleration, d_history, loss, state,
+      scratch;
   mote_buffer identity, per_deviation; /* (values): k; 1 / deviation of the value's axis */
   float *frames, *targets;             /* host memory, (2, particles, dim) and (particles, dim) */
   int64_t room;

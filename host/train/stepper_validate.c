@@ -36,11 +36,16 @@ static mote_window_options options_of(const mote_stepper_trainer *t, int steps) 
                                .seed = (uint64_t)t->run.seed};
 }
 
+static mote_status start(check *c) {
+  MOTE_TRY(mote_stepper_start(c->stepper, c->window.history));
+  return mote_stepper_set_rest(c->stepper, c->window.rest);
+}
+
 static mote_status begin(check *c, int trajectory, int64_t frame, int steps) {
   const mote_stepper_trainer *t = c->trainer;
   mote_window_options options = options_of(t, steps);
   MOTE_TRY(mote_window_read(c->reader, &options, trajectory, frame, (uint64_t)trajectory, &c->window));
-  if (c->stepper) return mote_stepper_start(c->stepper, c->window.history);
+  if (c->stepper) return start(c);
   for (int64_t i = 0; i < c->window.particles; i++) c->prescribed |= c->window.type[i] == MOTE_KINEMATIC;
   mote_stepper_options o = {.count = c->window.particles,
                             .particle_type = c->window.type,
@@ -50,7 +55,7 @@ static mote_status begin(check *c, int trajectory, int64_t frame, int steps) {
   MOTE_TRY(mote_stepper_create(t->weights.average, &o, &c->stepper));
   c->answer = malloc((size_t)(c->window.particles * c->window.dim) * sizeof *c->answer);
   if (!c->answer) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a validation");
-  return mote_stepper_start(c->stepper, c->window.history);
+  return start(c);
 }
 
 static mote_status advance(check *c, int step) {

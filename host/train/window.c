@@ -43,6 +43,7 @@ mote_status mote_windows_count(mote_trajectory_reader *reader, const mote_window
 void mote_window_free(mote_window *w) {
   free(w->truth);
   free(w->history);
+  free(w->rest);
   free(w->type);
   free(w->index);
   free(w->first);
@@ -59,7 +60,8 @@ static int enlarge(void *memory, int64_t count, size_t size) {
 static mote_status make_room(mote_window *w, int64_t particles, int64_t all, int dim, int64_t frames) {
   if (all * dim > w->first_room) {
     if (!enlarge(&w->first, all * dim, sizeof(float)) || !enlarge(&w->frame, all * dim, sizeof(float)) ||
-        !enlarge(&w->type, all * dim, sizeof(int32_t)) || !enlarge(&w->index, all * dim, sizeof(int32_t)))
+        !enlarge(&w->rest, all * dim, sizeof(float)) || !enlarge(&w->type, all * dim, sizeof(int32_t)) ||
+        !enlarge(&w->index, all * dim, sizeof(int32_t)))
       return mote_fail(MOTE_ERROR_MEMORY, "out of memory for an example");
     w->first_room = all * dim;
   }
@@ -81,13 +83,13 @@ static mote_status choose_particles(mote_trajectory_reader *reader, const mote_w
   uint64_t spread = (uint64_t)(most - least) + 1;
   int64_t count = least + (int64_t)mote_random_below(o->seed, CHOICE + 2, number, spread);
   MOTE_TRY(make_room(w, 0, all, dim, 0));
+  MOTE_TRY(mote_trajectory_read_frames(reader, trajectory, "position", 0, 1, w->first));
   if (count == all) {
     for (int64_t i = 0; i < all; i++) w->index[i] = (int32_t)i;
     w->particles = all;
     return MOTE_OK;
   }
   mote_sample_options sampling = {.method = o->method, .count = count, .seed = o->seed * 1000003 + number};
-  MOTE_TRY(mote_trajectory_read_frames(reader, trajectory, "position", 0, 1, w->first));
   return mote_sample(w->first, all, dim, &sampling, w->index, &w->particles, NULL);
 }
 
@@ -139,7 +141,12 @@ mote_status mote_window_read(mote_trajectory_reader *reader, const mote_window_o
   MOTE_TRY(make_room(w, w->particles, info.particles, info.dim, length_of(o)));
   MOTE_TRY(read_types(reader, trajectory, info.particles, w));
   MOTE_TRY(read_truth(reader, trajectory, frame, w));
-  if (o->symmetry) mote_symmetry_apply(o->symmetry, o->seed, number, length_of(o) * w->particles, w->truth);
+  for (int64_t i = 0; i < w->particles; i++)
+    memcpy(w->rest + i * w->dim, w->first + (int64_t)w->index[i] * w->dim, (size_t)w->dim * sizeof(float));
+  if (o->symmetry) {
+    mote_symmetry_apply(o->symmetry, o->seed, number, length_of(o) * w->particles, w->truth);
+    mote_symmetry_apply(o->symmetry, o->seed, number, w->particles, w->rest);
+  }
   add_noise(o, number, w);
   return MOTE_OK;
 }

@@ -29,6 +29,7 @@ typedef struct mote_window {
   int64_t particles;
   int dim, frames, steps;
   float *truth;   /* (frames + steps, particles, dim) m, without noise */
+  float *rest;    /* (particles, dim) m, the trajectory's first frame */
   float *history; /* (frames, particles, dim) m, with noise */
   int32_t *type;  /* (particles) */
   int32_t *index; /* (particles) of the trajectory's particles */

@@ -17,7 +17,7 @@ extern "C" {
 typedef struct mote_step_job {
   const char *model;    /* a folder with config.json and model.safetensors */
   const char *metadata; /* metadata.json with statistics, bounds and radius; NULL: the one in the folder */
-  const char *input;    /* a trajectory; its last frames are the history */
+  const char *input;    /* a trajectory; its last frames are the history; at rest it was in its first */
   const char *output;   /* HDF5 with normalized_acceleration and next_position (n, dim); NULL: none */
   double radius;        /* m; 0: the metadata's */
   int repeats;          /* steps from the same history, for timing; 0: 1 */

@@ -56,6 +56,11 @@ void mote_stepper_destroy(mote_stepper *stepper); /* NULL is allowed */
  */
 mote_status mote_stepper_start(mote_stepper *stepper, const float *history);
 
+/* Where the particles, position (count, dim) m, were at rest: for a start that is not the motion's own.
+   Without it, the history's first frame. Counts until the next start, and for models that look at lengths at
+   rest alone (edge_rest_lengths of config.json). MOTE_ERROR_NUMERIC: not finite. */
+mote_status mote_stepper_set_rest(mote_stepper *stepper, const float *position);
+
 /* Enqueues a step. `prescribed` (count, dim): next positions, looked at for kinematic particles; NULL unless
    the options ask for it. */
 mote_status mote_stepper_advance(mote_stepper *stepper, const float *prescribed);

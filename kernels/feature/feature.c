@@ -23,6 +23,15 @@ static mote_status edges(mote_stream *stream, int dim, const mote_edges *graph, 
   return MOTE_OK;
 }
 
+static mote_status rest_lengths(mote_stream *stream, int dim, const mote_edges *graph, const float *rest,
+                                float per_length, float *out) {
+  int64_t count = graph->row_offsets[graph->receivers];
+#pragma omp parallel for num_threads(mote_stream_threads(stream)) schedule(static) if (count > 4096)
+  for (int64_t e = 0; e < count; e++)
+    out[e] = mote_rest_length_of(dim, e, graph->senders, graph->receiver, rest, per_length);
+  return MOTE_OK;
+}
+
 static mote_status advance(mote_stream *stream, int64_t n, const mote_integration *integration,
                            const mote_step_guard *guard, const float *acceleration, const int32_t *type,
                            const float *prescribed, float *history, float *next, mote_step_state *state) {
@@ -138,6 +147,7 @@ static mote_status advance_backward(mote_stream *stream, int64_t n, const mote_i
 
 const struct mote_feature_kernels mote_feature_cpu = {.nodes = nodes,
                                                       .edges = edges,
+                                                      .rest_lengths = rest_lengths,
                                                       .advance = advance,
                                                       .nodes_backward = nodes_backward,
                                                       .edges_backward = edges_backward,

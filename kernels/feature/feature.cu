@@ -33,6 +33,19 @@ static mote_status edges(mote_stream *stream, int dim, const mote_edges *graph, 
                      points, queries, per_radius, per_length, out, length);
 }
 
+static __global__ void rest_lengths_kernel(int dim, mote_edges edges, const float *rest, float per_length,
+                                           float *out) {
+  int64_t e = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (e < edges.capacity && e < edges.row_offsets[edges.receivers])
+    out[e] = mote_rest_length_of(dim, e, edges.senders, edges.receiver, rest, per_length);
+}
+
+static mote_status rest_lengths(mote_stream *stream, int dim, const mote_edges *graph, const float *rest,
+                                float per_length, float *out) {
+  return MOTE_LAUNCH(rest_lengths_kernel, mote_grid(graph->capacity, THREADS), THREADS, 0, stream, dim,
+                     *graph, rest, per_length, out);
+}
+
 /* While a step runs, a particle that it found bad stands in the state as a negative number, smaller than any
    report that is there already or none; the settling kernel makes it a report. */
 #define FOUND(particle) (INT32_MIN + (particle))
@@ -223,4 +236,4 @@ static mote_status advance_backward(mote_stream *stream, int64_t n, const mote_i
 }
 
 extern "C" const struct mote_feature_kernels mote_feature_gpu = {
-    nodes, edges, advance, nodes_backward, edges_backward, advance_backward};
+    nodes, edges, rest_lengths, advance, nodes_backward, edges_backward, advance_backward};

@@ -9,8 +9,9 @@
 extern "C" {
 #endif
 
-#define MOTE_KINEMATIC 3    /* particle_type of particles whose motion is prescribed (GNS) */
-#define MOTE_MOST_FRAMES 16 /* of a history */
+#define MOTE_KINEMATIC 3     /* particle_type of particles whose motion is prescribed (GNS) */
+#define MOTE_MOST_FRAMES 16  /* of a history */
+#define MOTE_FARTHEST_REST 2 /* in radii */
 
 /* Where the parts of a node's features stand and how they are scaled. */
 typedef struct mote_node_features {
@@ -58,6 +59,11 @@ struct mote_feature_kernels {
    */
   mote_status (*edges)(mote_stream *stream, int dim, const mote_edges *edges, const float *points,
                        const float *queries, float per_radius, float per_length, float *out, float *length);
+
+  /* For each edge the distance between its ends at rest, times per_length and at most MOTE_FARTHEST_REST, to
+     out (capacity): whoever was no neighbour then is told apart by little more than that. rest (n, dim). */
+  mote_status (*rest_lengths)(mote_stream *stream, int dim, const mote_edges *edges, const float *rest,
+                              float per_length, float *out);
 
   /* acceleration (n, dim), normalised -> a; v' = v_last + a, x' = x + v'; history moves on by a frame. A
      kinematic particle goes to `prescribed` (n, dim) instead, unless that is NULL. `next` (n,
@@ -135,6 +141,17 @@ static inline MOTE_HD void mote_edge_features_of(int dim, int64_t e, const int32
   float distance = sqrtf(square);
   out[e * (dim + 1) + dim] = distance * per_length;
   if (length) length[e] = distance * per_length;
+}
+
+static inline MOTE_HD float mote_rest_length_of(int dim, int64_t e, const int32_t *senders,
+                                                const int32_t *receiver, const float *rest,
+                                                float per_length) {
+  float square = 0;
+  for (int a = 0; a < dim; a++) {
+    float d = rest[(int64_t)senders[e] * dim + a] - rest[(int64_t)receiver[e] * dim + a];
+    square += d * d;
+  }
+  return fminf(sqrtf(square) * per_length, MOTE_FARTHEST_REST);
 }
 
 /* 1 when the particle is off. */

@@ -1,12 +1,12 @@
 /* Accelerations from forces between pairs, so that momentum is conserved: what i does to j, j does to i.
 
-     a_i = free + share_i wall_i + sum over the edges e = (j -> i) of (p_e - p_e') / sqrt(degree_i degree_j)
+     a_i = free + share_i wall_i + 8 sum over the edges e = (j -> i) of (p_e - p_e') / sqrt(degree_i degree_j)
 
    p_e is a network's answer for an edge, e' the edge (i -> j): what a pair gives its two ends cancels,
    whatever the network says, and so does every sum over particles that reach no wall. `free` is the
    acceleration of free flight. share is 1 up to half the reach from a wall and falls to 0 at the reach: there
    the walls act, by the answer of a node. Divided by degrees, sums stay of a size when the same matter is
-   sampled more densely.
+   sampled more densely; of neighbours all around most cancels, which the factor makes up for.
 
    The trick: rows are sorted by sender and the graph is symmetric, so that e' is found by bisection in the
    row of j and no list of edges by sender is made. */
@@ -20,6 +20,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#define MOTE_PAIR_GAIN 8
 
 typedef struct mote_pair_forces {
   int dim;
@@ -86,7 +88,7 @@ static inline MOTE_HD int32_t mote_pair_opposite(const mote_edges *g, int32_t i,
 static inline MOTE_HD float mote_pair_weight(const mote_edges *g, int32_t i, int32_t j) {
   const float a = (float)(g->row_offsets[i + 1] - g->row_offsets[i]),
               b = (float)(g->row_offsets[j + 1] - g->row_offsets[j]);
-  return 1 / sqrtf(a * b);
+  return MOTE_PAIR_GAIN / sqrtf(a * b);
 }
 
 /* What edge e of receiver i adds to its acceleration. */

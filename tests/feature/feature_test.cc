@@ -174,6 +174,37 @@ void expect_state(mote_step_state state, int32_t particle, int32_t bad_step, int
 
 } // namespace
 
+TEST_P(FeatureTest, RestLengths) {
+  Device device(GetParam());
+  for (int dim : {2, 3}) {
+    const int64_t n = 40, capacity = 210, edges = 200;
+    std::vector<float> rest = noise(n * dim, 21);
+    std::vector<int32_t> offsets, sender(capacity, INT32_MAX), receiver(capacity, INT32_MAX);
+    for (int64_t i = 0; i <= n; i++) offsets.push_back(int32_t(i * 5));
+    for (int64_t e = 0; e < edges; e++) {
+      receiver[e] = int32_t(e / 5);
+      sender[e] = e % 5 ? int32_t(mote_random_below(2, 9, uint64_t(e), uint64_t(n))) : receiver[e];
+    }
+    Array<float> at(device, rest), out(device, std::vector<float>(capacity, 7));
+    Array<int32_t> o(device, offsets), s(device, sender), r(device, receiver);
+    mote_edges graph = {n, capacity, o, s, r};
+    MOTE_ASSERT_OK(device->feature->rest_lengths(device.stream, dim, &graph, at, 0.8f, out));
+    std::vector<float> found = out.host();
+    int cut = 0;
+    for (int64_t e = 0; e < edges; e++) {
+      double square = 0;
+      for (int a = 0; a < dim; a++)
+        square += std::pow(double(rest[sender[e] * dim + a]) - rest[receiver[e] * dim + a], 2);
+      double expected = std::min<double>(MOTE_FARTHEST_REST, 0.8 * std::sqrt(square));
+      cut += expected == MOTE_FARTHEST_REST;
+      EXPECT_NEAR(expected, found[e], 1e-6) << e; /* a few ulps of 2 */
+    }
+    EXPECT_GT(cut, 3);
+    EXPECT_LT(cut, 190);
+    for (int64_t e = edges; e < capacity; e++) EXPECT_EQ(7, found[e]);
+  }
+}
+
 TEST_P(FeatureTest, AdvanceMovesOn) {
   Device device(GetParam());
   for (int dim : {2, 3})

@@ -306,6 +306,11 @@ private:
     return Row(x, x + dim_);
   }
 
+  Row at_rest(size_t i) const {
+    const float *x = cloud_.at_rest() + i * size_t(dim_);
+    return Row(x, x + dim_);
+  }
+
   Row features(size_t i) const {
     Row velocities, lower, upper, type;
     for (int k = 1; k <= c.window; k++) {
@@ -334,6 +339,7 @@ private:
         if (d >= r_) continue;
         Row seen = (1 / r_) * (x[j] + -1 * x[i]);
         seen.push_back(d / r_);
+        if (c.rest) seen.push_back(std::min(2.0, distance(at_rest(i), at_rest(j)) / r_));
         Row state = mlp(c.gns ? "_encode_process_decode._encoder.edge_fn" : "edge_in", seen);
         edges_.push_back({i, j, d / r_, state});
       }
@@ -409,7 +415,7 @@ private:
     for (const Edge &e : edges_) { /* to the receiver, and the opposite to the sender */
       if (!c.pairs) break;
       Row p = mlp(c.gns ? "_encode_process_decode._decoder.edge_fn" : "edge_out", e.state);
-      Row force = 1 / std::sqrt(degree[e.receiver] * degree[e.sender]) * p;
+      Row force = 8 / std::sqrt(degree[e.receiver] * degree[e.sender]) * p;
       all[e.receiver] = all[e.receiver] + force;
       all[e.sender] = all[e.sender] + -1 * force;
     }

@@ -55,6 +55,9 @@ public:
 
   void start(const Cloud &cloud) {
     EXPECT_EQ(MOTE_OK, mote_stepper_start(stepper, cloud.history.data())) << mote_last_error();
+    if (!cloud.rest.empty()) {
+      EXPECT_EQ(MOTE_OK, mote_stepper_set_rest(stepper, cloud.rest.data())) << mote_last_error();
+    }
   }
   void advance(int steps = 1) {
     for (int k = 0; k < steps; k++)
@@ -88,6 +91,7 @@ private:
 /* The next cloud in a trajectory: its history moved on by a frame of positions. */
 inline Cloud moved_on(const Cloud &cloud, const std::vector<float> &position) {
   Cloud next = cloud;
+  next.rest.assign(cloud.at_rest(), cloud.at_rest() + position.size());
   next.history.erase(next.history.begin(), next.history.begin() + long(position.size()));
   next.history.insert(next.history.end(), position.begin(), position.end());
   return next;

@@ -62,6 +62,8 @@ private:
     Array<float> d(device_, cost), gradient(device_, std::vector<float>(size_t(weights_.slots), 0)),
         shared(device_, std::vector<float>(size_t(weights_.shared) + 1, 0));
     mote_arena arena = mote_trained_weights_arena(&weights_, gradient.data());
+    Array<float> rest(device_, std::vector<float>(cloud.at_rest(), cloud.at_rest() + cost.size()));
+    tape_.rest = cloud.rest.empty() ? nullptr : rest.data();
     check(mote_tape_forward(&tape_, cloud.n, before.data(), type.data()));
     acceleration.resize(cost.size());
     check(mote_download(device_.stream, acceleration.data(), tape_.acceleration, cost.size() * 4));
@@ -123,6 +125,8 @@ TEST_P(Tape, GradientsOfAllTensorsAndOfTheHistory) {
   Device device(std::get<0>(GetParam()));
   Cloud cloud = cloud_for(saved.checkpoint, 24, 5);
   std::vector<float> cost = noise(size_t(cloud.n) * cloud.dim, 77);
+  cloud.rest = std::vector<float>(cloud.history.begin(), cloud.history.begin() + long(cost.size()));
+  for (float &x : cloud.rest) x *= 1.125f; /* not where the history begins, and held where it is */
   Taped taped(device, saved, cloud, cost);
   EXPECT_LE(
       relative_l2(taped.acceleration, reference_step(saved.checkpoint, saved.metadata, cloud).acceleration),

@@ -108,7 +108,7 @@ private:
   double weight(int64_t e) const {
     double a = offsets[receiver[e] + 1] - offsets[receiver[e]],
            b = offsets[sender[e] + 1] - offsets[sender[e]];
-    return 1 / std::sqrt(a * b);
+    return MOTE_PAIR_GAIN / std::sqrt(a * b);
   }
   double share(int64_t i) const { return std::clamp(2 - 2 * nearest(i) / kReach, 0.0, 1.0); }
 };

@@ -72,7 +72,7 @@ static void add_giorom(std::vector<Checkpoint> &all) {
   all.push_back(c);
 
   c = make("giorom3d_pairs", 3, false);
-  c.pairs = c.pair_in = c.pair_out = c.occupied = true;
+  c.pairs = c.rest = c.pair_in = c.pair_out = c.occupied = true;
   c.layers = 2;
   c.clip = 0.8;
   c.noise = 0.003;
@@ -99,7 +99,7 @@ static void add_gns(std::vector<Checkpoint> &all) {
   all.push_back(c);
 
   c = make("gns2d_pairs", 2, true);
-  c.pairs = true;
+  c.pairs = c.rest = true;
   c.layers = 2;
   all.push_back(c);
 
@@ -207,7 +207,7 @@ public:
   void giorom() {
     table("embed_type.weight", {c.types, c.type_width}, 0, 1.5);
     giorom_mlp("node_in", c.type_width + c.dim * (c.window + 2), c.width, true);
-    giorom_mlp("edge_in", c.dim + 1, c.width, true);
+    giorom_mlp("edge_in", c.dim + 1 + c.rest, c.width, true);
     giorom_mlp("node_out", c.width, c.dim, false);
     if (c.pairs) giorom_mlp("edge_out", c.width, c.dim, false);
     for (std::string series : {"in_layers.", "out_layers."})
@@ -237,7 +237,7 @@ public:
     table("_particle_type_embedding.weight", {c.types, c.type_width}, 0, 1.5);
     gns_mlp(root + "_encoder.node_fn", c.dim * (c.window + 2) + (c.types > 1 ? c.type_width : 0), c.width,
             true);
-    gns_mlp(root + "_encoder.edge_fn", c.dim + 1, c.width, true);
+    gns_mlp(root + "_encoder.edge_fn", c.dim + 1 + c.rest, c.width, true);
     for (int l = 0; l < c.layers; l++) {
       std::string name = root + "_processor.gnn_stacks." + std::to_string(l);
       gns_mlp(name + ".node_fn", 2 * c.width, c.width, true);
@@ -297,6 +297,7 @@ std::string config_text(const Checkpoint &c) {
        << ", \"particle_type_dim\": " << c.type_width << ",\n \"noise_std\": " << c.noise
        << ", \"boundary_clamp_limit\": " << c.clip
        << ",\n \"normalized_velocities\": " << (c.normalized_velocities ? "true" : "false");
+  if (c.rest) text << ",\n \"edge_rest_lengths\": true";
   if (c.pairs) text << ",\n \"decoder\": \"pairs\"";
   if (c.gns)
     text << ",\n \"mlp_layers\": " << c.hidden_layers << ", \"edge_update\": \""
@@ -378,7 +379,7 @@ bool clear_of_radii(const Checkpoint &c, const Cloud &cloud, const float *x, int
 } // namespace
 
 Cloud cloud_for(const Checkpoint &c, int n, uint64_t seed) {
-  Cloud cloud = {n, c.dim, c.window + 1, statistics(c.dim).connectivity_radius, {}, {}};
+  Cloud cloud = {n, c.dim, c.window + 1, statistics(c.dim).connectivity_radius, {}, {}, {}};
   cloud.history.resize(size_t(cloud.frames) * n * c.dim);
   cloud.type.resize(n);
   std::mt19937_64 random(1000 + seed);

@@ -24,6 +24,7 @@ struct Checkpoint {
   std::string name;
   int dim = 3, window = 5, width = 16, layers = 1, types = 5, type_width = 4;
   bool normalized_velocities = false;
+  bool rest = false;  /* edge_rest_lengths */
   bool pairs = false; /* decoder "pairs" */
   double noise = 0, clip = 1;
   /* GNS */
@@ -64,6 +65,8 @@ struct Cloud {
   double radius;
   std::vector<float> history; /* (frames, n, dim) */
   std::vector<int32_t> type;
+  std::vector<float> rest; /* (n, dim); empty: the history's first frame */
+  const float *at_rest() const { return rest.empty() ? history.data() : rest.data(); }
   const float *last() const { return history.data() + size_t(frames - 1) * n * dim; }
 };
 Cloud cloud_for(const Checkpoint &checkpoint, int n, uint64_t seed = 1);
