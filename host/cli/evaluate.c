@@ -16,6 +16,8 @@ static const char *details =
     "\n"
     "  rel. L2    |D - T| / |T|            position   mean distance of a particle from where it should be\n"
     "  E_kin      mean error of the kinetic energy per frame, relative to its mean; equally heavy particles\n"
+    "  beyond     how far the particle is outside of the metadata's bounds that is farthest out, in the "
+    "worst frame\n"
     "  inside     particles inside the metadata's bounds, in the worst frame\n"
     "  Chamfer    mean distance to the nearest point, both ways; all points of some ten frames\n"
     "  Sinkhorn   sqrt(2 S), S the debiased Sinkhorn divergence (Feydy et al. 2019) of cost |x - y|^2 / 2:\n"
@@ -71,7 +73,7 @@ static int check(cli_evaluate_job *job, const char *method, const char *metric) 
   if (!mote_metric_from_name(metric, &job->metric))
     return cli_complain("evaluate",
                         "--metric is '%s': expected position, relative_l2, rmse, maximum, chamfer, sinkhorn, "
-                        "kinetic or inside",
+                        "kinetic, beyond or inside",
                         metric);
   if (job->gravity && !read_gravity(job->gravity, o->gravity))
     return cli_complain("evaluate", "--gravity is '%s': expected X,Y or X,Y,Z in m/s^2", job->gravity);

@@ -15,6 +15,8 @@ static const struct {
                            {"sinkhorn", offsetof(mote_errors, sinkhorn)},
                            {"kinetic", offsetof(mote_errors, kinetic)},
                            {"kinetic_truth", offsetof(mote_errors, kinetic_truth)},
+                           {"beyond", offsetof(mote_errors, beyond)},
+                           {"beyond_truth", offsetof(mote_errors, beyond_truth)},
                            {"inside", offsetof(mote_errors, inside)},
                            {"inside_truth", offsetof(mote_errors, inside_truth)}};
 

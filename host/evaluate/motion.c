@@ -39,7 +39,9 @@ double mote_kinetic_per_frame(const mote_room *room, const float *before, const 
   return count ? sum / 2 / (double)count : NAN;
 }
 
-double mote_inside(const mote_room *room, const float *x, int64_t n, const unsigned char *kinematic) {
+double mote_inside(const mote_room *room, const float *x, int64_t n, const unsigned char *kinematic,
+                   double *beyond) {
+  double farthest = 0;
   int64_t inside = 0, count = 0;
   for (int64_t i = 0; i < n; i++) {
     int within = 1;
@@ -47,11 +49,14 @@ double mote_inside(const mote_room *room, const float *x, int64_t n, const unsig
     for (int a = 0; a < room->dim; a++) {
       if (room->period[a] > 0) continue;
       double slack = 1e-6 * (room->bounds[a][1] - room->bounds[a][0]), at = (double)x[i * room->dim + a];
-      within &= at >= room->bounds[a][0] - slack && at <= room->bounds[a][1] + slack;
+      double off = fmax(room->bounds[a][0] - at, at - room->bounds[a][1]);
+      within &= off <= slack;
+      if (!(off <= farthest)) farthest = off; /* NaN too */
     }
     inside += within;
     count++;
   }
+  *beyond = count ? farthest : NAN;
   return count ? (double)inside / (double)count : NAN;
 }
 

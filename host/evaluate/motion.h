@@ -20,8 +20,9 @@ double mote_kinetic_per_frame(const mote_room *room, const float *before, const 
                               const unsigned char *kinematic, int threads);
 
 /* The share of particles inside the bounds of the axes that are not periodic, within 1e-6 of their extent;
-   NaN without any. */
-double mote_inside(const mote_room *room, const float *x, int64_t n, const unsigned char *kinematic);
+   NaN without any. `beyond`: how far the farthest is outside, m. */
+double mote_inside(const mote_room *room, const float *x, int64_t n, const unsigned char *kinematic,
+                   double *beyond);
 
 /* From frames `before` and `last` (n, dim), a frame apart, `steps` frames on, steps >= 0. `goal` (n, dim) is
    where kinematic particles go. Gravity in m a frame^2. */

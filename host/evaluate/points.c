@@ -126,7 +126,7 @@ static mote_status chamfer(mote_evaluator *e, int dim, const float *d, int64_t n
 
 mote_status mote_evaluate_points(mote_evaluator *e, int dim, const float *d, int64_t n, const float *t,
                                  int64_t m, int with_chamfer, mote_errors *errors) {
-  *errors = (mote_errors){NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+  *errors = (mote_errors){NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
   if (dim != 2 && dim != 3)
     return mote_fail(MOTE_ERROR_ARGUMENT, "errors of points: dim %d: expected 2 or 3", dim);
   if (n < 0 || m < 0)

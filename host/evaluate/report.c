@@ -28,6 +28,7 @@ static const struct {
                {"Chamfer mm", "mean", "%.4f", MEAN, MOTE_METRIC_CHAMFER, 1000},
                {"Sinkhorn mm", "mean", "%.4f", MEAN, MOTE_METRIC_SINKHORN, 1000},
                {"E_kin error %", "mean", "%.3f", KINETIC, MOTE_METRIC_KINETIC, 100},
+               {"beyond mm", "worst", "%.3f", WORST, MOTE_METRIC_BEYOND, 1000},
                {"inside %", "least", "%.2f", WORST, MOTE_METRIC_INSIDE, 100},
                {"best trivial", "/ it", "%.3f", ADVANTAGE, MOTE_METRIC_POSITION, 1}};
 #define COLUMNS ((int)(sizeof columns / sizeof *columns))
@@ -156,8 +157,10 @@ static void put_notes(FILE *out, const mote_evaluation *e, int count) {
     note_frames(out, &e[k]);
     if (!is_part(&e[k])) note_history(out, &e[k]);
     if (e[k].groups[0].worst.inside_truth < 1 && !is_part(&e[k]))
-      fprintf(out, "%s: of the truth, %.2f %% are inside the bounds in its worst frame\n", e[k].name,
-              100 * e[k].groups[0].worst.inside_truth);
+      fprintf(out,
+              "%s: of the truth, %.2f %% are inside the bounds in its worst frame, and none is farther than "
+              "%.3f mm beyond\n",
+              e[k].name, 100 * e[k].groups[0].worst.inside_truth, 1000 * e[k].groups[0].worst.beyond_truth);
     if (e[k].sinkhorn_blur > 0 && !is_part(&e[k]))
       fprintf(out, "%s: Sinkhorn distances of %lld particles, epsilon (%.4g m)^2\n", e[k].name,
               (long long)e[k].sinkhorn_points, e[k].sinkhorn_blur);

@@ -18,6 +18,8 @@ static const struct {
                         {"Sinkhorn distance (m)", 1},
                         {"kinetic energy per unit mass (J/kg)", 1},
                         {"kinetic energy of the truth per unit mass (J/kg)", 1},
+                        {"farthest beyond the bounds (mm)", 1000},
+                        {"farthest of the truth beyond the bounds (mm)", 1000},
                         {"particles inside the bounds (%)", 100},
                         {"particles of the truth inside the bounds (%)", 100}};
 

@@ -135,9 +135,9 @@ static mote_status measure(comparison *c, const view *v, int64_t frame, mote_err
   if (v->transports && is_due(c, frame, o->sinkhorn_stride))
     MOTE_TRY(mote_transport_distance(&c->transport, room->dim, v->now[0], v->n[0], v->now[1], v->n[1],
                                      c->pair.n[0] == c->pair.n[1], &e->sinkhorn));
-  double *inside[2] = {&e->inside, &e->inside_truth};
+  double *inside[2] = {&e->inside, &e->inside_truth}, *beyond[2] = {&e->beyond, &e->beyond_truth};
   for (int side = 0; side < 2 && isfinite(room->bounds[0][0]); side++)
-    *inside[side] = mote_inside(room, v->now[side], v->n[side], v->kinematic[side]);
+    *inside[side] = mote_inside(room, v->now[side], v->n[side], v->kinematic[side], beyond[side]);
   if (!frame) return MOTE_OK;
   int threads = mote_stream_threads(c->evaluator->stream);
   double time = o->frame_time > 0 ? o->frame_time * (double)c->pair.stride : 1;

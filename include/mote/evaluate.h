@@ -29,8 +29,10 @@ typedef struct mote_errors {
                      frame before: mean |x(f) - x(f-1)|^2 / (2 frame_time^2), J/kg; per frame^2 where the
                      time is unknown */
   double kinetic_truth; /* T's */
-  double inside;        /* share of D's particles inside T's bounds, 0 to 1; rounding aside */
-  double inside_truth;  /* T's: matter may rest a little beyond where its metadata has the bounds */
+  double beyond; /* how far D's particle that is farthest outside T's bounds is beyond them, m; 0: none is */
+  double beyond_truth; /* T's: matter may rest a little beyond where its metadata has the bounds */
+  double inside;       /* share of D's particles inside T's bounds, 0 to 1; rounding aside */
+  double inside_truth; /* T's */
 } mote_errors;
 
 typedef enum mote_metric { /* in the order of mote_errors */
@@ -42,6 +44,8 @@ typedef enum mote_metric { /* in the order of mote_errors */
                            MOTE_METRIC_SINKHORN,
                            MOTE_METRIC_KINETIC,
                            MOTE_METRIC_KINETIC_TRUTH,
+                           MOTE_METRIC_BEYOND,
+                           MOTE_METRIC_BEYOND_TRUTH,
                            MOTE_METRIC_INSIDE,
                            MOTE_METRIC_INSIDE_TRUTH,
                            MOTE_METRICS

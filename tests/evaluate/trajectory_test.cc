@@ -135,11 +135,11 @@ TEST_F(EvaluateTrajectory, Reports) {
   for (std::string line; std::getline(file, line);) lines.push_back(line);
   ASSERT_EQ(lines.size(), 1u + 3 * 3);
   EXPECT_EQ(lines[0], "name,group,frame,time,relative_l2,rmse,maximum,chamfer,position,sinkhorn,kinetic,"
-                      "kinetic_truth,inside,inside_truth,trajectory");
+                      "kinetic_truth,beyond,beyond_truth,inside,inside_truth,trajectory");
   EXPECT_EQ(lines[5].rfind("\"affine, \"\"no\"\" learning\",fluid,1,0.25,", 0), 0u) << lines[5];
   /* No Chamfer in frame 1, nor a Sinkhorn distance; v = 1/32 m in a quarter of a second. */
   EXPECT_EQ(lines[5].substr(lines[5].find(",0.03125,0.03125,")),
-            ",0.03125,0.03125,,0.03125,,0.0078125,0,1,1,")
+            ",0.03125,0.03125,,0.03125,,0.0078125,0,0,0,1,1,")
       << lines[5];
 
   MOTE_EXPECT_OK(mote_evaluation_plot(&evaluation, 1, MOTE_METRIC_CHAMFER, 0, folder.file("e.png").c_str()));

@@ -178,6 +178,10 @@ TEST_F(EvaluateTrivial, BoundsStopABallisticPrediction) {
   ASSERT_TRUE(inside > 0 && inside < kParticles) << inside;
   EXPECT_EQ(e.groups[0].frame[6].inside, double(inside) / kParticles);
   EXPECT_EQ(e.groups[0].frame[6].inside_truth, 1);
+  double lowest = 0;
+  for (int i = 0; i < kParticles; i++) lowest = std::min(lowest, double(falling(6, i, 1)));
+  EXPECT_DOUBLE_EQ(e.groups[0].frame[6].beyond, -1 - lowest);
+  EXPECT_EQ(e.groups[0].frame[6].beyond_truth, 0);
   EXPECT_EQ(e.groups[0].worst.inside, 0);
   EXPECT_EQ(e.trivial[MOTE_TRIVIAL_BOUNDED].worst.inside, 1);
 }
