@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "host/core/error.h"
+#include "host/train/refit.h"
 #include "kernels/array/array.h"
+#include "kernels/optimize/optimize.h"
 
 static size_t bytes_of(const mote_example *e, int64_t count) {
   return (size_t)(count * e->recording->dim) * sizeof(float);
@@ -21,7 +23,8 @@ static float *frame_of(const mote_rollout *o, const mote_buffer *trace, int64_t 
 }
 
 void mote_rollout_free(mote_rollout *o) {
-  mote_buffer *all[] = {&o->sparse, &o->truth, &o->path, &o->shown, &o->error, &o->kin_start, &o->kin_entry};
+  mote_buffer *all[] = {&o->sparse, &o->truth,     &o->path,      &o->shown,
+                        &o->error,  &o->kin_start, &o->kin_entry, &o->slope};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
   mote_reconstruction_destroy(o->reconstruction);
   free(o->rms);
@@ -158,13 +161,27 @@ typedef struct backward {
   mote_buffer field_gradient, keys, order, partial, parameters, scratch;
   int key_bits;
   float clip;
+  int to_sparse; /* the rollout's `slope` is wanted, too, for which there are: */
+  mote_refit refit;
+  mote_buffer before, along; /* of sparse particles */
 } backward;
 
 static void release(backward *b) {
-  mote_buffer *all[] = {&b->gradient,   &b->increment_gradient, &b->part,   &b->moment_slope,
-                        &b->goal_slope, &b->field_gradient,     &b->keys,   &b->order,
-                        &b->partial,    &b->parameters,         &b->scratch};
+  mote_buffer *all[] = {&b->gradient,   &b->increment_gradient, &b->part,    &b->moment_slope,
+                        &b->goal_slope, &b->field_gradient,     &b->keys,    &b->order,
+                        &b->partial,    &b->parameters,         &b->scratch, &b->before,
+                        &b->along};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
+  mote_refit_free(&b->refit);
+}
+
+static mote_status prepare_slope(mote_rollout *o, backward *b) {
+  mote_reconstruction *r = o->reconstruction;
+  size_t sparse = bytes_of(o->example, o->example->sparse_count);
+  MOTE_TRY(mote_refit_reserve(&b->refit, r));
+  MOTE_TRY(mote_buffer_reserve(&b->before, r->device, sparse));
+  MOTE_TRY(mote_buffer_reserve(&b->along, r->device, sparse));
+  return mote_buffer_zeros(&o->slope, r->stream, (size_t)o->example->frames * sparse);
 }
 
 static mote_status prepare(mote_rollout *o, backward *b) {
@@ -184,6 +201,7 @@ static mote_status prepare(mote_rollout *o, backward *b) {
   MOTE_TRY(mote_buffer_reserve(&b->order, d, n * 4));
   MOTE_TRY(mote_buffer_reserve(&b->partial, d, parameters * MOTE_CHUNKS));
   MOTE_TRY(mote_buffer_reserve(&b->parameters, d, parameters));
+  if (b->to_sparse) MOTE_TRY(prepare_slope(o, b));
   MOTE_TRY(mote_fill_bytes(r->stream, b->gradient.data, 0, points));
   return mote_fill_bytes(r->stream, b->parameters.data, 0, parameters);
 }
@@ -198,8 +216,32 @@ static mote_status repeat(mote_rollout *o, int64_t frame) {
   return mote_reconstruction_fit(r, r->stream);
 }
 
-/* From the slopes after the frame to those before it, and to those of the increments. What a tracer's drift
-   does to the points of its kin goes back to the tracer first. */
+/* slope of `frame` += alpha * d (sparse_count, dim). */
+static mote_status add_slope(mote_rollout *o, int64_t frame, float alpha, const mote_buffer *d) {
+  const mote_example *e = o->example;
+  mote_reconstruction *r = o->reconstruction;
+  return r->device->optimize->combine(r->stream, e->sparse_count * e->recording->dim, alpha, d->data, 1,
+                                      frame_of(o, &o->slope, e->sparse_count, frame));
+}
+
+/* What a tracer's drift does to the points of its kin, and to the tracer, goes back to the tracer and, the
+   other way, to its particle: by as much as the tracer's slope loses. */
+static mote_status chain_drift(mote_rollout *o, backward *b, int64_t frame, float *tracer_gradient) {
+  const mote_example *e = o->example;
+  mote_reconstruction *r = o->reconstruction;
+  int dim = e->recording->dim;
+  int64_t m = e->sparse_count;
+  if (b->to_sparse) MOTE_TRY(mote_copy_on_device(r->stream, b->before.data, tracer_gradient, bytes_of(e, m)));
+  MOTE_TRY(r->device->kin->follow_backward(r->stream, dim, e->dense_count, m, o->kin_start.data,
+                                           o->kin_entry.data, r->kin_weight.data, b->part.data,
+                                           r->settings.kin_gain, tracer_gradient));
+  if (!b->to_sparse) return MOTE_OK;
+  MOTE_TRY(
+      r->device->reconstruct->difference(r->stream, m * dim, b->before.data, tracer_gradient, b->along.data));
+  return add_slope(o, frame + 1, 1, &b->along);
+}
+
+/* From the slopes after the frame to those before it, and to those of the increments. */
 static mote_status chain(mote_rollout *o, backward *b, int64_t frame, float scale) {
   const mote_example *e = o->example;
   mote_reconstruction *r = o->reconstruction;
@@ -214,8 +256,7 @@ static mote_status chain(mote_rollout *o, backward *b, int64_t frame, float scal
         gain = r->settings.kin_gain;
   if (r->has_kin) {
     MOTE_TRY(k->recall_backward(r->stream, behind, error, scale, gain, gradient, b->part.data));
-    MOTE_TRY(k->follow_backward(r->stream, dim, n, m, o->kin_start.data, o->kin_entry.data,
-                                r->kin_weight.data, b->part.data, gain, gradient + behind));
+    MOTE_TRY(chain_drift(o, b, frame, gradient + behind));
     MOTE_TRY(c->adjoint(r->stream, l, r->fit.data, r->radius, r->field[0].data, m, at + behind, NULL, 0,
                         b->clip * TRACER_CLIP, 0, gradient + behind, increment_gradient + behind));
   }
@@ -223,22 +264,56 @@ static mote_status chain(mote_rollout *o, backward *b, int64_t frame, float scal
                     frame ? r->settings.flight_reach : 0, gradient, increment_gradient);
 }
 
-/* The feedback: where the tracers are decides what the field is fitted to. Without this part, gradients of
-   rollouts point elsewhere (a correlation of 0.4 with the true ones, and 0.9 with it). */
-static mote_status chain_feedback(mote_rollout *o, backward *b, const float *tracer, float *tracer_gradient) {
-  const mote_example *e = o->example;
+/* From the field's slope to that of what it was fitted to. Without the sparse particles' own slopes, the
+   finest level is enough. */
+static mote_status undo_fit(mote_rollout *o, backward *b) {
   mote_reconstruction *r = o->reconstruction;
   const struct mote_reconstruct_kernels *k = r->device->reconstruct;
   const mote_lattice *l = &r->lattice[0];
-  if (!r->has_kin || r->settings.drift_gain <= 0) return MOTE_OK;
-  MOTE_TRY(k->fit_nodes_backward(r->stream, l, r->fit.data, r->radius, r->moments[0].data,
+  if (b->to_sparse) {
+    MOTE_TRY(mote_copy_on_device(r->stream, b->refit.field[0].data, b->field_gradient.data,
+                                 (size_t)mote_lattice_size(l) * MOTE_AFFINE * 4));
+    return mote_refit_backward(&b->refit, r, b->goal_slope.data);
+  }
+  MOTE_TRY(k->fit_nodes_backward(r->stream, l, r->fit.data, r->radius, 0, r->moments[0].data,
                                  b->field_gradient.data, mote_reconstruction_ridge(r, 0), r->settings.shrink,
-                                 b->moment_slope.data));
-  MOTE_TRY(k->splat_backward(r->stream, l, r->fit.data, r->radius, e->sparse_count, r->sparse.data,
-                             b->moment_slope.data, b->goal_slope.data));
-  return k->pursue_backward(r->stream, e->recording->dim, e->sparse_count, r->sparse.data, tracer,
-                            r->settings.drift_gain, mote_reconstruction_drift_limit(r), b->goal_slope.data,
-                            tracer_gradient);
+                                 b->moment_slope.data, NULL));
+  return k->splat_backward(r->stream, l, r->fit.data, r->radius, o->example->sparse_count, r->sparse.data,
+                           b->moment_slope.data, b->goal_slope.data);
+}
+
+/* An increment is the way to the next place, from this one, and is splatted here. */
+static mote_status chain_sparse(mote_rollout *o, backward *b, int64_t frame, const float *tracer) {
+  const mote_example *e = o->example;
+  mote_reconstruction *r = o->reconstruction;
+  size_t bytes = bytes_of(e, e->sparse_count);
+  MOTE_TRY(add_slope(o, frame + 1, 1, &b->goal_slope));
+  MOTE_TRY(mote_copy_on_device(r->stream, b->along.data, b->goal_slope.data, bytes));
+  MOTE_TRY(r->device->correct->adjoint(r->stream, &r->lattice[0], r->fit.data, r->radius, r->field[0].data,
+                                       e->sparse_count, r->sparse.data, NULL, 0, INFINITY, 0, b->along.data,
+                                       b->before.data));
+  MOTE_TRY(add_slope(o, frame, -1, &b->along));
+  MOTE_TRY(mote_fill_bytes(r->stream, b->along.data, 0, bytes));
+  MOTE_TRY(r->device->reconstruct->pursue_backward(
+      r->stream, e->recording->dim, e->sparse_count, r->sparse.data, tracer, r->settings.drift_gain,
+      mote_reconstruction_drift_limit(r), b->goal_slope.data, b->along.data));
+  return add_slope(o, frame, -1, &b->along);
+}
+
+/* The feedback: where the tracers are decides what the field is fitted to. Without this part, gradients of
+   rollouts point elsewhere (a correlation of 0.4 with the true ones, and 0.9 with it). */
+static mote_status chain_feedback(mote_rollout *o, backward *b, int64_t frame, const float *tracer,
+                                  float *tracer_gradient) {
+  const mote_example *e = o->example;
+  mote_reconstruction *r = o->reconstruction;
+  int feeds_back = r->has_kin && r->settings.drift_gain > 0;
+  if (!feeds_back && !b->to_sparse) return MOTE_OK;
+  MOTE_TRY(undo_fit(o, b));
+  if (b->to_sparse) MOTE_TRY(chain_sparse(o, b, frame, tracer));
+  if (!feeds_back) return MOTE_OK;
+  return r->device->reconstruct->pursue_backward(
+      r->stream, e->recording->dim, e->sparse_count, r->sparse.data, tracer, r->settings.drift_gain,
+      mote_reconstruction_drift_limit(r), b->goal_slope.data, tracer_gradient);
 }
 
 static mote_status step_back(mote_rollout *o, backward *b, int64_t frame, float scale) {
@@ -258,7 +333,7 @@ static mote_status step_back(mote_rollout *o, backward *b, int64_t frame, float 
   MOTE_TRY(c->gather_backward(r->stream, l, r->fit.data, r->radius, count, b->keys.data, b->order.data, at,
                               b->increment_gradient.data, b->field_gradient.data));
   int64_t behind = e->dense_count * e->recording->dim;
-  MOTE_TRY(chain_feedback(o, b, at + behind, (float *)b->gradient.data + behind));
+  MOTE_TRY(chain_feedback(o, b, frame, at + behind, (float *)b->gradient.data + behind));
   return c->evaluate_backward(r->stream, &view, &r->experts, r->fit.data, r->feature.data, r->basis.data,
                               r->share.data, b->field_gradient.data, b->partial.data, b->parameters.data);
 }
@@ -281,11 +356,21 @@ static mote_status run_backward(mote_rollout *o, backward *b, const double *scal
                        (size_t)r->experts.count * MOTE_PARAMETERS * 4);
 }
 
-mote_status mote_rollout_backward(mote_rollout *o, const double *scale, double *loss, float *gradient) {
-  backward b = {0};
+static mote_status go_back(mote_rollout *o, int to_sparse, const double *scale, double *loss,
+                           float *gradient) {
+  backward b = {.to_sparse = to_sparse};
   mote_status status = run_backward(o, &b, scale, loss, gradient);
   release(&b);
   return status;
+}
+
+mote_status mote_rollout_backward(mote_rollout *o, const double *scale, double *loss, float *gradient) {
+  return go_back(o, 0, scale, loss, gradient);
+}
+
+mote_status mote_rollout_backward_to_sparse(mote_rollout *o, const double *scale, double *loss,
+                                            float *gradient) {
+  return go_back(o, 1, scale, loss, gradient);
 }
 
 /* ---- statistics of the inputs ---- */

@@ -25,6 +25,7 @@ typedef struct mote_rollout {
       path; /* the dense points that go on from frame to frame and, behind them in a row, the tracers */
   mote_buffer kin_start, kin_entry; /* of each sparse particle the points that it is kin of */
   double *rms;                      /* (frames) m, error of the dense particles, in host memory */
+  mote_buffer slope;                /* (frames, sparse_count, dim): see mote_rollout_backward_to_sparse */
 } mote_rollout;
 
 /* `learned` with `corrects` 0: the unlearned operator of the same settings. */
@@ -38,6 +39,14 @@ mote_status mote_rollout_forward(mote_rollout *rollout);
 /* Loss: the mean over frames of rms / scale; `scale` (frames) m. gradient (experts, MOTE_PARAMETERS), host
    memory, is set. */
 mote_status mote_rollout_backward(mote_rollout *rollout, const double *scale, double *loss, float *gradient);
+
+/* The same, and `slope`: the loss's slope by where the sparse particles are in each frame. It goes through
+   their increments and all levels of the fits, through the drifts of the tracers, and through where
+   increments are splatted: one that moves is, where the field is affine, one that changes by the field's
+   gradient along the way, and what the fit leaves beyond that is left out. Held constant: the correction's
+   inputs and the fields that it weighs, kin, weights of drifts, free flight, and the bounds. */
+mote_status mote_rollout_backward_to_sparse(mote_rollout *rollout, const double *scale, double *loss,
+                                            float *gradient);
 
 /* Adds the network's inputs at every `stride`-th frame to sums (experts, 2, MOTE_FEATURES) of values and
    squares, and the nodes' weights to count (experts). Needs a forward pass of a rollout that corrects. */

@@ -6,6 +6,7 @@
 #include <float.h>
 #include <string.h>
 
+#include "kernels/reconstruct/backward.h"
 #include "kernels/reconstruct/column.h"
 
 /* ---- the global fit ---- */
@@ -288,44 +289,6 @@ static mote_status advance(mote_stream *stream, int dim, int64_t n, const float 
   return MOTE_OK;
 }
 
-/* ---- backward ---- */
-
-static mote_status fit_nodes_backward(mote_stream *stream, const mote_lattice *lattice,
-                                      const mote_global_fit *fit, float radius, const float *moments,
-                                      const float *field_slope, float ridge, float shrink,
-                                      float *moment_slope) {
-  mote_node_range range = mote_active_nodes(lattice, fit, radius, 0);
-  int threads = mote_stream_threads(stream);
-  FOR_ACTIVE_NODES(range) {
-    int64_t node = ((int64_t)i * lattice->nodes[1] + j) * lattice->nodes[2] + k;
-    mote_fit_node_backward(moments + node * MOTE_MOMENT_STRIDE, field_slope + node * MOTE_AFFINE,
-                           lattice->unit, ridge, shrink, moment_slope + node * MOTE_AFFINE);
-  }
-  return MOTE_OK;
-}
-
-static mote_status splat_backward(mote_stream *stream, const mote_lattice *lattice,
-                                  const mote_global_fit *fit, float radius, int64_t n, const float *position,
-                                  const float *moment_slope, float *increment_slope) {
-  mote_node_range active = mote_active_nodes(lattice, fit, radius, 0);
-  int dim = lattice->dim;
-#pragma omp parallel for num_threads(mote_stream_threads(stream)) schedule(static) if (n > 256)
-  for (int64_t i = 0; i < n; i++)
-    mote_splat_backward_particle(lattice, &active, position + i * dim, radius, moment_slope,
-                                 increment_slope + i * dim);
-  return MOTE_OK;
-}
-
-static mote_status pursue_backward(mote_stream *stream, int dim, int64_t n, const float *now,
-                                   const float *tracer, float gain, float limit, const float *increment_slope,
-                                   float *tracer_slope) {
-#pragma omp parallel for num_threads(mote_stream_threads(stream)) schedule(static) if (n > 16384)
-  for (int64_t i = 0; i < n; i++)
-    mote_pursue_backward_particle(dim, now + i * dim, tracer + i * dim, gain, limit,
-                                  increment_slope + i * dim, tracer_slope + i * dim);
-  return MOTE_OK;
-}
-
 const struct mote_reconstruct_kernels mote_reconstruct_cpu = {
     .fit_globally = fit_globally,
     .bin = bin,
@@ -337,7 +300,10 @@ const struct mote_reconstruct_kernels mote_reconstruct_cpu = {
     .difference = difference,
     .pursue = pursue,
     .advance = advance,
-    .fit_nodes_backward = fit_nodes_backward,
-    .splat_backward = splat_backward,
-    .pursue_backward = pursue_backward,
+    .fit_nodes_backward = mote_cpu_fit_nodes_backward,
+    .blend_backward = mote_cpu_blend_backward,
+    .restrict_backward = mote_cpu_restrict_backward,
+    .global_backward = mote_cpu_global_backward,
+    .splat_backward = mote_cpu_splat_backward,
+    .pursue_backward = mote_cpu_pursue_backward,
 };

@@ -4,32 +4,10 @@
 
 #include <float.h>
 
-#include "cuda/launch.h"
-#include "kernels/reconstruct/field.h"
+#include "kernels/reconstruct/backward.h"
+#include "kernels/reconstruct/gpu.h"
 
-#define THREADS 128
-#define FIT_THREADS 128
-
-/* ---- the global fit: each thread sums every 128th particle, a tree in shared memory adds the threads ----
- */
-
-static __device__ void reduce(double *shared, double value, int combine) {
-  int t = (int)threadIdx.x;
-  shared[t] = value;
-  __syncthreads();
-  for (int half = FIT_THREADS / 2; half > 0; half /= 2) {
-    double other = t < half ? shared[t + half] : 0;
-    if (t < half) {
-      if (combine == 0)
-        shared[t] += other;
-      else if (combine < 0)
-        shared[t] = fmin(shared[t], other);
-      else
-        shared[t] = fmax(shared[t], other);
-    }
-    __syncthreads();
-  }
-}
+/* ---- the global fit ---- */
 
 static __global__ void box_kernel(int dim, int64_t n, const float *position, mote_global_fit *fit) {
   __shared__ double shared[FIT_THREADS];
@@ -133,20 +111,6 @@ static mote_status pack(mote_stream *stream, int dim, int64_t n, const uint32_t 
 }
 
 /* ---- nodes ---- */
-
-/* The node of this thread, whole lattice; 0 when it is not active. */
-static __device__ int own_node(const mote_lattice *l, const mote_node_range *range, int at[3],
-                               int64_t *index) {
-  int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-  if (i >= mote_lattice_size(l)) return 0;
-  *index = i;
-  at[2] = (int)(i % l->nodes[2]);
-  at[1] = (int)(i / l->nodes[2] % l->nodes[1]);
-  at[0] = (int)(i / l->nodes[2] / l->nodes[1]);
-  int active = 1;
-  for (int a = 0; a < 3; a++) active &= at[a] >= range->first[a] && at[a] < range->first[a] + range->count[a];
-  return active;
-}
 
 static __device__ void splat_particle(const mote_packed *packed, int32_t i, const float x[3],
                                       float inverse_unit, float inverse_reach2, float m[MOTE_MOMENTS]) {
@@ -301,61 +265,21 @@ static mote_status advance(mote_stream *stream, int dim, int64_t n, const float 
                      reach, *flight, last, position);
 }
 
-/* ---- backward ---- */
-
-static __global__ void fit_nodes_backward_kernel(mote_lattice lattice, const mote_global_fit *fit,
-                                                 float radius, const float *moments, const float *field_slope,
-                                                 float ridge, float shrink, float *moment_slope) {
-  int at[3];
-  int64_t node;
-  mote_node_range range = mote_active_nodes(&lattice, fit, radius, 0);
-  if (!own_node(&lattice, &range, at, &node)) return;
-  mote_fit_node_backward(moments + node * MOTE_MOMENT_STRIDE, field_slope + node * MOTE_AFFINE, lattice.unit,
-                         ridge, shrink, moment_slope + node * MOTE_AFFINE);
-}
-
-static mote_status fit_nodes_backward(mote_stream *stream, const mote_lattice *lattice,
-                                      const mote_global_fit *fit, float radius, const float *moments,
-                                      const float *field_slope, float ridge, float shrink,
-                                      float *moment_slope) {
-  return MOTE_LAUNCH(fit_nodes_backward_kernel, mote_grid(mote_lattice_size(lattice), THREADS), THREADS, 0,
-                     stream, *lattice, fit, radius, moments, field_slope, ridge, shrink, moment_slope);
-}
-
-static __global__ void splat_backward_kernel(mote_lattice lattice, const mote_global_fit *fit, float radius,
-                                             int64_t n, const float *position, const float *moment_slope,
-                                             float *increment_slope) {
-  int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-  if (i >= n) return;
-  mote_node_range active = mote_active_nodes(&lattice, fit, radius, 0);
-  mote_splat_backward_particle(&lattice, &active, position + i * lattice.dim, radius, moment_slope,
-                               increment_slope + i * lattice.dim);
-}
-
-static mote_status splat_backward(mote_stream *stream, const mote_lattice *lattice,
-                                  const mote_global_fit *fit, float radius, int64_t n, const float *position,
-                                  const float *moment_slope, float *increment_slope) {
-  return MOTE_LAUNCH(splat_backward_kernel, mote_grid(n, THREADS), THREADS, 0, stream, *lattice, fit, radius,
-                     n, position, moment_slope, increment_slope);
-}
-
-static __global__ void pursue_backward_kernel(int dim, int64_t n, const float *now, const float *tracer,
-                                              float gain, float limit, const float *increment_slope,
-                                              float *tracer_slope) {
-  int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-  if (i < n)
-    mote_pursue_backward_particle(dim, now + i * dim, tracer + i * dim, gain, limit,
-                                  increment_slope + i * dim, tracer_slope + i * dim);
-}
-
-static mote_status pursue_backward(mote_stream *stream, int dim, int64_t n, const float *now,
-                                   const float *tracer, float gain, float limit, const float *increment_slope,
-                                   float *tracer_slope) {
-  return MOTE_LAUNCH(pursue_backward_kernel, mote_grid(n, THREADS), THREADS, 0, stream, dim, n, now, tracer,
-                     gain, limit, increment_slope, tracer_slope);
-}
-
 extern "C" const struct mote_reconstruct_kernels mote_reconstruct_gpu = {
-    fit_globally,   bin,        pack,   splat,   restrict_moments,   fit_nodes,
-    gather,         difference, pursue, advance, fit_nodes_backward, splat_backward,
-    pursue_backward};
+    fit_globally,
+    bin,
+    pack,
+    splat,
+    restrict_moments,
+    fit_nodes,
+    gather,
+    difference,
+    pursue,
+    advance,
+    mote_gpu_fit_nodes_backward,
+    mote_gpu_blend_backward,
+    mote_gpu_restrict_backward,
+    mote_gpu_global_backward,
+    mote_gpu_splat_backward,
+    mote_gpu_pursue_backward,
+};

@@ -123,13 +123,34 @@ struct mote_reconstruct_kernels {
   mote_status (*advance)(mote_stream *stream, int dim, int64_t n, const float *base, const float *increment,
                          const float *reach, const mote_flight *flight, float *last, float *position);
 
-  /* ---- backward: from the finest level's field to what it was fitted to; the coarser field is held constant
-     ---- */
+  /* ---- backward: from a level's field to what it was fitted to. Fits, restrictions and blends are linear in
+     the increments, given where those are splatted, which is held constant ---- */
 
-  /* moment_slope (nodes, MOTE_AFFINE), along moments 10 to 21, of the active nodes, from field_slope. */
+  /* From field_slope (nodes, MOTE_AFFINE): moment_slope (nodes, MOTE_AFFINE), along moments 10 to 21, and,
+     unless NULL, prior_slope, along the field that the fit begins with; may be field_slope. Of the active
+     nodes. */
   mote_status (*fit_nodes_backward)(mote_stream *stream, const mote_lattice *lattice,
-                                    const mote_global_fit *fit, float radius, const float *moments,
-                                    const float *field_slope, float ridge, float shrink, float *moment_slope);
+                                    const mote_global_fit *fit, float radius, int level, const float *moments,
+                                    const float *field_slope, float ridge, float shrink, float *moment_slope,
+                                    float *prior_slope);
+
+  /* coarse_slope, along the coarser field, from the prior_slope of the next finer level. `level` counts the
+     coarse one. A node at the lattice's very end began with the global fit: no point is near it. */
+  mote_status (*blend_backward)(mote_stream *stream, const mote_lattice *fine, const mote_lattice *coarse,
+                                const mote_global_fit *fit, float radius, int level, const float *prior_slope,
+                                float *coarse_slope);
+
+  /* fine_slope, along the finer moments, gains what goes through restrict_moments. */
+  mote_status (*restrict_backward)(mote_stream *stream, const mote_lattice *fine, const mote_lattice *coarse,
+                                   const mote_global_fit *fit, float radius, int level,
+                                   const float *coarse_slope, float *fine_slope);
+
+  /* increment_slope (n, dim) gains what goes through the global fit, from the prior_slope of the coarsest
+     level. `slope`: room in device memory. */
+  mote_status (*global_backward)(mote_stream *stream, const mote_lattice *coarsest,
+                                 const mote_global_fit *fit, float radius, int level, int64_t n,
+                                 const float *position, const float *prior_slope, mote_global_fit *slope,
+                                 float *increment_slope);
 
   /* increment_slope (n, dim) = sum over the nodes around a particle. */
   mote_status (*splat_backward)(mote_stream *stream, const mote_lattice *lattice, const mote_global_fit *fit,

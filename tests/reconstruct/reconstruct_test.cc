@@ -267,8 +267,8 @@ TEST_P(ReconstructTest, BackwardOfTheFitIsItsAdjoint) {
     MOTE_ASSERT_OK(
         k->fit_nodes(r->stream, l, nullptr, fit, r->radius, 0, moments, nullptr, ridge, 1e-2f, field));
     MOTE_ASSERT_OK(mote_fill_bytes(r->stream, moment_slope, 0, nodes * MOTE_AFFINE * 4));
-    MOTE_ASSERT_OK(
-        k->fit_nodes_backward(r->stream, l, fit, r->radius, moments, ys, ridge, 1e-2f, moment_slope));
+    MOTE_ASSERT_OK(k->fit_nodes_backward(r->stream, l, fit, r->radius, 0, moments, ys, ridge, 1e-2f,
+                                         moment_slope, nullptr));
     MOTE_ASSERT_OK(
         k->splat_backward(r->stream, l, fit, r->radius, n, (float *)r->sparse.data, moment_slope, back));
     MOTE_ASSERT_OK(mote_stream_synchronize(r->stream));

@@ -1,44 +1,18 @@
 /* Training the operator: the whole chain's gradient against finite differences of the loss, learning, resume
    to the same bits, and what is wrong with a run said by name. */
 #include <mote/random.h>
-#include <mote/record.h>
-#include <mote/scene.h>
 #include <mote/train.h>
 
-#include <sstream>
-
-#include "host/train/rollout.h"
-#include "tests/support/testing.h"
+#include "tests/train/chain.h"
 #include "tests/train/training.h"
 
 using mote_test::bytes;
+using mote_test::Chain;
+using mote_test::record;
 using mote_test::Stopper;
 using mote_test::write;
 
 namespace {
-
-/* A small trajectory of sand or water that falls on the floor. */
-void record(const std::string &path, const std::string &kind, float tilt) {
-  std::ostringstream text;
-  text << "domain: {lower: [0, 0, 0], upper: [1, 1, 1], cells: 16}\n"
-          "time: {frame_interval: 0.01, frames: 12}\n"
-          "materials: {stuff: {kind: "
-       << kind
-       << "}}\n"
-          "bodies:\n"
-          "  - {material: stuff, shape: {kind: box, size: [0.3, 0.3, 0.3]}, position: [0.5, 0.36, 0.5], "
-          "placement: jittered, velocity: ["
-       << tilt << ", -2, 0.3]}\n";
-  mote_scene scene;
-  mote_device *device = nullptr;
-  mote_record_options options = {};
-  mote_scene_source source = {};
-  MOTE_ASSERT_OK(mote_scene_parse(text.str().c_str(), text.str().size(), &source, &scene));
-  MOTE_ASSERT_OK(mote_device_open("cpu", nullptr, &device));
-  MOTE_EXPECT_OK(mote_record(&scene, device, path.c_str(), &options, nullptr, nullptr));
-  mote_device_close(device);
-  mote_scene_destroy(&scene);
-}
 
 const char *const base_run = "kind: operator\ndata: [sand.h5, water.h5]\nvalid: [other.h5]\nsampling: "
                              "{method: farthest, ratio: [0.1, 0.2]}\n"
@@ -61,60 +35,6 @@ protected:
 };
 
 } // namespace
-
-/* A rollout of water falling on the floor, from frame `first` on, under a network whose weights do something.
- */
-struct Chain {
-  mote_recordings set;
-  mote_recording late; /* the example looks at it */
-  mote_example example;
-  mote_operator *model = nullptr;
-  mote_test::Device device;
-  std::vector<double> scale;
-  Chain(const std::string &name, const std::string &water, int first, int frames, float size)
-      : device(name), scale(size_t(frames), 1e-4) {
-    mote_files files = {};
-    char *path = strdup(water.c_str());
-    files.path = &path;
-    files.count = 1;
-    EXPECT_EQ(MOTE_OK, mote_recordings_load(&files, 0, &set)) << mote_last_error();
-    free(path);
-    late = set.of[0];
-    late.position += first * late.particles * late.dim;
-    late.frames = frames;
-    mote_run run = {};
-    run.method = MOTE_SAMPLE_FARTHEST;
-    run.ratio_low = run.ratio_high = 0.15;
-    run.points = 150;
-    int expert_of[] = {0};
-    EXPECT_EQ(MOTE_OK, mote_example_make(&late, &run, 1, expert_of, &example)) << mote_last_error();
-    mote_operator_settings settings;
-    mote_operator_defaults(&settings);
-    const char kind[1][32] = {"newtonian"};
-    EXPECT_EQ(MOTE_OK, mote_operator_create(&settings, 1, kind, 1, &model)) << mote_last_error();
-    for (int k = 0; k < MOTE_PARAMETERS; k++)
-      model->parameters[k] += size * std::sin(float(k)) / (k < MOTE_WEIGHTS_3 ? 4.f : 1.f);
-    for (int k = 0; k < MOTE_FEATURES; k++) model->norm[k] = -3, model->norm[MOTE_FEATURES + k] = 0.3f;
-  }
-  ~Chain() {
-    mote_operator_destroy(model);
-    mote_example_free(&example);
-    mote_recordings_free(&set);
-  }
-  double loss(float *gradient = nullptr) {
-    mote_rollout rollout;
-    double loss = 0;
-    EXPECT_EQ(MOTE_OK, mote_rollout_create(device.device, &example, model, 1, &rollout)) << mote_last_error();
-    EXPECT_EQ(MOTE_OK, mote_rollout_forward(&rollout)) << mote_last_error();
-    if (gradient) {
-      EXPECT_EQ(MOTE_OK, mote_rollout_backward(&rollout, scale.data(), &loss, gradient)) << mote_last_error();
-    }
-    for (int64_t f = 1; !gradient && f < example.frames; f++)
-      loss += rollout.rms[f] / scale[f] / double(example.frames - 1);
-    mote_rollout_free(&rollout);
-    return loss;
-  }
-};
 
 /* Over one frame nothing is held constant that depends on the weights, so the gradient is exact. float32
    positions: differences of the loss carry an error of about 1e-7 / 2e-2, a percent of the largest entries.
