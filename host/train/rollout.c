@@ -282,18 +282,13 @@ static mote_status undo_fit(mote_rollout *o, backward *b) {
                            b->moment_slope.data, b->goal_slope.data);
 }
 
-/* An increment is the way to the next place, from this one, and is splatted here. */
+/* An increment is the way from a particle's place to its next one, and what its tracer is behind. */
 static mote_status chain_sparse(mote_rollout *o, backward *b, int64_t frame, const float *tracer) {
   const mote_example *e = o->example;
   mote_reconstruction *r = o->reconstruction;
-  size_t bytes = bytes_of(e, e->sparse_count);
   MOTE_TRY(add_slope(o, frame + 1, 1, &b->goal_slope));
-  MOTE_TRY(mote_copy_on_device(r->stream, b->along.data, b->goal_slope.data, bytes));
-  MOTE_TRY(r->device->correct->adjoint(r->stream, &r->lattice[0], r->fit.data, r->radius, r->field[0].data,
-                                       e->sparse_count, r->sparse.data, NULL, 0, INFINITY, 0, b->along.data,
-                                       b->before.data));
-  MOTE_TRY(add_slope(o, frame, -1, &b->along));
-  MOTE_TRY(mote_fill_bytes(r->stream, b->along.data, 0, bytes));
+  MOTE_TRY(add_slope(o, frame, -1, &b->goal_slope));
+  MOTE_TRY(mote_fill_bytes(r->stream, b->along.data, 0, bytes_of(e, e->sparse_count)));
   MOTE_TRY(r->device->reconstruct->pursue_backward(
       r->stream, e->recording->dim, e->sparse_count, r->sparse.data, tracer, r->settings.drift_gain,
       mote_reconstruction_drift_limit(r), b->goal_slope.data, b->along.data));

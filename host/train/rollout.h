@@ -40,11 +40,10 @@ mote_status mote_rollout_forward(mote_rollout *rollout);
    memory, is set. */
 mote_status mote_rollout_backward(mote_rollout *rollout, const double *scale, double *loss, float *gradient);
 
-/* The same, and `slope`: the loss's slope by where the sparse particles are in each frame. It goes through
-   their increments and all levels of the fits, through the drifts of the tracers, and through where
-   increments are splatted: one that moves is, where the field is affine, one that changes by the field's
-   gradient along the way, and what the fit leaves beyond that is left out. Held constant: the correction's
-   inputs and the fields that it weighs, kin, weights of drifts, free flight, and the bounds. */
+/* The same, and `slope`: the loss's slope by where the sparse particles are in each frame, through their
+   increments, all levels of the fits and the drifts of the tracers. Held constant: where increments are
+   splatted, the correction's inputs and the fields that it weighs, kin, weights of drifts, free flight, and
+   the bounds. */
 mote_status mote_rollout_backward_to_sparse(mote_rollout *rollout, const double *scale, double *loss,
                                             float *gradient);
 

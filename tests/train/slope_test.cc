@@ -16,19 +16,27 @@ protected:
   mote_test::TemporaryFolder folder;
 };
 
-/* Moves the sparse particles of the frames from `first` on along a random direction and back: the slope's
-   answer, and the loss on both sides. */
+/* Moves the sparse particles of the frames from `first` on and back: the slope's answer, and the loss on both
+   sides. Each by itself in each frame, or (`wave`) together, more from frame to frame, as a time-stepper's
+   errors do. */
 struct Moved {
   double slope = 0, loss[2];
-  Moved(Chain &chain, const std::vector<float> &slopes, int64_t first, uint64_t stream, float size) {
+  Moved(Chain &chain, const std::vector<float> &slopes, int64_t first, uint64_t stream, float size,
+        bool wave = false) {
     mote_example &e = chain.example;
     int64_t frame = e.sparse_count * 3, count = e.frames * frame;
-    std::vector<float> keep(e.sparse, e.sparse + count);
+    std::vector<float> keep(e.sparse, e.sparse + count), move(count, 0.f);
+    for (int64_t k = first * frame; k < count; k++) {
+      const float *x = &keep[k % frame / 3 * 3];
+      auto normal = [&](int64_t j) { return mote_random_normal(1, stream, uint64_t(j), 0); };
+      float angle = 2 * normal(3 * (k % 3)) + 9 * (normal(1) * x[0] + normal(2) * x[1] + normal(4) * x[2]);
+      move[k] = size * (wave ? float(k / frame) / float(e.frames) * std::sin(angle) : normal(k));
+    }
     for (int s = 0; s < 2; s++) {
-      for (int64_t k = first * frame; k < count; k++)
-        e.sparse[k] = keep[k] + (s ? -size : size) * mote_random_normal(1, stream, uint64_t(k), 0);
-      for (int64_t k = first * frame; k < count; k++)
+      for (int64_t k = 0; k < count; k++) {
+        e.sparse[k] = s ? keep[k] - move[k] : keep[k] + move[k];
         slope += (s ? -0.5 : 0.5) * double(slopes[k]) * (double(e.sparse[k]) - keep[k]);
+      }
       loss[s] = chain.loss();
     }
     std::copy(keep.begin(), keep.end(), e.sparse);
@@ -104,33 +112,33 @@ TEST_F(SlopeTest, OneFrameIsExact) {
   for (const std::string &name : mote_test::devices()) {
     Chain chain(name, folder.file("water.h5"), 6, 2, 0);
     std::vector<float> gradient(MOTE_PARAMETERS), slopes;
-    double loss = chain.loss(gradient.data(), &slopes);
+    double loss = chain.loss(gradient.data(), &slopes), norm = 0;
+    for (float d : slopes) norm += 0.5 * double(d) * d; /* the half of them that is moved */
     for (uint64_t stream = 50; stream < 56; stream++) {
       Moved moved(chain, slopes, 1, stream, 1e-3f);
       double expected = 4 * loss * moved.slope;
       double found = moved.loss[0] * moved.loss[0] - moved.loss[1] * moved.loss[1];
-      printf("%s: slope %g, difference %g\n", name.c_str(), expected, found);
-      EXPECT_NEAR(found, expected, 1e-3 * std::fabs(expected)) << name;
+      EXPECT_NEAR(found, expected, 1e-3 * 4 * loss * 1e-3 * std::sqrt(norm)) << name;
     }
   }
 }
 
-/* Over many frames, with a network, some of what depends on the places is held constant. */
+/* Over many frames, with a network, some of what depends on the places is held constant: where increments are
+   splatted, and the network's inputs. Slopes still correlate with central differences, by 0.985 and 0.998. */
 TEST_F(SlopeTest, ManyFramesPointTheRightWay) {
-  for (float size : {0.f, 0.05f}) {
-    Chain chain("cpu", folder.file("water.h5"), 2, 9, size);
+  for (bool wave : {false, true}) {
+    Chain chain("cpu", folder.file("water.h5"), 2, 9, 0.05f);
     std::vector<float> gradient(MOTE_PARAMETERS), slopes;
     chain.loss(gradient.data(), &slopes);
     double product = 0, expected = 0, found = 0;
-    for (uint64_t stream = 60; stream < 76; stream++) {
-      Moved moved(chain, slopes, 1, stream, 2e-5f);
+    for (uint64_t stream = 60; stream < 68; stream++) {
+      Moved moved(chain, slopes, 1, stream, wave ? 1e-4f : 2e-5f, wave);
       double difference = (moved.loss[0] - moved.loss[1]) / 2;
       product += moved.slope * difference;
       expected += difference * difference;
       found += moved.slope * moved.slope;
     }
-    printf("network %g: correlation %.4f, size %.4f\n", size, product / std::sqrt(expected * found),
-           std::sqrt(found / expected));
-    EXPECT_GT(product, 0.9 * std::sqrt(expected * found));
+    EXPECT_GT(product, (wave ? 0.99 : 0.96) * std::sqrt(expected * found));
+    EXPECT_NEAR(std::sqrt(found / expected), 1, 0.05);
   }
 }
