@@ -28,9 +28,10 @@ int cli_train(int argc, char **argv) {
       {0}};
   cli_usage usage = {"train",
                      "RUN.yaml",
-                     "Trains a model: a time-stepper (kind: stepper), or the learned correction of the "
+                     "Trains a model: a time-stepper (kind: stepper), the learned correction of the "
                      "reduced-order operator\n"
-                     "(kind: operator). What RUN.yaml may say is told in scripts/train/README.md.",
+                     "(kind: operator), or both together (kind: joint). What RUN.yaml may say is told in "
+                     "scripts/train/README.md.",
                      NULL,
                      1,
                      1};

@@ -53,14 +53,15 @@ static mote_status open_inputs(job *j, const char *sparse, const char *reference
   return mote_trajectory_read_frames(j->dense_reader, 0, "position", 0, 1, j->dense);
 }
 
-mote_status mote_reconstruction_experts(mote_trajectory_reader *reader, const mote_metadata *metadata,
-                                        const mote_operator *learned, int64_t n, const int32_t *chosen,
-                                        int64_t particles, int32_t *expert) {
+mote_status mote_reconstruction_experts(mote_trajectory_reader *reader, int trajectory,
+                                        const mote_metadata *metadata, const mote_operator *learned,
+                                        int64_t n, const int32_t *chosen, int64_t particles,
+                                        int32_t *expert) {
   int32_t *material = malloc((size_t)particles * sizeof *material);
   if (!material) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for %lld labels", (long long)particles);
   int of[MOTE_METADATA_MATERIALS] = {0}, count = metadata->material_count;
   for (int k = 0; k < count; k++) of[k] = mote_operator_expert(learned, metadata->materials[k].kind);
-  if (mote_trajectory_read_labels(reader, 0, "material", material) != MOTE_OK) count = 0;
+  if (mote_trajectory_read_labels(reader, trajectory, "material", material) != MOTE_OK) count = 0;
   for (int64_t i = 0; i < n; i++) {
     int32_t m = material[chosen ? chosen[i] : i];
     expert[i] = count > 0 && m >= 0 && m < count ? of[m] : -1;
@@ -73,7 +74,7 @@ static mote_status choose_experts(job *j, const mote_operator *learned) {
   int64_t n = j->sparse_info.particles;
   j->expert = malloc((size_t)n * sizeof *j->expert);
   if (!j->expert) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for %lld labels", (long long)n);
-  return mote_reconstruction_experts(j->sparse_reader, &j->metadata, learned, n, NULL, n, j->expert);
+  return mote_reconstruction_experts(j->sparse_reader, 0, &j->metadata, learned, n, NULL, n, j->expert);
 }
 
 void mote_reconstruction_place(const mote_metadata *m, mote_reconstruction_options *o) {

@@ -49,11 +49,11 @@ void mote_reconstruction_place(const mote_metadata *metadata, mote_reconstructio
 /* mote_reconstruction_advance from device memory, on another stream of the device, without waiting. */
 mote_status mote_reconstruction_enqueue(mote_reconstruction *r, mote_stream *stream, const float *sparse);
 
-/* Which expert of `learned` speaks for each of n particles of the recording: from its label "material", of
+/* Which expert of `learned` speaks for each of n particles of a trajectory: from its label "material", of
    all particles (`chosen` NULL) or the chosen ones. -1 for all where nobody knows what the matter is. */
-mote_status mote_reconstruction_experts(mote_trajectory_reader *reader, const mote_metadata *metadata,
-                                        const mote_operator *learned, int64_t n, const int32_t *chosen,
-                                        int64_t particles, int32_t *expert);
+mote_status mote_reconstruction_experts(mote_trajectory_reader *reader, int trajectory,
+                                        const mote_metadata *metadata, const mote_operator *learned,
+                                        int64_t n, const int32_t *chosen, int64_t particles, int32_t *expert);
 
 /* The frame from `sparse` to `next` in its parts: the fits of all levels; what the network sees; the
    corrected field; and all of it with the points moved. They are steps for mote_replay_run. */

@@ -44,7 +44,7 @@ static mote_status start_operator(mote_rollout_state *s, const mote_rollout_job 
   if (job->operator_folder) {
     MOTE_TRY(mote_operator_load(job->operator_folder, &s->learned));
     settings = *mote_operator_get_settings(s->learned);
-    MOTE_TRY(mote_reconstruction_experts(s->reader, &s->metadata, s->learned, s->stepped, s->chosen,
+    MOTE_TRY(mote_reconstruction_experts(s->reader, 0, &s->metadata, s->learned, s->stepped, s->chosen,
                                          s->info.particles, s->expert));
   }
   mote_reconstruction_options options = {.dim = s->info.dim,

@@ -18,10 +18,7 @@ static void release(mote_trainer *t) {
   free(t->scale);
   for (int k = 0; t->device && k < t->workers; k++) mote_device_close(t->device[k]);
   free(t->device);
-  free(t->first);
-  free(t->second);
-  mote_operator_destroy(t->model);
-  mote_operator_destroy(t->average);
+  mote_operator_weights_free(&t->weights);
   mote_recordings_free(&t->data);
   mote_recordings_free(&t->valid);
   mote_run_free(&t->run);
@@ -75,14 +72,11 @@ static mote_status create_model(mote_trainer *t) {
   mote_operator_settings settings;
   mote_operator_defaults(&settings);
   uint64_t seed = (uint64_t)t->run.seed;
-  MOTE_TRY(mote_operator_create(&settings, experts, (const char(*)[32])kind, seed, &t->model));
-  MOTE_TRY(mote_operator_create(&settings, experts, (const char(*)[32])kind, seed, &t->average));
-  t->size = (int64_t)experts * MOTE_PARAMETERS;
-  t->first = calloc((size_t)t->size, sizeof *t->first);
-  t->second = calloc((size_t)t->size, sizeof *t->second);
+  MOTE_TRY(mote_operator_create(&settings, experts, (const char(*)[32])kind, seed, &t->weights.model));
+  MOTE_TRY(mote_operator_create(&settings, experts, (const char(*)[32])kind, seed, &t->weights.average));
+  MOTE_TRY(mote_operator_weights_prepare(&t->weights));
   t->scale = calloc((size_t)t->data.count * MOTE_TRAIN_DRAWS, sizeof *t->scale);
-  if (!t->first || !t->second || !t->scale)
-    return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a training");
+  if (!t->scale) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a training");
   t->best = INFINITY;
   return MOTE_OK;
 }
@@ -92,11 +86,11 @@ static mote_status begin_from(mote_trainer *t, const char *folder) {
   mote_operator *old;
   int known = 0;
   MOTE_TRY(mote_operator_load(folder, &old));
-  for (int e = 0; e < t->model->experts; e++) {
-    int k = mote_operator_expert(old, t->model->kind[e]);
+  for (int e = 0; e < t->weights.model->experts; e++) {
+    int k = mote_operator_expert(old, t->weights.model->kind[e]);
     if (k < 0) continue;
     known++;
-    mote_operator *both[] = {t->model, t->average};
+    mote_operator *both[] = {t->weights.model, t->weights.average};
     for (int m = 0; m < 2; m++) {
       memcpy(both[m]->parameters + e * MOTE_PARAMETERS, old->parameters + k * MOTE_PARAMETERS,
              MOTE_PARAMETERS * sizeof(float));
@@ -113,17 +107,17 @@ static mote_status begin_from(mote_trainer *t, const char *folder) {
 
 #define STATE 7
 static void list_state(const mote_trainer *t, double numbers[2], mote_tensor tensors[STATE]) {
-  int64_t norm = (int64_t)t->model->experts * 2 * MOTE_FEATURES;
+  int64_t norm = (int64_t)t->weights.model->experts * 2 * MOTE_FEATURES;
   const struct {
     const char *name;
     const float *data;
     int64_t count;
-  } rows[STATE - 1] = {{"parameters", t->model->parameters, t->size},
-                       {"average", t->average->parameters, t->size},
-                       {"first_moment", t->first, t->size},
-                       {"second_moment", t->second, t->size},
-                       {"norm", t->model->norm, norm},
-                       {"average_norm", t->average->norm, norm}};
+  } rows[STATE - 1] = {{"parameters", t->weights.model->parameters, t->weights.size},
+                       {"average", t->weights.average->parameters, t->weights.size},
+                       {"first_moment", t->weights.first, t->weights.size},
+                       {"second_moment", t->weights.second, t->weights.size},
+                       {"norm", t->weights.model->norm, norm},
+                       {"average_norm", t->weights.average->norm, norm}};
   for (int k = 0; k < STATE - 1; k++)
     tensors[k] = (mote_tensor){.name = rows[k].name,
                                .dtype = MOTE_F32,
@@ -138,8 +132,8 @@ static void list_state(const mote_trainer *t, double numbers[2], mote_tensor ten
 /* The kinds of matter, in the order of their experts: a state is of use to no others. */
 static void list_kinds(const mote_trainer *t, char text[MOTE_EXPERTS * 33]) {
   int at = 0;
-  for (int e = 0; e < t->model->experts; e++)
-    at += snprintf(text + at, 33, "%s%s", e ? " " : "", t->model->kind[e]);
+  for (int e = 0; e < t->weights.model->experts; e++)
+    at += snprintf(text + at, 33, "%s%s", e ? " " : "", t->weights.model->kind[e]);
 }
 
 mote_status mote_trainer_save_state(const mote_trainer *t) {
@@ -202,7 +196,7 @@ static mote_status take_stock(mote_trainer *t, double start, double loss, const 
   if (t->valid.count) MOTE_TRY(mote_trainer_validate(t, &ratio));
   if (!(ratio >= t->best)) {
     if (t->valid.count) t->best = ratio;
-    MOTE_TRY(mote_operator_save(t->average, t->folder));
+    MOTE_TRY(mote_operator_save(t->weights.average, t->folder));
   }
   mote_metrics_row row = {.step = t->step,
                           .samples = t->step * t->run.batch,
@@ -270,7 +264,7 @@ mote_status mote_train_operator(const char *run, const char *folder, const mote_
   if (status == MOTE_OK) status = closed;
   if (summary)
     *summary = (mote_train_summary){.steps = t.step,
-                                    .parameters = t.size,
+                                    .parameters = t.weights.size,
                                     .seconds = mote_clock_seconds() - start,
                                     .validation = isfinite(t.best) ? t.best : NAN};
   release(&t);

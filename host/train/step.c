@@ -20,7 +20,7 @@ void mote_trainer_experts(const mote_operator *model, const mote_recording *reco
 static mote_status make(const mote_trainer *t, const mote_recording *recording, uint64_t draw,
                         mote_example *e) {
   int expert_of[MOTE_METADATA_MATERIALS];
-  mote_trainer_experts(t->model, recording, expert_of);
+  mote_trainer_experts(t->weights.model, recording, expert_of);
   return mote_example_make(recording, &t->run, draw, expert_of, e);
 }
 
@@ -32,7 +32,7 @@ static mote_status unlearned(const mote_trainer *t, mote_device *device, const m
   mote_rollout rollout;
   double *scale = calloc((size_t)e->frames + 1, sizeof *scale);
   if (!scale) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a rollout");
-  mote_status status = mote_rollout_create(device, e, t->model, 0, &rollout);
+  mote_status status = mote_rollout_create(device, e, t->weights.model, 0, &rollout);
   if (status == MOTE_OK) status = mote_rollout_forward(&rollout);
   if (status == MOTE_OK)
     for (int64_t f = 0; f < e->frames; f++)
@@ -68,7 +68,7 @@ static mote_status learn_from(mote_trainer *t, mote_device *device, int64_t numb
   }
   if (status == MOTE_OK) {
     moving = mote_example_from(&e, (int64_t)known[e.frames]);
-    status = mote_rollout_create(device, &moving, t->model, 1, &rollout);
+    status = mote_rollout_create(device, &moving, t->weights.model, 1, &rollout);
   }
   if (status == MOTE_OK) status = mote_rollout_forward(&rollout);
   if (status == MOTE_OK)
@@ -93,32 +93,10 @@ static mote_status learn_from(mote_trainer *t, mote_device *device, int64_t numb
 }
 
 static mote_status update(mote_trainer *t, const float *gradient) {
-  mote_device *d = t->device[0];
-  mote_stream *stream = NULL;
-  double norm = 0;
-  for (int64_t k = 0; k < t->size; k++) norm += (double)gradient[k] * gradient[k];
-  norm = sqrt(norm);
-  if (!isfinite(norm)) return mote_fail(MOTE_ERROR_NUMERIC, "the gradient is not finite");
   double progress = (double)t->step / (double)t->run.steps, pi = 3.14159265358979;
   double rate =
       t->run.rate * (0.02 + 0.98 * 0.5 * (1 + cos(pi * progress))) * fmin(1, (double)(t->step + 1) / 50);
-  float *rows[5] = {(float *)gradient, t->model->parameters, t->first, t->second, t->average->parameters};
-  mote_buffer buffer[5] = {{0}};
-  size_t bytes = (size_t)t->size * sizeof(float);
-  mote_status status = mote_stream_create(d, &stream);
-  for (int k = 0; k < 5 && status == MOTE_OK; k++) {
-    status = mote_buffer_reserve(&buffer[k], d, bytes);
-    if (status == MOTE_OK) status = mote_upload(stream, buffer[k].data, rows[k], bytes);
-  }
-  if (status == MOTE_OK)
-    status =
-        d->correct->adam(stream, t->size, buffer[0].data, norm > 1 ? (float)(1 / norm) : 1, (float)rate,
-                         t->step + 1, 0.98f, buffer[1].data, buffer[2].data, buffer[3].data, buffer[4].data);
-  for (int k = 1; k < 5 && status == MOTE_OK; k++)
-    status = mote_download(stream, rows[k], buffer[k].data, bytes);
-  for (int k = 0; k < 5; k++) mote_buffer_free(&buffer[k]);
-  mote_stream_destroy(stream);
-  return status;
+  return mote_operator_weights_update(&t->weights, t->device[0], gradient, 1, rate, t->step + 1, 0.98);
 }
 
 /* What went wrong on another thread, here. */
@@ -134,7 +112,7 @@ static void note(outcome *o, mote_status status) {
 
 mote_status mote_trainer_step(mote_trainer *t, double *loss) {
   int64_t batch = t->run.batch;
-  float *gradients = malloc((size_t)(batch * t->size) * sizeof *gradients);
+  float *gradients = malloc((size_t)(batch * t->weights.size) * sizeof *gradients);
   outcome *outcomes = calloc((size_t)batch, sizeof *outcomes);
   double *losses = calloc((size_t)batch, sizeof *losses);
   mote_status status = MOTE_OK;
@@ -144,14 +122,14 @@ mote_status mote_trainer_step(mote_trainer *t, double *loss) {
 #pragma omp parallel for num_threads(t->workers) schedule(dynamic, 1)
     for (int64_t k = 0; k < batch; k++)
       note(&outcomes[k], learn_from(t, t->device[omp_get_thread_num()], t->step * batch + k, &losses[k],
-                                    gradients + k * t->size));
+                                    gradients + k * t->weights.size));
   }
   *loss = 0;
   for (int64_t k = 0; status == MOTE_OK && k < batch; k++) {
     if (outcomes[k].status != MOTE_OK) status = mote_fail(outcomes[k].status, "%s", outcomes[k].message);
     *loss += losses[k] / (double)batch;
-    for (int64_t i = 0; i < t->size; i++)
-      gradients[i] = (k ? gradients[i] : 0) + gradients[k * t->size + i] / (float)batch;
+    for (int64_t i = 0; i < t->weights.size; i++)
+      gradients[i] = (k ? gradients[i] : 0) + gradients[k * t->weights.size + i] / (float)batch;
   }
   if (status == MOTE_OK) status = update(t, gradients);
   if (status == MOTE_OK) t->step++;
@@ -164,18 +142,18 @@ mote_status mote_trainer_step(mote_trainer *t, double *loss) {
 /* ---- inputs ---- */
 
 mote_status mote_trainer_observe(mote_trainer *t) {
-  int experts = t->model->experts, seen[MOTE_EXPERTS] = {0};
+  int experts = t->weights.model->experts, seen[MOTE_EXPERTS] = {0};
   double sums[MOTE_EXPERTS * 2 * MOTE_FEATURES] = {0}, count[MOTE_EXPERTS] = {0};
   for (int k = 0; k < t->data.count; k++) {
     int expert_of[MOTE_METADATA_MATERIALS], wanted = 0;
-    mote_trainer_experts(t->model, &t->data.of[k], expert_of);
+    mote_trainer_experts(t->weights.model, &t->data.of[k], expert_of);
     for (int m = 0; m < t->data.of[k].metadata.material_count; m++)
       if (expert_of[m] >= 0) wanted |= seen[expert_of[m]]++ < 6;
     if (!wanted) continue;
     mote_example e;
     mote_rollout rollout;
     MOTE_TRY(make(t, &t->data.of[k], (uint64_t)k * MOTE_TRAIN_DRAWS, &e));
-    mote_status status = mote_rollout_create(t->device[0], &e, t->model, 1, &rollout);
+    mote_status status = mote_rollout_create(t->device[0], &e, t->weights.model, 1, &rollout);
     if (status == MOTE_OK) status = mote_rollout_forward(&rollout);
     if (status == MOTE_OK) status = mote_rollout_observe(&rollout, 8, sums, count);
     mote_rollout_free(&rollout);
@@ -186,10 +164,11 @@ mote_status mote_trainer_observe(mote_trainer *t) {
     for (int k = 0; k < MOTE_FEATURES && count[e] > 0; k++) {
       double mean = sums[2 * e * MOTE_FEATURES + k] / count[e];
       double variance = sums[(2 * e + 1) * MOTE_FEATURES + k] / count[e] - mean * mean;
-      t->model->norm[2 * e * MOTE_FEATURES + k] = (float)mean;
-      t->model->norm[(2 * e + 1) * MOTE_FEATURES + k] = (float)(1 / (sqrt(fmax(variance, 0)) + 1e-2));
+      t->weights.model->norm[2 * e * MOTE_FEATURES + k] = (float)mean;
+      t->weights.model->norm[(2 * e + 1) * MOTE_FEATURES + k] = (float)(1 / (sqrt(fmax(variance, 0)) + 1e-2));
     }
-  memcpy(t->average->norm, t->model->norm, (size_t)experts * 2 * MOTE_FEATURES * sizeof(float));
+  memcpy(t->weights.average->norm, t->weights.model->norm,
+         (size_t)experts * 2 * MOTE_FEATURES * sizeof(float));
   return MOTE_OK;
 }
 
@@ -203,7 +182,7 @@ static mote_status compare(mote_trainer *t, mote_device *device, const mote_reco
   mote_status status = MOTE_OK;
   for (int corrects = 0; corrects < 2 && status == MOTE_OK; corrects++) {
     mote_rollout rollout;
-    status = mote_rollout_create(device, &e, t->average, corrects, &rollout);
+    status = mote_rollout_create(device, &e, t->weights.average, corrects, &rollout);
     if (status == MOTE_OK) status = mote_rollout_forward(&rollout);
     for (int64_t f = 1; f < e.frames && status == MOTE_OK; f++) error[corrects] += rollout.rms[f];
     mote_rollout_free(&rollout);

@@ -92,7 +92,7 @@ static mote_status check_data(mote_stepper_trainer *t, const char *path) {
 
 static mote_status open_data(mote_stepper_trainer *t) {
   struct stat found;
-  char *metadata = mote_path_join(t->run.data, "metadata.json");
+  char *metadata = mote_path_join(t->run.statistics ? t->run.statistics : t->run.data, "metadata.json");
   t->train_path = mote_path_join(t->run.data, "train.h5");
   t->valid_path = mote_path_join(t->run.data, "valid.h5");
   mote_status status = metadata && t->train_path && t->valid_path ? MOTE_OK : out_of_memory();
@@ -168,16 +168,26 @@ static mote_status open_workers(mote_stepper_trainer *t) {
   return MOTE_OK;
 }
 
-mote_status mote_stepper_trainer_open(const char *run, const char *folder, const mote_train_options *options,
-                                      mote_stepper_trainer *t) {
+mote_status mote_stepper_trainer_begin(mote_stepper_trainer *t, const mote_train_options *options,
+                                       const char *from) {
   mote_device_options device = {.threads = options->threads};
-  *t = (mote_stepper_trainer){.folder = folder, .best = INFINITY};
-  MOTE_TRY(mote_stepper_run_load(run, &t->run));
+  t->best = INFINITY;
   t->run.seed = (int64_t)((uint64_t)t->run.seed + (uint64_t)options->seed);
   MOTE_TRY(open_data(t));
   MOTE_TRY(mote_device_open(options->device ? options->device : "auto", &device, &t->device));
-  MOTE_TRY(create_model(t, options->from));
+  MOTE_TRY(create_model(t, from));
   return open_workers(t);
+}
+
+static const mote_stepper_task alone = {.example = mote_stepper_trainer_example,
+                                        .check = mote_stepper_trainer_check,
+                                        .save_model = mote_stepper_trainer_save_model};
+
+mote_status mote_stepper_trainer_open(const char *run, const char *folder, const mote_train_options *options,
+                                      mote_stepper_trainer *t) {
+  *t = (mote_stepper_trainer){.task = &alone, .folder = folder};
+  MOTE_TRY(mote_stepper_run_load(run, &t->run));
+  return mote_stepper_trainer_begin(t, options, options->from);
 }
 
 /* The folder comes last: a run that cannot begin leaves none. */
@@ -220,7 +230,7 @@ static mote_status take_stock(mote_stepper_trainer *t, double start, int validat
     MOTE_TRY(mote_stepper_trainer_validate(t, &row.validation_loss, &row.validation_error));
   if (validates && !(row.validation_error >= t->best)) {
     if (t->valid_path) t->best = row.validation_error;
-    MOTE_TRY(mote_stepper_trainer_save_model(t, t->folder));
+    MOTE_TRY(t->task->save_model(t, t->folder));
   }
   t->loss_sum = t->norm_sum = 0;
   t->since_row = 0;
@@ -255,21 +265,27 @@ static mote_status loop(mote_stepper_trainer *t, const mote_train_options *optio
   return mote_stepper_trainer_save_state(t);
 }
 
+mote_status mote_stepper_trainer_run(mote_stepper_trainer *t, const mote_train_options *options,
+                                     const mote_monitor *monitor, mote_train_summary *summary) {
+  double start = mote_clock_seconds();
+  mote_status status = open_folder(t, options);
+  if (status == MOTE_OK) status = loop(t, options, monitor);
+  mote_status closed = mote_metrics_close(t->metrics);
+  if (status == MOTE_OK) status = closed;
+  if (summary)
+    *summary = (mote_train_summary){.steps = t->step,
+                                    .parameters = t->weights.floats,
+                                    .samples = t->samples,
+                                    .seconds = mote_clock_seconds() - start,
+                                    .validation = isfinite(t->best) ? t->best : NAN};
+  return status;
+}
+
 mote_status mote_train_stepper(const char *run, const char *folder, const mote_train_options *options,
                                const mote_monitor *monitor, mote_train_summary *summary) {
   mote_stepper_trainer t;
-  double start = mote_clock_seconds();
   mote_status status = mote_stepper_trainer_open(run, folder, options, &t);
-  if (status == MOTE_OK) status = open_folder(&t, options);
-  if (status == MOTE_OK) status = loop(&t, options, monitor);
-  mote_status closed = mote_metrics_close(t.metrics);
-  if (status == MOTE_OK) status = closed;
-  if (summary)
-    *summary = (mote_train_summary){.steps = t.step,
-                                    .parameters = t.weights.floats,
-                                    .samples = t.samples,
-                                    .seconds = mote_clock_seconds() - start,
-                                    .validation = isfinite(t.best) ? t.best : NAN};
+  if (status == MOTE_OK) status = mote_stepper_trainer_run(&t, options, monitor, summary);
   mote_stepper_trainer_close(&t);
   return status;
 }

@@ -18,7 +18,7 @@ static mote_status examples(mote_stepper_trainer *t) {
 #pragma omp parallel for num_threads(t->workers) schedule(dynamic, 1)
   for (int b = 0; b < batch; b++) {
     mote_stepper_worker *w = &t->worker[omp_get_thread_num()];
-    if (w->status == MOTE_OK) note(w, mote_stepper_trainer_example(t, w, (uint64_t)(t->step * batch + b), b));
+    if (w->status == MOTE_OK) note(w, t->task->example(t, w, (uint64_t)(t->step * batch + b), b));
   }
   for (int k = 0; k < t->workers; k++)
     if (t->worker[k].status != MOTE_OK) return mote_fail(t->worker[k].status, "%s", t->worker[k].message);
@@ -42,8 +42,9 @@ mote_status mote_stepper_trainer_step(mote_stepper_trainer *t, double *loss, dou
   MOTE_TRY(mote_trained_weights_gather(&t->weights, batch, gradient, shared));
   optimizer.rate = (float)mote_schedule_rate(&t->run.schedule, t->step);
   optimizer.step = t->step + 1;
-  /* A mean over few steps forgets its beginning. */
-  MOTE_TRY(mote_trained_weights_update(&t->weights, &optimizer, t->run.clip, ema < warm ? ema : warm, norm));
+  if (ema > warm) ema = warm; /* a mean over few steps forgets its beginning */
+  MOTE_TRY(mote_trained_weights_update(&t->weights, &optimizer, t->run.clip, ema, norm));
+  if (t->task->update) MOTE_TRY(t->task->update(t, ema));
   t->step++;
   t->samples += batch;
   return MOTE_OK;

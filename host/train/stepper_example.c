@@ -130,8 +130,8 @@ static mote_status find_loss(const mote_stepper_trainer *t, mote_stepper_worker 
 
 /* ---- the last step alone ---- */
 
-static mote_status learn_last(mote_stepper_trainer *t, mote_stepper_worker *w, const mote_arena *arena,
-                              float *shared, double *loss) {
+static mote_status learn_last(mote_stepper_trainer *t, mote_stepper_worker *w, int slot) {
+  mote_arena arena = mote_trained_weights_arena(&t->weights, t->gradient[slot].data);
   const mote_window *x = &w->window;
   mote_tape *tape = &w->tape[0];
   float *history = w->history[0].data;
@@ -139,23 +139,27 @@ static mote_status learn_last(mote_stepper_trainer *t, mote_stepper_worker *w, c
     MOTE_TRY(mote_tape_forward(tape, x->particles, history, w->type.data));
     if (k < x->steps - 1) MOTE_TRY(advance(t, w, tape, k, history));
   }
-  MOTE_TRY(find_loss(t, w, tape, x->steps - 1, 1 / (double)t->run.batch, loss));
+  MOTE_TRY(find_loss(t, w, tape, x->steps - 1, 1 / (double)t->run.batch, &t->loss[slot]));
   if (t->run.position_weight > 0)
     MOTE_TRY(w->stream->device->optimize->combine(w->stream, values_of(x), 1, w->d_place.data, 1,
                                                   w->d_velocity.data));
-  return mote_tape_backward(tape, arena, w->d_velocity.data, shared, NULL);
+  return mote_tape_backward(tape, &arena, w->d_velocity.data, t->shared[slot].data, NULL);
 }
 
 /* ---- through all steps ---- */
 
-static mote_status forward_through(mote_stepper_trainer *t, mote_stepper_worker *w) {
+mote_status mote_stepper_unroll(mote_stepper_trainer *t, mote_stepper_worker *w, float *places) {
   const mote_window *x = &w->window;
-  size_t bytes = (size_t)(values_of(x) * x->frames) * sizeof(float);
+  size_t place = (size_t)values_of(x) * sizeof(float), bytes = place * (size_t)x->frames;
   for (int k = 0; k < x->steps; k++) {
+    /* Nobody needs the history behind the last step. */
+    int last = k == x->steps - 1;
+    float *next = last ? w->d_history.data : w->history[k + 1].data;
     MOTE_TRY(mote_tape_forward(&w->tape[k], x->particles, w->history[k].data, w->type.data));
-    if (k == x->steps - 1) break;
-    MOTE_TRY(mote_copy_on_device(w->stream, w->history[k + 1].data, w->history[k].data, bytes));
-    MOTE_TRY(advance(t, w, &w->tape[k], k, w->history[k + 1].data));
+    if (last && !places) break;
+    MOTE_TRY(mote_copy_on_device(w->stream, next, w->history[k].data, bytes));
+    MOTE_TRY(advance(t, w, &w->tape[k], k, next));
+    if (places) MOTE_TRY(mote_copy_on_device(w->stream, places + k * values_of(x), w->next.data, place));
   }
   return MOTE_OK;
 }
@@ -177,41 +181,61 @@ static mote_status add_at(mote_stepper_worker *w, const mote_buffer *d, int fram
   return k->combine(w->stream, values, sign, w->goal.data, 1, (float *)w->d_history.data + frame * values);
 }
 
-/* Normalised accelerations off by e put the last frame off by e times the deviation, and the last velocity.
- */
-static mote_status learn_through(mote_stepper_trainer *t, mote_stepper_worker *w, const mote_arena *arena,
-                                 float *shared, double *loss) {
+/* The step's own losses. Normalised accelerations off by e put the last frame off by e times the deviation,
+   and the last velocity. */
+static mote_status add_losses(mote_stepper_trainer *t, mote_stepper_worker *w, int step, double share,
+                              double *loss) {
+  int last = w->window.frames - 1;
+  MOTE_TRY(find_loss(t, w, &w->tape[step], step, share, loss));
+  MOTE_TRY(add_at(w, &w->d_velocity, last, 1));
+  MOTE_TRY(add_at(w, &w->d_velocity, last - 1, -1));
+  return t->run.position_weight > 0 ? add_at(w, &w->d_place, last, 1) : MOTE_OK;
+}
+
+mote_status mote_stepper_unroll_backward(mote_stepper_trainer *t, mote_stepper_worker *w, int slot,
+                                         double share, const float *slope) {
   const mote_window *x = &w->window;
-  int last = x->frames - 1;
-  double share = 1 / (double)(t->run.batch * x->steps);
+  mote_arena arena = mote_trained_weights_arena(&t->weights, t->gradient[slot].data);
+  int64_t values = values_of(x), last = (x->frames - 1) * values;
   MOTE_TRY(upload_scales(t, w));
-  MOTE_TRY(forward_through(t, w));
-  MOTE_TRY(
-      mote_fill_bytes(w->stream, w->d_history.data, 0, (size_t)(values_of(x) * x->frames) * sizeof(float)));
+  MOTE_TRY(mote_fill_bytes(w->stream, w->d_history.data, 0, (size_t)(values * x->frames) * sizeof(float)));
   for (int k = x->steps - 1; k >= 0; k--) {
-    MOTE_TRY(find_loss(t, w, &w->tape[k], k, share, loss));
-    MOTE_TRY(add_at(w, &w->d_velocity, last, 1));
-    MOTE_TRY(add_at(w, &w->d_velocity, last - 1, -1));
-    if (t->run.position_weight > 0) MOTE_TRY(add_at(w, &w->d_place, last, 1));
+    if (share > 0) MOTE_TRY(add_losses(t, w, k, share, &t->loss[slot]));
+    if (slope)
+      MOTE_TRY(w->stream->device->optimize->combine(w->stream, values, 1, slope + k * values, 1,
+                                                    (float *)w->d_history.data + last));
     MOTE_TRY(w->stream->device->feature->advance_backward(w->stream, x->particles, &t->integration,
                                                           w->type.data, 1, w->d_history.data,
                                                           w->d_acceleration.data));
-    MOTE_TRY(mote_tape_backward(&w->tape[k], arena, w->d_acceleration.data, shared, w->d_history.data));
+    MOTE_TRY(mote_tape_backward(&w->tape[k], &arena, w->d_acceleration.data, t->shared[slot].data,
+                                w->d_history.data));
   }
   return MOTE_OK;
 }
 
-mote_status mote_stepper_trainer_example(mote_stepper_trainer *t, mote_stepper_worker *w, uint64_t number,
-                                         int slot) {
+/* ---- the whole ---- */
+
+mote_status mote_stepper_example_begin(mote_stepper_trainer *t, mote_stepper_worker *w, uint64_t number,
+                                       int slot) {
   mote_window_options options = options_of(t);
   float *gradient = t->gradient[slot].data, *shared = t->shared[slot].data;
-  mote_arena arena = mote_trained_weights_arena(&t->weights, gradient);
   MOTE_TRY(mote_window_draw(w->reader, &options, number, &w->window));
   MOTE_TRY(reserve(w));
   MOTE_TRY(upload(w));
   MOTE_TRY(mote_fill_bytes(w->stream, gradient, 0, (size_t)t->weights.slots * sizeof(float)));
   if (shared) MOTE_TRY(mote_fill_bytes(w->stream, shared, 0, (size_t)t->weights.shared * sizeof(float)));
   t->loss[slot] = 0;
-  MOTE_TRY((w->tapes > 1 ? learn_through : learn_last)(t, w, &arena, shared, &t->loss[slot]));
+  return MOTE_OK;
+}
+
+mote_status mote_stepper_trainer_example(mote_stepper_trainer *t, mote_stepper_worker *w, uint64_t number,
+                                         int slot) {
+  MOTE_TRY(mote_stepper_example_begin(t, w, number, slot));
+  if (w->tapes > 1) {
+    MOTE_TRY(mote_stepper_unroll(t, w, NULL));
+    MOTE_TRY(mote_stepper_unroll_backward(t, w, slot, 1 / (double)(t->run.batch * w->window.steps), NULL));
+  } else {
+    MOTE_TRY(learn_last(t, w, slot));
+  }
   return mote_stream_synchronize(w->stream);
 }

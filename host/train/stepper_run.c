@@ -11,7 +11,8 @@
 
 void mote_stepper_run_free(mote_stepper_run *run) {
   free(run->data);
-  run->data = NULL;
+  free(run->statistics);
+  run->data = run->statistics = NULL;
 }
 
 static mote_status read_int(const mote_map *map, const char *key, int64_t low, int64_t high, int *value) {
@@ -176,14 +177,15 @@ static mote_status read_model(const mote_map *run, mote_stepper_run *r) {
 
 /* ---- data ---- */
 
-static mote_status read_data(const mote_map *run, mote_stepper_run *r) {
+mote_status mote_stepper_run_folder(const mote_map *map, const char *key, const char *what, char **folder) {
   const yaml_node_t *node;
-  MOTE_TRY(mote_map_require(run, "data", &node));
+  MOTE_TRY(mote_map_require(map, key, &node));
   const char *text = mote_node_text(node);
   if (!text || !*text)
-    return mote_node_fail(run->document, node, "'data' of %s: expected the folder of a data set", run->title);
-  r->data = *text == '/' ? strdup(text) : mote_path_beside(run->document->name, text);
-  return r->data ? MOTE_OK : mote_fail(MOTE_ERROR_MEMORY, "out of memory for a name");
+    return mote_node_fail(map->document, node, "'%s' of %s: expected the folder of %s", key, map->title,
+                          what);
+  *folder = *text == '/' ? strdup(text) : mote_path_beside(map->document->name, text);
+  return *folder ? MOTE_OK : mote_fail(MOTE_ERROR_MEMORY, "out of memory for a name");
 }
 
 static mote_status read_particles(const mote_map *run, mote_stepper_run *r) {
@@ -290,6 +292,21 @@ static mote_status read_validation(const mote_map *run, mote_stepper_run *r) {
   return mote_map_integer(&map, "trajectories", 0, 100000, &r->validate_trajectories);
 }
 
+mote_status mote_stepper_run_read(const mote_map *map, mote_stepper_run *r) {
+  MOTE_TRY(mote_stepper_run_folder(map, "data", "a data set", &r->data));
+  MOTE_TRY(read_particles(map, r));
+  MOTE_TRY(read_optimizer(map, r));
+  MOTE_TRY(read_validation(map, r));
+  MOTE_TRY(mote_map_real(map, "clip", 0, 1e9, &r->clip));
+  MOTE_TRY(mote_map_real(map, "ema", 0, 0.999999, &r->ema));
+  MOTE_TRY(mote_map_integer(map, "batch", 1, 1024, &r->batch));
+  MOTE_TRY(mote_map_integer(map, "steps", 1, 1000000000, &r->steps));
+  MOTE_TRY(mote_map_integer(map, "seed", 0, INT64_MAX, &r->seed));
+  MOTE_TRY(mote_map_integer(map, "save_every", 1, 1000000000, &r->save_every));
+  MOTE_TRY(mote_map_integer(map, "memory", 0, 1 << 20, &r->memory));
+  return read_schedule(map, r);
+}
+
 static mote_status read_run(const mote_document *document, mote_stepper_run *r) {
   static const char *const keys[] = {"kind",       "data",      "model",    "particles",  "noise",
                                      "loss",       "optimizer", "schedule", "validation", "pushforward",
@@ -302,28 +319,16 @@ static mote_status read_run(const mote_document *document, mote_stepper_run *r) 
   MOTE_TRY(mote_map_open(document, root, keys, &map, "the run"));
   MOTE_TRY(mote_map_require(&map, "kind", &node));
   MOTE_TRY(mote_map_choice(&map, "kind", kinds, &kind));
-  MOTE_TRY(read_data(&map, r));
   MOTE_TRY(read_model(&map, r));
-  MOTE_TRY(read_particles(&map, r));
   MOTE_TRY(mote_map_real(&map, "noise", 0, 1e6, &r->noise));
   MOTE_TRY(mote_map_flag(&map, "symmetry", &r->symmetry));
   r->config.noise = (float)r->noise;
   MOTE_TRY(read_push(&map, r));
   MOTE_TRY(read_loss(&map, r));
-  MOTE_TRY(read_optimizer(&map, r));
-  MOTE_TRY(read_validation(&map, r));
-  MOTE_TRY(mote_map_real(&map, "clip", 0, 1e9, &r->clip));
-  MOTE_TRY(mote_map_real(&map, "ema", 0, 0.999999, &r->ema));
-  MOTE_TRY(mote_map_integer(&map, "batch", 1, 1024, &r->batch));
-  MOTE_TRY(mote_map_integer(&map, "steps", 1, 1000000000, &r->steps));
-  MOTE_TRY(mote_map_integer(&map, "seed", 0, INT64_MAX, &r->seed));
-  MOTE_TRY(mote_map_integer(&map, "save_every", 1, 1000000000, &r->save_every));
-  MOTE_TRY(mote_map_integer(&map, "memory", 0, 1 << 20, &r->memory));
-  return read_schedule(&map, r);
+  return mote_stepper_run_read(&map, r);
 }
 
-mote_status mote_stepper_run_load(const char *path, mote_stepper_run *run) {
-  mote_document document;
+void mote_stepper_run_defaults(mote_stepper_run *run) {
   *run = (mote_stepper_run){.method = MOTE_SAMPLE_FARTHEST,
                             .least = 500,
                             .most = 1000,
@@ -341,6 +346,11 @@ mote_status mote_stepper_run_load(const char *path, mote_stepper_run *run) {
                             .validate_every = 500,
                             .validate_trajectories = 4,
                             .save_every = 100};
+}
+
+mote_status mote_stepper_run_load(const char *path, mote_stepper_run *run) {
+  mote_document document;
+  mote_stepper_run_defaults(run);
   MOTE_TRY(mote_document_load(path, &document));
   mote_status status = read_run(&document, run);
   mote_document_free(&document);

@@ -6,6 +6,7 @@
 #include <mote/trajectory.h>
 
 #include "host/models/network_config.h"
+#include "host/scene/document.h"
 #include "host/train/schedule.h"
 #include "kernels/optimize/optimize.h"
 
@@ -15,6 +16,7 @@ extern "C" {
 
 typedef struct mote_stepper_run {
   char *data;                 /* folder of the data set, the path resolved against the run's own */
+  char *statistics;           /* folder whose metadata.json tells the model's scales; NULL: `data` */
   mote_network_config config; /* noise is that of `noise` below; as config.json will have it */
   int any_dim;                /* the run does not tell the model's dim: it is the data's */
   double radius;              /* m, of the graph; 0: the data's default_connectivity_radius */
@@ -39,6 +41,12 @@ typedef struct mote_stepper_run {
 
 /* MOTE_ERROR_FORMAT names file, line and what was expected. */
 mote_status mote_stepper_run_load(const char *path, mote_stepper_run *run);
+
+/* What other kinds of run share: the defaults; data, particles, optimizer, validation, clip, ema, batch,
+   steps, seed, save_every, memory and schedule; and a folder, its path resolved against the run's own. */
+void mote_stepper_run_defaults(mote_stepper_run *run);
+mote_status mote_stepper_run_read(const mote_map *map, mote_stepper_run *run);
+mote_status mote_stepper_run_folder(const mote_map *map, const char *key, const char *what, char **folder);
 
 /* What the model takes from the data: dim, radius where the run gives none, and the bounds as those of the
    latent grid. MOTE_ERROR_ARGUMENT: they do not go together. */

@@ -52,7 +52,7 @@ mote_status mote_stepper_trainer_save_model(mote_stepper_trainer *t, const char 
 typedef struct state {
   float *array[ARRAYS];
   double number[NUMBERS]; /* step, samples, best; sums since the last row of metrics, and their count */
-  mote_tensor tensor[ARRAYS + 1];
+  mote_tensor tensor[ARRAYS + 1 + MOTE_MORE_STATE];
 } state;
 
 static void release(state *s) {
@@ -84,6 +84,7 @@ static mote_status describe(mote_stepper_trainer *t, state *s) {
                                     .shape = {NUMBERS},
                                     .count = NUMBERS,
                                     .data = s->number};
+  memcpy(s->tensor + ARRAYS + 1, t->more, (size_t)t->more_count * sizeof *t->more);
   return MOTE_OK;
 }
 
@@ -99,7 +100,7 @@ static mote_status save(mote_stepper_trainer *t, state *s, const char *path) {
   s->number[3] = t->loss_sum;
   s->number[4] = t->norm_sum;
   s->number[5] = (double)t->since_row;
-  return mote_safetensors_write(path, s->tensor, ARRAYS + 1, NULL, 0);
+  return mote_safetensors_write(path, s->tensor, ARRAYS + 1 + t->more_count, NULL, 0);
 }
 
 mote_status mote_stepper_trainer_save_state(mote_stepper_trainer *t) {
@@ -107,7 +108,7 @@ mote_status mote_stepper_trainer_save_state(mote_stepper_trainer *t) {
   char *path = mote_path_join(t->folder, "state.safetensors"), *last = mote_path_join(t->folder, "last");
   mote_status status = path && last ? describe(t, &s) : out_of_memory();
   if (path && last) {
-    if (status == MOTE_OK) status = mote_stepper_trainer_save_model(t, last);
+    if (status == MOTE_OK) status = t->task->save_model(t, last);
     if (status == MOTE_OK) status = save(t, &s, path);
     release(&s);
   }
@@ -139,6 +140,8 @@ static mote_status load(mote_stepper_trainer *t, state *s, const char *path) {
     if (status == MOTE_OK)
       status = mote_upload(w->stream, list[k]->data, s->array[k], (size_t)w->floats * sizeof(float));
   }
+  for (int k = 0; k < t->more_count && status == MOTE_OK; k++)
+    status = mote_safetensors_read(file, t->more[k].name, 1, t->more[k].shape, (float *)t->more[k].data);
   mote_safetensors_close(file);
   t->step = (int64_t)s->number[0];
   t->samples = (int64_t)s->number[1];

@@ -9,16 +9,7 @@
 
 #define ONE_STEPS 8 /* of a trajectory, spread over it */
 
-typedef struct check {
-  mote_stepper_trainer *trainer;
-  mote_trajectory_reader *reader;
-  mote_stepper *stepper;
-  int prescribed; /* some particles are kinematic */
-  mote_window window;
-  float *answer; /* (particles, dim) */
-} check;
-
-static void release(check *c) {
+void mote_stepper_check_free(mote_stepper_check *c) {
   mote_trajectory_close(c->reader);
   mote_stepper_destroy(c->stepper);
   mote_window_free(&c->window);
@@ -36,12 +27,12 @@ static mote_window_options options_of(const mote_stepper_trainer *t, int steps) 
                                .seed = (uint64_t)t->run.seed};
 }
 
-static mote_status start(check *c) {
+static mote_status start(mote_stepper_check *c) {
   MOTE_TRY(mote_stepper_start(c->stepper, c->window.history));
   return mote_stepper_set_rest(c->stepper, c->window.rest);
 }
 
-static mote_status begin(check *c, int trajectory, int64_t frame, int steps) {
+mote_status mote_stepper_check_begin(mote_stepper_check *c, int trajectory, int64_t frame, int steps) {
   const mote_stepper_trainer *t = c->trainer;
   mote_window_options options = options_of(t, steps);
   MOTE_TRY(mote_window_read(c->reader, &options, trajectory, frame, (uint64_t)trajectory, &c->window));
@@ -58,22 +49,22 @@ static mote_status begin(check *c, int trajectory, int64_t frame, int steps) {
   return start(c);
 }
 
-static mote_status advance(check *c, int step) {
+mote_status mote_stepper_check_advance(mote_stepper_check *c, int step) {
   const mote_window *w = &c->window;
   return mote_stepper_advance(c->stepper,
                               c->prescribed ? w->truth + (w->frames + step) * w->particles * w->dim : NULL);
 }
 
-static mote_status one_step(check *c, int trajectory, int64_t frame, double *loss) {
+static mote_status one_step(mote_stepper_check *c, int trajectory, int64_t frame, double *loss) {
   const mote_stepper_trainer *t = c->trainer;
-  MOTE_TRY(begin(c, trajectory, frame, 1));
+  MOTE_TRY(mote_stepper_check_begin(c, trajectory, frame, 1));
   const mote_window *w = &c->window;
   int64_t values = w->particles * w->dim, counted = 0;
   float *target = malloc((size_t)values * sizeof *target);
   if (!target) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a validation");
   const float *now = w->truth + (w->frames - 1) * values;
   mote_window_target(w, 0, now - values, now, t->integration.mean, t->integration.deviation, target);
-  mote_status status = advance(c, 0);
+  mote_status status = mote_stepper_check_advance(c, 0);
   if (status == MOTE_OK) status = mote_stepper_read(c->stepper, NULL, c->answer);
   *loss = 0;
   for (int64_t k = 0; k < values && status == MOTE_OK; k++) {
@@ -87,7 +78,7 @@ static mote_status one_step(check *c, int trajectory, int64_t frame, double *los
 }
 
 /* Mean distance to the truth's particles in a frame, m. */
-static double distance(const check *c, int step) {
+static double distance(const mote_stepper_check *c, int step) {
   const mote_window *w = &c->window;
   const float *truth = w->truth + (w->frames + step) * w->particles * w->dim;
   double sum = 0;
@@ -105,16 +96,16 @@ static double distance(const check *c, int step) {
   return counted ? sum / (double)counted : 0;
 }
 
-static mote_status roll(check *c, int trajectory, double *error) {
+static mote_status roll(mote_stepper_check *c, int trajectory, double *error) {
   const mote_stepper_trainer *t = c->trainer;
   mote_trajectory_info info;
   MOTE_TRY(mote_trajectory_get_info(c->reader, trajectory, &info));
   int64_t steps = info.frames - (t->run.config.window + 1);
   if (t->run.validate_frames && steps > t->run.validate_frames) steps = t->run.validate_frames;
-  MOTE_TRY(begin(c, trajectory, 0, (int)steps));
+  MOTE_TRY(mote_stepper_check_begin(c, trajectory, 0, (int)steps));
   *error = 0;
   for (int k = 0; k < steps; k++) {
-    mote_status status = advance(c, k);
+    mote_status status = mote_stepper_check_advance(c, k);
     if (status == MOTE_OK) status = mote_stepper_read(c->stepper, c->answer, NULL);
     if (status == MOTE_ERROR_NUMERIC) return *error = t->integration.limit, MOTE_OK;
     MOTE_TRY(status);
@@ -123,8 +114,8 @@ static mote_status roll(check *c, int trajectory, double *error) {
   return MOTE_OK;
 }
 
-static mote_status check_trajectory(mote_stepper_trainer *t, int trajectory, double *loss, double *error) {
-  check c = {.trainer = t};
+mote_status mote_stepper_trainer_check(mote_stepper_trainer *t, int trajectory, double *loss, double *error) {
+  mote_stepper_check c = {.trainer = t};
   mote_trajectory_info info = {0};
   *loss = 0;
   mote_status status = mote_trajectory_open(t->valid_path, &c.reader);
@@ -136,7 +127,7 @@ static mote_status check_trajectory(mote_stepper_trainer *t, int trajectory, dou
     status = one_step(&c, trajectory, last * k / (ONE_STEPS - 1), &one);
     *loss += one / ONE_STEPS;
   }
-  release(&c);
+  mote_stepper_check_free(&c);
   return status;
 }
 
@@ -159,7 +150,7 @@ mote_status mote_stepper_trainer_validate(mote_stepper_trainer *t, double *loss,
   char message[512] = "";
 #pragma omp parallel for num_threads(t->workers) schedule(dynamic, 1)
   for (int k = 0; k < count; k++) {
-    mote_status status = check_trajectory(t, k, &losses[k], &errors[k]);
+    mote_status status = t->task->check(t, k, &losses[k], &errors[k]);
 #pragma omp critical(stepper_validation)
     if (status != MOTE_OK && failed == MOTE_OK) {
       failed = status;

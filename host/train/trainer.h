@@ -5,6 +5,7 @@
 #include <mote/train.h>
 
 #include "host/train/metrics.h"
+#include "host/train/operator_weights.h"
 #include "host/train/rollout.h"
 
 #ifdef __cplusplus
@@ -16,12 +17,10 @@ extern "C" {
 typedef struct mote_trainer {
   mote_run run;
   mote_recordings data, valid;
-  mote_operator *model;   /* current weights */
-  mote_operator *average; /* their running mean, which is what is validated and saved */
-  float *first, *second;  /* Adam's moments */
-  int64_t step, size;     /* steps done; parameters in all */
-  double best;            /* validation of the model that was kept */
-  double **scale;         /* (recordings * draws): rms a frame of the unlearned operator, NULL until needed */
+  mote_operator_weights weights;
+  int64_t step;   /* steps done */
+  double best;    /* validation of the model that was kept */
+  double **scale; /* (recordings * draws): rms a frame of the unlearned operator, NULL until needed */
   int workers;
   mote_device **device; /* (workers) */
   const char *folder;

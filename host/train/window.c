@@ -137,6 +137,8 @@ mote_status mote_window_read(mote_trajectory_reader *reader, const mote_window_o
   w->dim = info.dim;
   w->frames = o->frames;
   w->steps = o->steps;
+  w->trajectory = trajectory;
+  w->begin = frame;
   MOTE_TRY(choose_particles(reader, o, trajectory, number, info.particles, info.dim, w));
   MOTE_TRY(make_room(w, w->particles, info.particles, info.dim, length_of(o)));
   MOTE_TRY(read_types(reader, trajectory, info.particles, w));

@@ -28,6 +28,8 @@ typedef struct mote_window_options {
 typedef struct mote_window {
   int64_t particles;
   int dim, frames, steps;
+  int trajectory; /* and where in it the window begins */
+  int64_t begin;
   float *truth;   /* (frames + steps, particles, dim) m, without noise */
   float *rest;    /* (particles, dim) m, the trajectory's first frame */
   float *history; /* (frames, particles, dim) m, with noise */

@@ -26,35 +26,17 @@ void write_split(const std::string &path, int count, uint64_t stream, int wall =
   std::vector<float> phase = mote_test::noise(count, stream, 3);
   std::vector<int32_t> type(kParticles, 0);
   for (int i = 0; i < wall; i++) type[i] = 3;
-  mote_metadata metadata = {};
-  metadata.dim = 2;
-  for (int k = 0; k < 3; k++) metadata.bounds[k][1] = 1;
-  metadata.dt = 0.01, metadata.dx = 0.05, metadata.write_every = 1, metadata.sequence_length = kFrames;
-  metadata.particle_count = kParticles, metadata.connectivity_radius = 0.12;
-  mote_trajectory_field field = {"position", 1, {2, 0}};
-  mote_trajectory_options options = {};
-  options.particles = kParticles, options.dim = 2, options.field_count = 1, options.fields = &field;
-  options.particle_type = type.data(), options.metadata = &metadata;
-  mote_trajectory_writer *writer = nullptr;
-  MOTE_ASSERT_OK(mote_trajectory_create(path.c_str(), &options, &writer));
-  for (int t = 0; t < count; t++) {
-    if (t) {
-      MOTE_ASSERT_OK(mote_trajectory_next(writer, &options));
-    }
-    for (int f = 0; f < kFrames; f++) {
-      std::vector<float> frame(kParticles * 2);
-      for (int k = 0; k < kParticles * 2; k++)
-        frame[k] = 0.5f + offset[k] * (k / 2 < wall ? 1 : 1 + 0.3f * std::cos(0.5f * float(f) + phase[t]));
-      const float *values = frame.data();
-      MOTE_ASSERT_OK(mote_trajectory_append(writer, 0.01 * f, &values));
-    }
-  }
-  MOTE_ASSERT_OK(mote_trajectory_finish(writer));
+  mote_test::write_split(
+      path, count, kFrames, kParticles, type,
+      [&](int t, int f, int k) {
+        return 0.5f + offset[k] * (k / 2 < wall ? 1 : 1 + 0.3f * std::cos(0.5f * float(f) + phase[t]));
+      },
+      [](mote_metadata &metadata, mote_trajectory_options &) { metadata.dx = 0.05; });
 }
 
 void write_data(const std::string &folder, int wall = 0) {
   write_split(folder + "/valid.h5", 2, 8, wall);
-  ASSERT_EQ(0, std::rename((folder + "/metadata.json").c_str(), (folder + "/valid.metadata.json").c_str()));
+  mote_test::set_aside(folder);
   write_split(folder + "/train.h5", 6, 7, wall);
 }
 

@@ -1,0 +1,73 @@
+/* RUN.yaml of a joint training. */
+#include "host/train/joint_run.h"
+
+#include <stdlib.h>
+
+#include "host/core/error.h"
+#include "host/core/file.h"
+
+void mote_joint_run_free(mote_joint_run *run) {
+  mote_stepper_run_free(&run->stepper);
+  free(run->operator_folder);
+  run->operator_folder = NULL;
+}
+
+static mote_status read_loss(const mote_map *run, mote_joint_run *r) {
+  static const char *const keys[] = {"stepper", "position", NULL};
+  mote_map map;
+  if (!mote_map_find(run, "loss")) return MOTE_OK;
+  MOTE_TRY(mote_map_open_child(run, "loss", keys, &map));
+  MOTE_TRY(mote_map_real(&map, "stepper", 0, 1e6, &r->stepper_weight));
+  MOTE_TRY(mote_map_real(&map, "position", 0, 1e6, &r->stepper.position_weight));
+  if (r->stepper.position_weight > 0 && !(r->stepper_weight > 0))
+    return mote_node_fail(map.document, mote_map_find(&map, "position"),
+                          "'position' of %s counts within 'stepper': expected that to be above 0", map.title);
+  return MOTE_OK;
+}
+
+static mote_status read_run(const mote_document *document, mote_joint_run *r) {
+  static const char *const keys[] = {"kind",     "data",       "stepper", "operator",   "particles",
+                                     "unroll",   "points",     "loss",    "optimizer",  "operator_rate",
+                                     "schedule", "validation", "clip",    "ema",        "batch",
+                                     "steps",    "seed",       "memory",  "save_every", NULL};
+  static const char *const kinds[] = {"joint", NULL};
+  const yaml_node_t *node;
+  mote_map map;
+  int kind = 0;
+  MOTE_TRY(mote_map_open(document, mote_document_root(document), keys, &map, "the run"));
+  MOTE_TRY(mote_map_require(&map, "kind", &node));
+  MOTE_TRY(mote_map_choice(&map, "kind", kinds, &kind));
+  MOTE_TRY(mote_stepper_run_folder(&map, "stepper", "a trained time-stepper", &r->stepper.statistics));
+  MOTE_TRY(mote_stepper_run_folder(&map, "operator", "a trained operator", &r->operator_folder));
+  MOTE_TRY(mote_map_integer(&map, "unroll", 1, 100, &r->stepper.push_steps));
+  MOTE_TRY(mote_map_integer(&map, "points", 1, 100000000, &r->points));
+  MOTE_TRY(read_loss(&map, r));
+  MOTE_TRY(mote_map_real(&map, "operator_rate", 0, 1, &r->operator_rate));
+  return mote_stepper_run_read(&map, &r->stepper);
+}
+
+/* The time-stepper's shape is that of its folder. */
+static mote_status read_config(mote_joint_run *r) {
+  char *path = mote_path_join(r->stepper.statistics, "config.json");
+  if (!path) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a name");
+  mote_status status = mote_network_config_read(path, &r->stepper.config);
+  free(path);
+  r->stepper.any_dim = 1;
+  return status;
+}
+
+mote_status mote_joint_run_load(const char *path, mote_joint_run *run) {
+  mote_document document;
+  *run = (mote_joint_run){.points = 1000, .operator_rate = 1e-4};
+  mote_stepper_run_defaults(&run->stepper);
+  run->stepper.push_steps = 5;
+  run->stepper.through = 1;
+  run->stepper.steps = 2000;
+  run->stepper.schedule.rate = 1e-5;
+  MOTE_TRY(mote_document_load(path, &document));
+  mote_status status = read_run(&document, run);
+  mote_document_free(&document);
+  if (status == MOTE_OK) status = read_config(run);
+  if (status != MOTE_OK) mote_joint_run_free(run);
+  return status;
+}
