@@ -4,8 +4,8 @@
    carries points x of the dense particles along, from where the truth has them at the history's end. The loss
    is
 
-       1/K sum over k of rms |x_k - truth_k| / scale_k,   scale_k = |deviation| max(k (k + 1) / 2, K (K + 1) /
-   10),
+       1/K sum over k of rms |x_k - truth_k| / scale_k,
+       scale_k = |deviation| max(k (k + 1) / 2, K (K + 1) / 10),
 
    in units of what a lasting error of one deviation of the data's accelerations would have come to by then;
    early frames, where that is little, count as a fifth of the last one. Beside it, the time-stepper's own

@@ -207,10 +207,9 @@ static void say(const mote_monitor *monitor, const mote_metrics_row *row) {
     snprintf(line, sizeof line, "step %lld: loss %.4g, gradient %.3g", (long long)row->step, row->loss,
              row->gradient_norm);
   else
-    snprintf(line, sizeof line,
-             "step %lld: loss %.4g, gradient %.3g; validation: one-step loss %.4g, rollouts %.4g m off",
-             (long long)row->step, row->loss, row->gradient_norm, row->validation_loss,
-             row->validation_error);
+    snprintf(
+        line, sizeof line, "step %lld: loss %.4g, gradient %.3g; validation: loss %.4g, rollouts %.4g m off",
+        (long long)row->step, row->loss, row->gradient_norm, row->validation_loss, row->validation_error);
   monitor->log(monitor->user, MOTE_LOG_INFO, line);
 }
 

@@ -3,6 +3,9 @@
 #include "host/scene/document.h"
 #include "host/train/kinds.h"
 
+typedef mote_status (*train_function)(const char *run, const char *folder, const mote_train_options *options,
+                                      const mote_monitor *monitor, mote_train_summary *summary);
+
 static mote_status read_kind(const char *path, int *kind) {
   static const char *const kinds[] = {"operator", "stepper", "joint", NULL};
   const yaml_node_t *node;
@@ -18,9 +21,7 @@ static mote_status read_kind(const char *path, int *kind) {
 
 mote_status mote_train(const char *run, const char *folder, const mote_train_options *options,
                        const mote_monitor *monitor, mote_train_summary *summary) {
-  mote_status (*const train[])(const char *, const char *, const mote_train_options *, const mote_monitor *,
-                               mote_train_summary *) = {mote_train_operator, mote_train_stepper,
-                                                        mote_train_joint};
+  static const train_function train[] = {mote_train_operator, mote_train_stepper, mote_train_joint};
   int kind = 0;
   MOTE_TRY(read_kind(run, &kind));
   return train[kind](run, folder, options, monitor, summary);
