@@ -12,6 +12,12 @@ typedef struct bench_peaks {
   double flops;     /* single-precision multiply-adds, two operations each */
 } bench_peaks;
 
+/* Of `train`; NULL and 0: not given. */
+typedef struct bench_train_options {
+  const char *model, *input, *save, *gradients;
+  int batch;
+} bench_train_options;
+
 typedef struct bench_context {
   mote_device *device;
   mote_stream *stream;
@@ -20,7 +26,8 @@ typedef struct bench_context {
   int64_t size;           /* 0: the case's own sizes */
   const char *material;   /* NULL: the case's own */
   const char *csv, *plot; /* where the comparison of `reduced` goes, or NULL */
-  void *results;          /* a cJSON array */
+  bench_train_options train;
+  void *results; /* a cJSON array */
 } bench_context;
 
 /* One measured thing. bytes and operations are the least that it must move and do (0: not modelled). */
@@ -47,5 +54,6 @@ mote_status bench_mpm(bench_context *bench);
 mote_status bench_reconstruct(bench_context *bench);
 mote_status bench_layers(bench_context *bench);
 mote_status bench_reduced(bench_context *bench);
+mote_status bench_train(bench_context *bench);
 
 #endif

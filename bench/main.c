@@ -1,5 +1,7 @@
 /* mote-bench: times Mote's parts on one device, against ceilings measured in the same run; a table on
    standard output, JSON with --json. */
+#include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +25,7 @@ static const bench_case cases[] = {
     {"reconstruct", "reduced-order operator, sparse to dense", bench_reconstruct},
     {"layers", "edge block and dense layers of width 128", bench_layers},
     {"reduced", "a dense graph network on all against Mote on 1,000", bench_reduced},
+    {"train", "a step of training a time-stepper", bench_train},
 };
 #define CASES ((int)(sizeof cases / sizeof *cases))
 
@@ -62,6 +65,11 @@ static void usage(FILE *out) {
                "  --json FILE      write the results as JSON\n"
                "  --csv FILE       reduced: the comparison as CSV\n"
                "  --plot FILE.png  reduced: cost against particles\n"
+               "  --model NAME     train: giorom or gns alone, or a model's folder\n"
+               "  --batch B        train: examples a step (2, or all of the input)\n"
+               "  --input T.h5     train: trajectories, an example each, for a model's folder\n"
+               "  --save FOLDER    train: leaves the model and its examples (batch.h5) there\n"
+               "  --gradients F    train: the gradient of the first example's loss, as safetensors\n"
                "  -h, --help       this text\n");
 }
 
@@ -71,43 +79,96 @@ typedef struct bench_options {
   int chosen[CASES];
 } bench_options;
 
-/* Returns -1 to go on, else the exit code. */
+static int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static int complain(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  fputs("mote-bench: ", stderr);
+  vfprintf(stderr, format, arguments);
+  fputc('\n', stderr);
+  va_end(arguments);
+  return 2;
+}
+
+/* Both say -1 to go on, else the exit code. */
+
+static int read_count(const char *word, const char *text, int64_t low, int64_t high, int64_t *count) {
+  char *end;
+  errno = 0;
+  long long value = strtoll(text, &end, 10);
+  if (errno || end == text || *end || value < low || value > high)
+    return complain("%s is '%s': expected %lld to %lld", word, text, (long long)low, (long long)high);
+  *count = value;
+  return -1;
+}
+
+/* Options of `train` that make sense together alone. */
+static int check_train(const bench_context *bench, const bench_options *o, int any) {
+  const bench_train_options *t = &bench->train;
+  int given = t->model || t->input || t->save || t->gradients || t->batch, chosen = 0;
+  int folder = t->model && strcmp(t->model, "giorom") && strcmp(t->model, "gns");
+  for (int k = 0; k < CASES; k++) chosen |= o->chosen[k] && cases[k].run == bench_train;
+  if (given && !(any && chosen))
+    return complain("--model, --batch, --input, --save and --gradients are of the case 'train': name it");
+  if (t->input && !folder) return complain("--input is for the model of a folder: give --model FOLDER");
+  if (t->input && bench->size) return complain("--size is of made-up particles: --input brings its own");
+  if ((t->save || t->gradients) && !t->model)
+    return complain("%s is of one model: give --model giorom, gns or FOLDER",
+                    t->save ? "--save" : "--gradients");
+  return -1;
+}
+
+/* The place of the text that a word is followed by; NULL: there is none. */
+static const char **text_of(const char *word, bench_options *o, bench_context *bench) {
+  const struct {
+    const char *word, **text;
+  } texts[] = {{"--device", &o->device},
+               {"--json", &o->json},
+               {"--csv", &bench->csv},
+               {"--plot", &bench->plot},
+               {"--material", &bench->material},
+               {"--model", &bench->train.model},
+               {"--input", &bench->train.input},
+               {"--save", &bench->train.save},
+               {"--gradients", &bench->train.gradients}};
+  for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
+    if (!strcmp(word, texts[k].word)) return texts[k].text;
+  return NULL;
+}
+
 static int parse(int argc, char **argv, bench_options *o, bench_context *bench) {
   int any = 0;
   for (int i = 1; i < argc; i++) {
-    const char *word = argv[i];
+    const char *word = argv[i], **text = text_of(word, o, bench);
     const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+    int64_t threads = o->threads, batch = bench->train.batch;
+    int code = -1, known = 0;
     if (!strcmp(word, "--help") || !strcmp(word, "-h")) return usage(stdout), 0;
+    for (int k = 0; k < CASES && !known; k++)
+      if (!strcmp(word, cases[k].name)) known = any = o->chosen[k] = 1;
+    if (known) continue;
     if (!strcmp(word, "--quick")) {
       bench->quick = 1;
       continue;
     }
-    int takes_value = 1;
-    if (value && !strcmp(word, "--device"))
-      o->device = value;
-    else if (value && !strcmp(word, "--json"))
-      o->json = value;
-    else if (value && !strcmp(word, "--csv"))
-      bench->csv = value;
-    else if (value && !strcmp(word, "--plot"))
-      bench->plot = value;
-    else if (value && !strcmp(word, "--material"))
-      bench->material = value;
+    if (value && text)
+      *text = value;
     else if (value && !strcmp(word, "--threads"))
-      o->threads = atoi(value);
-    else if (value && !strcmp(word, "--size") && atoll(value) > 0)
-      bench->size = atoll(value);
+      code = read_count(word, value, 0, 4096, &threads);
+    else if (value && !strcmp(word, "--size"))
+      code = read_count(word, value, 1, 1000000000, &bench->size);
+    else if (value && !strcmp(word, "--batch"))
+      code = read_count(word, value, 1, 4096, &batch);
     else
-      takes_value = 0;
-    i += takes_value;
-    int known = takes_value;
-    for (int k = 0; k < CASES && !known; k++)
-      if (!strcmp(word, cases[k].name)) known = any = o->chosen[k] = 1;
-    if (!known)
-      return fprintf(stderr, "mote-bench: unknown or incomplete argument '%s'\n", word), usage(stderr), 2;
+      return complain("unknown or incomplete argument '%s'", word), usage(stderr), 2;
+    if (code >= 0) return code;
+    o->threads = (int)threads;
+    bench->train.batch = (int)batch;
+    i++;
   }
+  int code = check_train(bench, o, any);
   for (int k = 0; k < CASES && !any; k++) o->chosen[k] = 1;
-  return -1;
+  return code;
 }
 
 static mote_status write_json(const char *path, const bench_context *bench) {
