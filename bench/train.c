@@ -6,6 +6,7 @@
 #include "bench/train.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,7 +116,7 @@ static void sum_up(const train_times *all, int count, size_t which, bench_result
 
 /* The numbers of the graphs, which a peer compares with its own, and the loss of the first example before
    the first step. */
-static void add_facts(bench_context *bench, const train_job *j, double loss) {
+static void add_facts(bench_context *bench, const train_job *j, double loss, double processor) {
   cJSON *row = cJSON_GetArrayItem(bench->results, cJSON_GetArraySize(bench->results) - 1);
   int64_t edges = 0, reached = 0;
   for (int b = 0; b < j->batch.count; b++) {
@@ -127,6 +128,7 @@ static void add_facts(bench_context *bench, const train_job *j, double loss) {
   cJSON_AddNumberToObject(row, "latent_pairs", (double)reached);
   cJSON_AddNumberToObject(row, "parameters", (double)j->weights.floats);
   cJSON_AddNumberToObject(row, "first_loss", loss);
+  cJSON_AddNumberToObject(row, "processor_milliseconds", 1e3 * processor);
 }
 
 static size_t memory_of(const train_job *j) {
@@ -160,7 +162,9 @@ static mote_status measure(bench_context *bench, const choice *c, train_job *j) 
     r.rate = j->batch.count / r.seconds;
     bench_add(bench, &r);
   }
-  add_facts(bench, j, loss);
+  bench_result processor = {0};
+  sum_up(all, count, offsetof(train_times, processor), &processor);
+  add_facts(bench, j, loss, processor.seconds);
   return MOTE_OK;
 }
 

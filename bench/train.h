@@ -59,6 +59,7 @@ typedef struct train_result {
 /* s. forward and backward: of the workers in their mean; update: with packing and the sum over the batch. */
 typedef struct train_times {
   double forward, backward, update, step;
+  double processor; /* of the step, over all threads of the host */
 } train_times;
 
 typedef struct train_job {
