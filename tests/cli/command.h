@@ -16,11 +16,11 @@ struct Answer {
   std::string text;
 };
 
-/* Runs the `mote` beside this test program's folder; text is standard output and error together. */
-inline Answer mote(const std::string &arguments) {
+/* Runs a program beside this test program's folder; text is standard output and error together. */
+inline Answer run(const std::string &program, const std::string &arguments) {
   std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe");
   std::string command =
-      (self.parent_path().parent_path() / "mote").string() + " " + arguments + " 2>&1 </dev/null";
+      (self.parent_path().parent_path() / program).string() + " " + arguments + " 2>&1 </dev/null";
   FILE *pipe = popen(command.c_str(), "r");
   Answer answer = {-1, ""};
   std::array<char, 4096> buffer;
@@ -30,6 +30,10 @@ inline Answer mote(const std::string &arguments) {
   int result = pipe ? pclose(pipe) : -1;
   if (WIFEXITED(result)) answer.code = WEXITSTATUS(result);
   return answer;
+}
+
+inline Answer mote(const std::string &arguments) {
+  return run("mote", arguments);
 }
 
 inline bool has(const Answer &answer, const std::string &part) {
