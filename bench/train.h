@@ -38,7 +38,7 @@ void train_batch_free(train_batch *batch);
 
 /* ---- steps ---- */
 
-/* Who works out examples: on the CPU one a thread, each with a device of one thread; one elsewhere. */
+/* Who works out examples: on the CPU as many as there are threads for, else one. */
 typedef struct train_worker {
   mote_device *device; /* owned, on the CPU only */
   mote_stream *stream;

@@ -17,8 +17,8 @@ static mote_status out_of_memory(void) {
 /* ---- beginning and end ---- */
 
 static mote_status open_worker(train_job *j, train_worker *w, int on_cpu) {
-  mote_device_options one = {.threads = 1};
-  if (on_cpu) MOTE_TRY(mote_device_open("cpu", &one, &w->device));
+  mote_device_options share = {.threads = mote_device_threads(j->device) / j->workers};
+  if (on_cpu) MOTE_TRY(mote_device_open("cpu", &share, &w->device));
   MOTE_TRY(mote_stream_create(on_cpu ? w->device : j->device, &w->stream));
   MOTE_TRY(mote_buffer_reserve(&w->loss, w->stream->device, sizeof(double)));
   return mote_tape_create(j->weights.model, w->stream, &j->metadata, j->metadata.connectivity_radius, 0,

@@ -135,8 +135,8 @@ static mote_status create_model(mote_stepper_trainer *t, const char *from) {
 }
 
 static mote_status open_worker(mote_stepper_trainer *t, mote_stepper_worker *w, int on_cpu) {
-  mote_device_options one = {.threads = 1};
-  if (on_cpu) MOTE_TRY(mote_device_open("cpu", &one, &w->device));
+  mote_device_options share = {.threads = mote_device_threads(t->device) / t->workers};
+  if (on_cpu) MOTE_TRY(mote_device_open("cpu", &share, &w->device));
   MOTE_TRY(mote_stream_create(on_cpu ? w->device : t->device, &w->stream));
   MOTE_TRY(mote_trajectory_open(t->train_path, &w->reader));
   w->tapes = t->run.through ? (int)t->run.push_steps : 1;

@@ -16,8 +16,8 @@
 extern "C" {
 #endif
 
-/* Who works out examples: on the CPU one a thread, each with a device of one thread, so that a batch goes in
-   parallel without barriers; one elsewhere. */
+/* Who works out examples: on the CPU one a thread, so that a batch goes in parallel without barriers; the
+   only one of a batch of one has all threads for its device. One elsewhere. */
 typedef struct mote_stepper_worker {
   mote_device *device; /* owned on the CPU only */
   mote_stream *stream;
