@@ -107,7 +107,7 @@ static int by_value(const void *a, const void *b) {
 
 /* Median and spread of one of the four times of all steps. */
 static void sum_up(const train_times *all, int count, size_t which, bench_result *r) {
-  double value[MOST_STEPS];
+  double value[MOST_STEPS] = {0};
   for (int k = 0; k < count; k++) memcpy(&value[k], (const char *)&all[k] + which, sizeof *value);
   qsort(value, (size_t)count, sizeof *value, by_value);
   r->seconds = value[count / 2];

@@ -159,7 +159,7 @@ mote_status train_batch_write(const char *path, const train_batch *b, const mote
     status = k ? mote_trajectory_next(writer, &options) : mote_trajectory_create(path, &options, &writer);
     if (status == MOTE_OK) status = write_example(writer, b, &b->example[k]);
   }
-  if (status == MOTE_OK) return mote_trajectory_finish(writer);
+  if (status == MOTE_OK && writer) return mote_trajectory_finish(writer);
   mote_trajectory_abort(writer);
   return status;
 }

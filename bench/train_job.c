@@ -1,5 +1,5 @@
 /* Steps of training as `mote train` takes them, timed part by part. On the CPU each thread works out examples
-   of its own, so that no thread waits for another inside an example. */
+   of its own, so that no thread waits for another inside an example; a single example has all of them. */
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>

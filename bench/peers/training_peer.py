@@ -49,7 +49,7 @@ def parse_arguments():
     parser.add_argument("--rounds", type=int, default=3, help="turns of each engine; 0: gradients alone")
     parser.add_argument("--repeat", type=int, default=3, help="steps of PyTorch a turn")
     parser.add_argument("--allocator", choices=("keep", "stock"), help="of PyTorch's process")
-    parser.add_argument("--wait", choices=("spin", "passive"), default="passive", help="of OpenMP's threads, in both engines")
+    parser.add_argument("--wait", choices=("spin", "passive"), default="spin", help="of OpenMP's threads, in both engines")
     parser.add_argument("--tolerance", type=float, default=1e-3)
     parser.add_argument("--json", help="also write the results to this file")
     parser.add_argument("--worker", nargs=2, metavar=("FOLDER", "STYLE"), help=argparse.SUPPRESS)

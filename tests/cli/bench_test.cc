@@ -74,8 +74,8 @@ TEST(BenchTrain, TimesAStepAndLeavesModelExamplesAndGradients) {
     EXPECT_TRUE(has(made, std::string("train/giorom, ") + part)) << made.text;
   EXPECT_TRUE(has(made, "samples/s"));
   expect_layout_of(model + "/model.safetensors", first);
-  Answer read = bench(kSmall + "--batch 1 --model " + model + " --input " + model +
-                      "/batch.h5 --gradients " + again + " --json " + folder.file("out.json"));
+  Answer read = bench(kSmall + "--batch 1 --model " + model + " --input " + model + "/batch.h5 --gradients " +
+                      again + " --json " + folder.file("out.json"));
   ASSERT_EQ(0, read.code) << read.text;
   EXPECT_EQ(bytes_of(first), bytes_of(again));
   std::string json = bytes_of(folder.file("out.json"));
