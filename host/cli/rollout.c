@@ -34,8 +34,8 @@ int cli_rollout(int argc, char **argv) {
   int only_sparse = 0;
   const cli_option options[] = {
       {"model", 'm', CLI_TEXT, &job.model, "FOLDER", "time-stepper: config.json and model.safetensors", 1},
-      {"input", 'i', CLI_TEXT, &job.input, "T.h5", "trajectory whose first frames are the history", 1},
-      {"output", 'o', CLI_TEXT, &job.output, "D.h5", "trajectory to write", 1},
+      {"input", 'i', CLI_TEXT, &job.input, "T.h5", "trajectories, whose first frames are the history", 1},
+      {"output", 'o', CLI_TEXT, &job.output, "D.h5", "trajectories to write", 1},
       {"sparse", 'n', CLI_INTEGER, &job.sampling.count, "N", "particles that are stepped (all)", 0},
       {"ratio", 'r', CLI_REAL, &job.sampling.ratio, "X", "part of the particles, instead of --sparse", 0},
       {"method", 0, CLI_TEXT, &method, "NAME", "farthest, poisson or uniform (farthest)", 0},

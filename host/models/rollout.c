@@ -13,14 +13,26 @@
 #include "host/models/step_file.h"
 #include "host/models/stepper.h"
 
-void mote_rollout_release(mote_rollout_state *s) {
+/* What is a trajectory's own. */
+static void end(mote_rollout_state *s) {
   mote_reconstruction_destroy(s->reconstruction);
   mote_operator_destroy(s->learned);
   mote_stepper_destroy(s->stepper);
-  mote_model_destroy(s->model);
-  mote_trajectory_close(s->reader);
   void *all[] = {s->dense, s->history, s->goal, s->chosen, s->type, s->labels, s->expert};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) free(all[k]);
+  *s = (mote_rollout_state){.reader = s->reader,
+                            .writer = s->writer,
+                            .metadata = s->metadata,
+                            .model = s->model,
+                            .trajectory = s->trajectory,
+                            .trajectories = s->trajectories,
+                            .stopped = s->stopped};
+}
+
+static void release(mote_rollout_state *s) {
+  end(s);
+  mote_model_destroy(s->model);
+  mote_trajectory_close(s->reader);
 }
 
 /* ---- the pieces ---- */
@@ -44,8 +56,8 @@ static mote_status start_operator(mote_rollout_state *s, const mote_rollout_job 
   if (job->operator_folder) {
     MOTE_TRY(mote_operator_load(job->operator_folder, &s->learned));
     settings = *mote_operator_get_settings(s->learned);
-    MOTE_TRY(mote_reconstruction_experts(s->reader, 0, &s->metadata, s->learned, s->stepped, s->chosen,
-                                         s->info.particles, s->expert));
+    MOTE_TRY(mote_reconstruction_experts(s->reader, s->trajectory, &s->metadata, s->learned, s->stepped,
+                                         s->chosen, s->info.particles, s->expert));
   }
   mote_reconstruction_options options = {.dim = s->info.dim,
                                          .sparse_count = s->stepped,
@@ -71,7 +83,7 @@ static const float *next_goal(mote_rollout_state *s, int64_t frame, mote_status 
   int64_t values = s->stepped * dim;
   if (!s->kinematic) return NULL;
   if (frame < s->info.frames) {
-    *status = mote_trajectory_read_frames(s->reader, 0, "position", frame, 1, s->dense);
+    *status = mote_trajectory_read_frames(s->reader, s->trajectory, "position", frame, 1, s->dense);
     memcpy(s->goal, s->goal + values, (size_t)values * sizeof *s->goal);
     mote_rollout_gather(s, s->dense, s->goal + values);
   } else {
@@ -127,7 +139,7 @@ static mote_status write_history(mote_rollout_state *s, int every, mote_rollout_
   for (int64_t f = 0; f < s->frames; f++) {
     if ((s->frames - 1 - f) % every) continue;
     if (s->writes_all)
-      MOTE_TRY(mote_trajectory_read_frames(s->reader, 0, "position", f, 1, s->dense));
+      MOTE_TRY(mote_trajectory_read_frames(s->reader, s->trajectory, "position", f, 1, s->dense));
     else
       memcpy(s->dense, s->history + f * s->stepped * s->info.dim,
              (size_t)(s->stepped * s->info.dim) * sizeof(float));
@@ -136,31 +148,37 @@ static mote_status write_history(mote_rollout_state *s, int every, mote_rollout_
   return MOTE_OK;
 }
 
+/* Progress counts the steps of all trajectories, as long as this one. */
+static int report(const mote_rollout_state *s, const mote_monitor *monitor, int64_t k, int64_t steps) {
+  if (!monitor || !monitor->progress) return 0;
+  return monitor->progress(monitor->user, "rollout", "steps", s->trajectory * steps + k,
+                           s->trajectories * steps);
+}
+
 static mote_status roll(mote_rollout_state *s, const mote_rollout_job *job, const mote_monitor *monitor,
                         mote_rollout_summary *summary) {
   int64_t steps = job->steps ? job->steps : s->info.frames - s->frames;
-  int every = job->every > 0 ? job->every : 1, stop = 0;
+  int every = job->every > 0 ? job->every : 1;
   MOTE_TRY(write_history(s, every, summary));
-  for (int64_t k = 1; k <= steps && !stop; k++) {
+  for (int64_t k = 1; k <= steps && !s->stopped; k++) {
     int64_t frame = s->frames - 1 + k;
     MOTE_TRY(step(s, frame, k % every == 0, summary));
     if (k % every == 0) {
       MOTE_TRY(show(s, summary));
       MOTE_TRY(append(s, frame, summary));
     }
-    if (monitor && monitor->progress) stop = monitor->progress(monitor->user, "rollout", "steps", k, steps);
+    s->stopped = report(s, monitor, k, steps);
   }
   return mote_stepper_edge_count(s->stepper, &summary->edges);
 }
 
 /* ---- the whole ---- */
 
-static mote_status run(mote_rollout_state *s, mote_device *device, const mote_rollout_job *job,
-                       const mote_monitor *monitor, mote_rollout_summary *summary) {
+static mote_status run_trajectory(mote_rollout_state *s, mote_device *device, const mote_rollout_job *job,
+                                  const mote_monitor *monitor, mote_rollout_summary *summary) {
   mote_model_info info;
-  MOTE_TRY(mote_model_load(device, job->model, &s->model));
   mote_model_get_info(s->model, &info);
-  MOTE_TRY(mote_rollout_open(s, job, &info));
+  MOTE_TRY(mote_rollout_begin(s, job, &info));
   MOTE_TRY(start_stepper(s, job));
   if (s->writes_all && s->stepped < s->info.particles) MOTE_TRY(start_operator(s, job, device));
   /* Of the history's frames every k-th is written, the last one among them. */
@@ -168,7 +186,27 @@ static mote_status run(mote_rollout_state *s, mote_device *device, const mote_ro
   MOTE_TRY(mote_rollout_start_writer(s, job->output));
   summary->particles = s->info.particles;
   summary->stepped = s->stepped;
-  mote_status status = roll(s, job, monitor, summary);
+  return roll(s, job, monitor, summary);
+}
+
+static mote_status run_all(mote_rollout_state *s, mote_device *device, const mote_rollout_job *job,
+                           const mote_monitor *monitor, mote_rollout_summary *summary) {
+  mote_status status = MOTE_OK;
+  for (; status == MOTE_OK && !s->stopped && s->trajectory < s->trajectories; s->trajectory++) {
+    status = run_trajectory(s, device, job, monitor, summary);
+    if (status != MOTE_OK && s->trajectories > 1)
+      status = mote_fail_within(status, "trajectory %s", mote_trajectory_name(s->reader, s->trajectory));
+    if (status == MOTE_OK) end(s);
+  }
+  return status;
+}
+
+static mote_status run(mote_rollout_state *s, mote_device *device, const mote_rollout_job *job,
+                       const mote_monitor *monitor, mote_rollout_summary *summary) {
+  MOTE_TRY(mote_model_load(device, job->model, &s->model));
+  MOTE_TRY(mote_rollout_open(s, job));
+  mote_status status = run_all(s, device, job, monitor, summary);
+  if (!s->writer) return status;
   if (status == MOTE_OK) return mote_trajectory_finish(s->writer);
   if (status != MOTE_ERROR_NUMERIC) return mote_trajectory_abort(s->writer), status;
   status =
@@ -183,7 +221,7 @@ mote_status mote_rollout_trajectory(mote_device *device, const mote_rollout_job 
   mote_rollout_state state = {0};
   mote_rollout_summary totals = {0};
   mote_status status = run(&state, device, job, monitor, &totals);
-  mote_rollout_release(&state);
+  release(&state);
   if (summary) *summary = totals;
   return status;
 }

@@ -12,9 +12,12 @@ extern "C" {
 typedef struct mote_rollout_state {
   mote_trajectory_reader *reader;
   mote_trajectory_writer *writer;
-  mote_trajectory_info info;
   mote_metadata metadata; /* of the input */
   mote_model *model;
+  int trajectory, trajectories; /* which of the input's; how many it has */
+  int stopped;                  /* whoever watches has ended it */
+  /* Of the trajectory at hand: */
+  mote_trajectory_info info;
   mote_stepper *stepper;
   mote_operator *learned;
   mote_reconstruction *reconstruction;
@@ -29,9 +32,14 @@ typedef struct mote_rollout_state {
   int32_t *labels;        /* three rows of all particles */
 } mote_rollout_state;
 
-/* Opens the input, chooses the sparse set, and reads history and types. */
-mote_status mote_rollout_open(mote_rollout_state *s, const mote_rollout_job *job,
-                              const mote_model_info *model);
+/* Opens the input. */
+mote_status mote_rollout_open(mote_rollout_state *s, const mote_rollout_job *job);
+
+/* Chooses the trajectory's sparse set, and reads history and types. */
+mote_status mote_rollout_begin(mote_rollout_state *s, const mote_rollout_job *job,
+                               const mote_model_info *model);
+
+/* Starts the output with the first trajectory, and goes on to the next one with others. */
 mote_status mote_rollout_start_writer(mote_rollout_state *s, const char *output);
 
 /* The stepped rows of a frame of all particles. */

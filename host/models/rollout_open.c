@@ -48,11 +48,11 @@ static mote_status allocate_stepped(mote_rollout_state *s) {
 static mote_status read_history(mote_rollout_state *s) {
   int64_t values = s->stepped * s->info.dim;
   for (int64_t f = 0; f < s->frames; f++) {
-    MOTE_TRY(mote_trajectory_read_frames(s->reader, 0, "position", f, 1, s->dense));
+    MOTE_TRY(mote_trajectory_read_frames(s->reader, s->trajectory, "position", f, 1, s->dense));
     mote_rollout_gather(s, s->dense, s->history + f * values);
   }
   memcpy(s->goal, s->history + (s->frames - 2) * values, (size_t)(2 * values) * sizeof *s->goal);
-  MOTE_TRY(mote_trajectory_read_labels(s->reader, 0, "particle_type", s->labels));
+  MOTE_TRY(mote_trajectory_read_labels(s->reader, s->trajectory, "particle_type", s->labels));
   for (int64_t i = 0; i < s->stepped; i++) {
     s->type[i] = s->labels[s->chosen[i]];
     s->kinematic |= s->type[i] == MOTE_KINEMATIC;
@@ -60,14 +60,18 @@ static mote_status read_history(mote_rollout_state *s) {
   return MOTE_OK;
 }
 
-mote_status mote_rollout_open(mote_rollout_state *s, const mote_rollout_job *job,
-                              const mote_model_info *model) {
+mote_status mote_rollout_open(mote_rollout_state *s, const mote_rollout_job *job) {
+  MOTE_TRY(mote_trajectory_open(job->input, &s->reader));
+  s->trajectories = mote_trajectory_count(s->reader);
+  return mote_trajectory_read_metadata(s->reader, &s->metadata);
+}
+
+mote_status mote_rollout_begin(mote_rollout_state *s, const mote_rollout_job *job,
+                               const mote_model_info *model) {
   s->frames = model->frames;
   s->writes_all =
       job->reconstructs || !(job->sampling.count || job->sampling.ratio > 0 || job->sampling.radius > 0);
-  MOTE_TRY(mote_trajectory_open(job->input, &s->reader));
-  MOTE_TRY(mote_trajectory_get_info(s->reader, 0, &s->info));
-  MOTE_TRY(mote_trajectory_read_metadata(s->reader, &s->metadata));
+  MOTE_TRY(mote_trajectory_get_info(s->reader, s->trajectory, &s->info));
   if (s->info.dim != model->dim)
     return mote_fail(MOTE_ERROR_ARGUMENT, "%s is %d-D, the model %d-D", job->input, s->info.dim, model->dim);
   if (s->info.frames < s->frames || (!job->steps && s->info.frames == s->frames))
@@ -76,10 +80,10 @@ mote_status mote_rollout_open(mote_rollout_state *s, const mote_rollout_job *job
                      "unless it is given",
                      job->input, (long long)s->info.frames, s->frames);
   double times[2] = {0, 1};
-  MOTE_TRY(mote_trajectory_read_times(s->reader, 0, 0, 2, times));
+  MOTE_TRY(mote_trajectory_read_times(s->reader, s->trajectory, 0, 2, times));
   s->frame_seconds = times[1] - times[0];
   MOTE_TRY(allocate(s));
-  MOTE_TRY(mote_trajectory_read_frames(s->reader, 0, "position", 0, 1, s->dense));
+  MOTE_TRY(mote_trajectory_read_frames(s->reader, s->trajectory, "position", 0, 1, s->dense));
   MOTE_TRY(choose(s, &job->sampling));
   MOTE_TRY(allocate_stepped(s));
   return read_history(s);
@@ -89,7 +93,7 @@ mote_status mote_rollout_open(mote_rollout_state *s, const mote_rollout_job *job
  * written. */
 static const int32_t *labels(mote_rollout_state *s, const char *name, int k) {
   int32_t *row = s->labels + k * s->info.particles;
-  if (mote_trajectory_read_labels(s->reader, 0, name, row) != MOTE_OK) return NULL;
+  if (mote_trajectory_read_labels(s->reader, s->trajectory, name, row) != MOTE_OK) return NULL;
   for (int64_t i = 0; !s->writes_all && i < s->stepped; i++) row[i] = row[s->chosen[i]]; /* chosen ascends */
   return row;
 }
@@ -105,7 +109,9 @@ mote_status mote_rollout_start_writer(mote_rollout_state *s, const char *output)
                                      .body = labels(s, "body", 2),
                                      .index = s->writes_all ? NULL : s->chosen,
                                      .compression = 4,
+                                     .name = mote_trajectory_name(s->reader, s->trajectory),
                                      .metadata = &s->metadata,
                                      .write_xdmf = 1};
-  return mote_trajectory_create(output, &options, &s->writer);
+  return s->writer ? mote_trajectory_next(s->writer, &options)
+                   : mote_trajectory_create(output, &options, &s->writer);
 }

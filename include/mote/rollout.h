@@ -35,9 +35,10 @@ mote_status mote_step_trajectory(mote_device *device, const mote_step_job *job, 
 
 typedef struct mote_rollout_job {
   const char *model, *metadata; /* as above */
-  const char *input; /* a trajectory: its first frames are the history, and it tells where kinematic particles
-                        go (beyond its end they keep their velocity) */
-  const char *output;           /* the trajectory to write: the history's frames, then the rollout's */
+  const char *input;  /* trajectories, all of which are rolled out: the first frames of each are its history,
+                         and  it tells where kinematic particles go (beyond its end they keep their velocity) */
+  const char *output; /* trajectories to write, of the input's names: the history's frames, then the
+                         rollout's */
   mote_sample_options sampling; /* the sparse set, chosen on the first frame; count and ratio 0: all particles
                                    are stepped and nothing is reconstructed */
   int reconstructs;             /* 0: only the sparse particles are written */
@@ -48,9 +49,11 @@ typedef struct mote_rollout_job {
 } mote_rollout_job;
 
 typedef struct mote_rollout_summary {
-  int64_t particles, stepped, steps, frames; /* frames written, the history's included */
-  int64_t edges;                             /* of the last step */
-  double step_seconds, reconstruct_seconds;  /* in all, without the first of each, which plan and record */
+  int64_t particles, stepped;               /* of the last trajectory */
+  int64_t steps, frames;                    /* in all; frames written, the histories' included */
+  int64_t edges;                            /* of the last step */
+  double step_seconds, reconstruct_seconds; /* in all, without the first of each, which plan and record (but
+                                               with those of later trajectories) */
   double first_step_seconds, first_reconstruct_seconds;
   int64_t reconstructed; /* frames */
 } mote_rollout_summary;

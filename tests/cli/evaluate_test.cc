@@ -29,6 +29,7 @@ protected:
     mote_metadata metadata = statistics(2);
     metadata.dt = 0.01;
     metadata.write_every = 1;
+    metadata.gravity[1] = 0; /* to be estimated */
     metadata.dx = 1.0 / 16;
     mote_trajectory_options options = {};
     options.particles = kParticles, options.dim = 2, options.metadata = &metadata;

@@ -2,6 +2,7 @@
    by the operator, on one stream. */
 #include <mote/rollout.h>
 
+#include "host/io/trajectory_merge.h"
 #include "tests/models/stepping.h"
 #include "tests/support/trajectories.h"
 
@@ -101,6 +102,48 @@ TEST_P(Rollout, AllParticles) {
 }
 TEST_P(Rollout, ASparseSetAndTheRest) {
   same_everywhere(GetParam(), 24);
+}
+
+/* Each trajectory of a data set is rolled out as it would be alone, under its own name. */
+TEST_P(Rollout, AllTrajectoriesOfAFile) {
+  Work work;
+  Device device(GetParam());
+  const std::string alone = work.input, other = work.folder.file("other.h5"),
+                    both = work.folder.file("both.h5");
+  std::vector<int32_t> type(40, 1);
+  write_trajectory(other, kFrames + 2, 40, 2, type, [](int f, int i, int a) {
+    float x = 0.3f + 0.05f * float(i % 8), y = 0.25f + 0.05f * float(i / 8);
+    return a == 0 ? x - 0.003f * float(f) : y + 0.001f * float(f * i % 7);
+  });
+  const char *files[] = {alone.c_str(), other.c_str()};
+  mote_metadata metadata;
+  mote_output merged;
+  mote_trajectory_reader *first = nullptr;
+  MOTE_ASSERT_OK(mote_trajectory_open(alone.c_str(), &first));
+  MOTE_ASSERT_OK(mote_trajectory_read_metadata(first, &metadata));
+  mote_trajectory_close(first);
+  MOTE_ASSERT_OK(mote_trajectory_merge(both.c_str(), files, 2, &metadata, &merged));
+  MOTE_ASSERT_OK(mote_output_commit(&merged, 1));
+  std::vector<std::vector<float>> expected, found;
+  for (const std::string &input : {alone, other, both}) {
+    work.input = input;
+    mote_rollout_job job = work.job(24);
+    mote_rollout_summary summary;
+    MOTE_ASSERT_OK(mote_rollout_trajectory(device.device, &job, nullptr, &summary));
+    mote_trajectory_reader *reader = nullptr;
+    MOTE_ASSERT_OK(mote_trajectory_open(work.output.c_str(), &reader));
+    EXPECT_EQ(input == both ? 2 : 1, mote_trajectory_count(reader));
+    for (int k = 0; k < mote_trajectory_count(reader); k++) {
+      mote_trajectory_info info;
+      MOTE_EXPECT_OK(mote_trajectory_get_info(reader, k, &info));
+      std::vector<float> x(size_t(info.frames * info.particles * info.dim));
+      MOTE_EXPECT_OK(mote_trajectory_read_frames(reader, k, "position", 0, info.frames, x.data()));
+      (input == both ? found : expected).push_back(x);
+    }
+    mote_trajectory_close(reader);
+    EXPECT_EQ(input == alone ? kFrames : input == other ? kFrames + 2 : 2 * kFrames + 2, summary.frames);
+  }
+  EXPECT_EQ(expected, found);
 }
 
 /* Whoever watches may end it: the file has the frames until then. */

@@ -336,7 +336,7 @@ mote_metadata statistics(int dim) {
   m.write_every = 1;
   m.connectivity_radius = dim == 2 ? 0.2 : 0.3;
   m.has_statistics = 1;
-  m.gravity[1] = -20; /* m a frame^2: a third of the acceleration's deviation */
+  m.gravity[1] = -20; /* m/s^2: -0.002 m a frame^2 */
   for (int a = 0; a < dim; a++) {
     m.bounds[a][1] = 1;
     m.velocity_mean[a] = velocity_mean[a];
