@@ -35,7 +35,8 @@ mote_status mote_step_trajectory(mote_device *device, const mote_step_job *job, 
 
 typedef struct mote_rollout_job {
   const char *model, *metadata; /* as above */
-  const char *input;  /* trajectories, all of which are rolled out: the first frames of each are its history,
+  const char
+      *input;         /* trajectories, all of which are rolled out: the first frames of each are its history,
                          and  it tells where kinematic particles go (beyond its end they keep their velocity) */
   const char *output; /* trajectories to write, of the input's names: the history's frames, then the
                          rollout's */

@@ -240,7 +240,7 @@ TEST_F(Joint, TheModelsRollOut) {
     job.output = output.c_str(), job.sampling.count = 40, job.reconstructs = 1;
     mote_rollout_summary summary = {};
     MOTE_EXPECT_OK(mote_rollout_trajectory(device, &job, nullptr, &summary));
-    EXPECT_EQ(summary.frames, kFrames);
+    EXPECT_EQ(summary.frames, 2 * kFrames); /* of two trajectories */
     EXPECT_EQ(summary.particles, kParticles);
     EXPECT_GT(summary.reconstructed, 0);
     mote_device_close(device);
