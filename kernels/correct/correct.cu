@@ -34,17 +34,6 @@ static mote_status pack_errors(mote_stream *stream, int dim, int64_t n, const in
 
 /* ---- nodes ---- */
 
-/* The node of index i; 0 when it is not active. */
-static __device__ int node_at(const mote_lattice *l, const mote_node_range *range, int64_t i, int at[3]) {
-  if (i >= mote_lattice_size(l)) return 0;
-  at[2] = (int)(i % l->nodes[2]);
-  at[1] = (int)(i / l->nodes[2] % l->nodes[1]);
-  at[0] = (int)(i / l->nodes[2] / l->nodes[1]);
-  int active = 1;
-  for (int a = 0; a < 3; a++) active &= at[a] >= range->first[a] && at[a] < range->first[a] + range->count[a];
-  return active;
-}
-
 static __device__ void sum_particle(const mote_packed *packed, const float *errors, int32_t i,
                                     const float x[3], float inverse_unit, float wide, float *sum) {
   float d[3], d2 = 0;
@@ -83,7 +72,8 @@ static __global__ void describe_kernel(mote_correct_view view, mote_bins bins, m
   int at[3], lo[3], hi[3];
   int64_t node = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
   active[0] = mote_active_nodes(l, fit, view.radius, 0);
-  if (!node_at(l, &active[0], node, at) || !(view.moments[node * MOTE_MOMENT_STRIDE] > MOTE_LEAST_WEIGHT))
+  if (!mote_lattice_node_at(l, &active[0], node, at) ||
+      !(view.moments[node * MOTE_MOMENT_STRIDE] > MOTE_LEAST_WEIGHT))
     return;
   for (int level = 1; level < 3 && level < view.levels; level++)
     active[level] = mote_active_nodes(&view.lattice[level], fit, view.radius, level);
@@ -116,7 +106,9 @@ static __global__ void evaluate_kernel(mote_correct_view view, mote_experts expe
   int at[3];
   int64_t node = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
   mote_node_range range = mote_active_nodes(l, fit, view.radius, 0);
-  if (!node_at(l, &range, node, at) || !(view.moments[node * MOTE_MOMENT_STRIDE] > MOTE_LEAST_WEIGHT)) return;
+  if (!mote_lattice_node_at(l, &range, node, at) ||
+      !(view.moments[node * MOTE_MOMENT_STRIDE] > MOTE_LEAST_WEIGHT))
+    return;
   float weight[MOTE_OUTPUTS];
   for (int k = 0; k < MOTE_OUTPUTS; k++) weight[k] = 0;
   mote_activations t;
@@ -186,7 +178,7 @@ static __global__ void gather_backward_kernel(mote_lattice lattice, const mote_g
   int at[3];
   int64_t node = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
   mote_node_range range = mote_active_nodes(&lattice, fit, radius, 0);
-  if (node_at(&lattice, &range, node, at))
+  if (mote_lattice_node_at(&lattice, &range, node, at))
     mote_gather_node_backward(&lattice, &range, at, n, keys, order, point, increment_gradient,
                               field_gradient + node * MOTE_AFFINE);
 }

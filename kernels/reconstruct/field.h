@@ -35,6 +35,18 @@ static inline MOTE_HD mote_node_range mote_active_nodes(const mote_lattice *l, c
   return range;
 }
 
+/* Where the lattice's node `index` is; 0 when it is not in the range, or there is none. */
+static inline MOTE_HD int mote_lattice_node_at(const mote_lattice *l, const mote_node_range *range,
+                                               int64_t index, int at[3]) {
+  if (index >= mote_lattice_size(l)) return 0;
+  at[2] = (int)(index % l->nodes[2]);
+  at[1] = (int)(index / l->nodes[2] % l->nodes[1]);
+  at[0] = (int)(index / l->nodes[2] / l->nodes[1]);
+  int active = 1;
+  for (int a = 0; a < 3; a++) active &= at[a] >= range->first[a] && at[a] < range->first[a] + range->count[a];
+  return active;
+}
+
 static inline MOTE_HD void mote_node_position(const mote_lattice *l, const int at[3], float x[3]) {
   for (int a = 0; a < 3; a++) x[a] = l->origin[a] + l->spacing * (float)at[a];
 }

@@ -31,15 +31,8 @@ static __device__ inline void reduce(double *shared, double value, int combine) 
 /* The node of this thread, whole lattice; 0 when it is not active. */
 static __device__ inline int own_node(const mote_lattice *l, const mote_node_range *range, int at[3],
                                       int64_t *index) {
-  int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-  if (i >= mote_lattice_size(l)) return 0;
-  *index = i;
-  at[2] = (int)(i % l->nodes[2]);
-  at[1] = (int)(i / l->nodes[2] % l->nodes[1]);
-  at[0] = (int)(i / l->nodes[2] / l->nodes[1]);
-  int active = 1;
-  for (int a = 0; a < 3; a++) active &= at[a] >= range->first[a] && at[a] < range->first[a] + range->count[a];
-  return active;
+  *index = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  return mote_lattice_node_at(l, range, *index, at);
 }
 
 #endif
