@@ -72,12 +72,17 @@ void mote_model_features(const mote_model *m, const mote_metadata *d, float radi
   }
 }
 
+/* m a frame^2, of a normalised acceleration of 1: the training's noise is part of what was learned from. */
+static double acceleration_scale(const mote_network_config *c, const mote_metadata *d, int axis) {
+  return hypot(d->acceleration_std[axis], c->noise);
+}
+
 void mote_model_integration(const mote_model *m, const mote_metadata *d, mote_integration *g) {
   const mote_network_config *c = &m->config;
   *g = (mote_integration){.dim = c->dim, .frames = c->window + 1};
   for (int a = 0; a < c->dim; a++) {
     g->mean[a] = (float)d->acceleration_mean[a];
-    g->deviation[a] = (float)hypot(d->acceleration_std[a], c->noise);
+    g->deviation[a] = (float)acceleration_scale(c, d, a);
     g->limit = fmaxf(g->limit, (float)(d->bounds[a][1] - d->bounds[a][0]));
   }
 }
@@ -87,7 +92,7 @@ void mote_model_pair_forces(const mote_model *m, const mote_metadata *d, float r
   const double frame = d->dt * d->write_every;
   *f = (mote_pair_forces){.dim = c->dim, .per_reach = 1 / (c->clip * radius)};
   for (int a = 0; a < c->dim; a++) {
-    double deviation = hypot(d->acceleration_std[a], c->noise);
+    double deviation = acceleration_scale(c, d, a);
     f->lower[a] = (float)d->bounds[a][0];
     f->upper[a] = (float)d->bounds[a][1];
     f->free[a] =
