@@ -1,5 +1,5 @@
-/* Steps of training as `mote train` takes them, timed part by part. On the CPU each thread works out examples
-   of its own, so that no thread waits for another inside an example; a single example has all of them. */
+/* Steps of training as `mote train` takes them, timed part by part. Each host thread works out examples of its
+   own, so that none waits for another inside an example; a single example has all of them. */
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,10 +16,9 @@ static mote_status out_of_memory(void) {
 
 /* ---- beginning and end ---- */
 
-static mote_status open_worker(train_job *j, train_worker *w, int on_cpu) {
-  mote_device_options share = {.threads = mote_device_threads(j->device) / j->workers};
-  if (on_cpu) MOTE_TRY(mote_device_open("cpu", &share, &w->device));
-  MOTE_TRY(mote_stream_create(on_cpu ? w->device : j->device, &w->stream));
+static mote_status open_worker(train_job *j, train_worker *w) {
+  MOTE_TRY(mote_device_open_again(j->device, j->workers, &w->device));
+  MOTE_TRY(mote_stream_create(w->device, &w->stream));
   MOTE_TRY(mote_buffer_reserve(&w->loss, w->stream->device, sizeof(double)));
   return mote_tape_create(j->weights.model, w->stream, &j->metadata, j->metadata.connectivity_radius, 0,
                           &w->tape);
@@ -45,15 +44,14 @@ static mote_status find_target(const train_job *j, const train_example *e, float
 }
 
 mote_status train_job_open(train_job *j) {
-  int on_cpu = !strcmp(mote_device_name(j->device), "cpu"), count = j->batch.count;
-  int workers = on_cpu ? mote_device_threads(j->device) : 1;
+  int count = j->batch.count, workers = mote_device_workers(j->device);
   if (workers > count) workers = count;
   j->worker = calloc((size_t)workers, sizeof *j->worker);
   j->result = calloc((size_t)count, sizeof *j->result);
   j->target = calloc((size_t)count, sizeof *j->target);
   if (!j->worker || !j->result || !j->target) return out_of_memory();
   j->workers = workers;
-  for (int k = 0; k < workers; k++) MOTE_TRY(open_worker(j, &j->worker[k], on_cpu));
+  for (int k = 0; k < workers; k++) MOTE_TRY(open_worker(j, &j->worker[k]));
   for (int b = 0; b < count; b++) {
     MOTE_TRY(find_target(j, &j->batch.example[b], &j->target[b]));
     MOTE_TRY(mote_buffer_reserve(&j->result[b].gradient, j->device, (size_t)j->weights.slots * 4));

@@ -218,6 +218,7 @@ static mote_status describe(int ordinal, mote_device *device) {
            properties.major, properties.minor);
 #ifdef MOTE_EMULATOR
   snprintf(device->name, sizeof device->name, DEVICE_KIND);
+  device->single_driver = 1;
 #else
   snprintf(device->name, sizeof device->name, DEVICE_KIND ":%d", ordinal);
 #endif

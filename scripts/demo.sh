@@ -10,6 +10,9 @@ out=${MOTE_DEMO_OUTPUT:-demo-output}
 mote="$build/mote"
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 mkdir -p "$out"
+movie() { # a movie of the files of its arguments
+  if command -v ffmpeg >/dev/null; then "$mote" render "$@"; else echo "no ffmpeg on this machine: no movie" >&2; fi
+}
 
 "$mote" simulate "$here/scenes/demo.yaml" -o "$out/truth.h5" --diagnostics
 for keep in 20 100; do
@@ -18,7 +21,7 @@ for keep in 20 100; do
   "$mote" reconstruct --sparse "$out/sparse_$keep.h5" --reference "$out/truth.h5" --operator "$here/operators/matter" \
     -o "$out/learned_$keep.h5"
 done
-"$mote" render "$out/truth.h5" "$out/sparse_20.h5" "$out/learned_20.h5" \
+movie "$out/truth.h5" "$out/sparse_20.h5" "$out/learned_20.h5" \
   --titles "truth,one particle in twenty,reconstruction" -o "$out/demo.mp4"
 "$mote" render "$out/truth.h5" "$out/sparse_20.h5" "$out/learned_20.h5" \
   --titles "truth,one particle in twenty,reconstruction" --frame 60 -o "$out/demo.png"
@@ -28,7 +31,7 @@ done
 
 "$mote" simulate "$here/scenes/jelly.yaml" -o "$out/jelly.h5"
 "$mote" rollout --model "$here/models/elastic" --input "$out/jelly.h5" --sparse 500 -o "$out/jelly_rollout.h5"
-"$mote" render "$out/jelly.h5" "$out/jelly_rollout.h5" --titles "truth,500 particles stepped and the rest reconstructed" \
+movie "$out/jelly.h5" "$out/jelly_rollout.h5" --titles "truth,500 particles stepped and the rest reconstructed" \
   -o "$out/jelly.mp4"
 "$mote" evaluate "$out/jelly_rollout.h5" --against "$out/jelly.h5" --csv "$out/jelly.csv" --plot "$out/jelly.png" |
   tee "$out/jelly.txt"

@@ -132,6 +132,13 @@ const char *mote_device_description(const mote_device *device) {
 int mote_device_threads(const mote_device *device) {
   return device->has_unified_host_memory ? device->threads : 1;
 }
+int mote_device_workers(const mote_device *device) {
+  return device->single_driver ? 1 : device->threads;
+}
+mote_status mote_device_open_again(const mote_device *device, int workers, mote_device **again) {
+  mote_device_options share = {.threads = device->threads > workers ? device->threads / workers : 1};
+  return mote_device_open(device->name, &share, again);
+}
 mote_memory_use mote_device_memory_use(const mote_device *device) {
   return device->use;
 }

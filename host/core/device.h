@@ -55,6 +55,7 @@ struct mote_device {
   mote_memory_use use;
   char name[32];
   char description[256];
+  int single_driver; /* not for several host threads at once: the emulated one */
 };
 #undef MOTE_FAMILY_MEMBER
 
@@ -67,6 +68,14 @@ typedef struct mote_plugin {
                       mote_device *device); /* fills runtime, families, native, name, description */
 } mote_plugin;
 extern const mote_runtime mote_cpu_runtime;
+
+/* ---- Workers: host threads that work at once, each with a device object of its own ---- */
+
+/* How many of them `device` has room for, at least 1: those of its CPU threads, which a GPU's launches need,
+   too. */
+int mote_device_workers(const mote_device *device);
+/* The same device once more, for one of `workers` host threads; it is closed before `device` is. */
+mote_status mote_device_open_again(const mote_device *device, int workers, mote_device **again);
 
 /* ---- Streams ---- */
 mote_status mote_stream_create(mote_device *device, mote_stream **stream);

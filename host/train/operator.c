@@ -24,27 +24,19 @@ static void release(mote_trainer *t) {
   mote_run_free(&t->run);
 }
 
-/* A worker an example on the CPU, each with a device of one thread; one worker elsewhere. */
+/* A worker an example, each with a device object of one thread. */
 static mote_status open_devices(mote_trainer *t, const mote_train_options *options) {
   mote_device *probe;
   mote_device_options o = {.threads = options->threads};
   MOTE_TRY(mote_device_open(options->device ? options->device : "auto", &o, &probe));
-  int on_cpu = !strcmp(mote_device_name(probe), "cpu");
-  t->workers = on_cpu ? mote_device_threads(probe) : 1;
+  t->workers = mote_device_workers(probe);
   if (t->workers > t->run.batch) t->workers = (int)t->run.batch;
   t->device = calloc((size_t)t->workers, sizeof(mote_device *));
-  if (!t->device) {
-    mote_device_close(probe);
-    return mote_fail(MOTE_ERROR_MEMORY, "out of memory for devices");
-  }
-  if (!on_cpu) {
-    t->device[0] = probe;
-    return MOTE_OK;
-  }
+  mote_status status = t->device ? MOTE_OK : mote_fail(MOTE_ERROR_MEMORY, "out of memory for devices");
+  for (int k = 0; k < t->workers && status == MOTE_OK; k++)
+    status = mote_device_open_again(probe, mote_device_workers(probe), &t->device[k]);
   mote_device_close(probe);
-  o.threads = 1;
-  for (int k = 0; k < t->workers; k++) MOTE_TRY(mote_device_open("cpu", &o, &t->device[k]));
-  return MOTE_OK;
+  return status;
 }
 
 static int by_name(const void *a, const void *b) {

@@ -134,10 +134,9 @@ static mote_status create_model(mote_stepper_trainer *t, const char *from) {
   return mote_trained_weights_create(model, average, &t->weights);
 }
 
-static mote_status open_worker(mote_stepper_trainer *t, mote_stepper_worker *w, int on_cpu) {
-  mote_device_options share = {.threads = mote_device_threads(t->device) / t->workers};
-  if (on_cpu) MOTE_TRY(mote_device_open("cpu", &share, &w->device));
-  MOTE_TRY(mote_stream_create(on_cpu ? w->device : t->device, &w->stream));
+static mote_status open_worker(mote_stepper_trainer *t, mote_stepper_worker *w) {
+  MOTE_TRY(mote_device_open_again(t->device, t->workers, &w->device));
+  MOTE_TRY(mote_stream_create(w->device, &w->stream));
   MOTE_TRY(mote_trajectory_open(t->train_path, &w->reader));
   w->tapes = t->run.through ? (int)t->run.push_steps : 1;
   w->tape = calloc((size_t)w->tapes, sizeof *w->tape);
@@ -150,8 +149,7 @@ static mote_status open_worker(mote_stepper_trainer *t, mote_stepper_worker *w, 
 }
 
 static mote_status open_workers(mote_stepper_trainer *t) {
-  int on_cpu = !strcmp(mote_device_name(t->device), "cpu"), batch = (int)t->run.batch;
-  int workers = on_cpu ? mote_device_threads(t->device) : 1;
+  int batch = (int)t->run.batch, workers = mote_device_workers(t->device);
   if (workers > batch) workers = batch;
   t->worker = calloc((size_t)workers, sizeof *t->worker);
   t->gradient = calloc((size_t)batch, sizeof *t->gradient);
@@ -159,7 +157,7 @@ static mote_status open_workers(mote_stepper_trainer *t) {
   t->loss = calloc((size_t)batch, sizeof *t->loss);
   if (!t->worker || !t->gradient || !t->shared || !t->loss) return out_of_memory();
   t->workers = workers;
-  for (int k = 0; k < workers; k++) MOTE_TRY(open_worker(t, &t->worker[k], on_cpu));
+  for (int k = 0; k < workers; k++) MOTE_TRY(open_worker(t, &t->worker[k]));
   for (int b = 0; b < batch; b++) {
     MOTE_TRY(mote_buffer_reserve(&t->gradient[b], t->device, (size_t)t->weights.slots * sizeof(float)));
     if (t->weights.shared)

@@ -16,10 +16,11 @@
 extern "C" {
 #endif
 
-/* Who works out examples: on the CPU one a thread, so that a batch goes in parallel without barriers; the
-   only one of a batch of one has all threads for its device. One elsewhere. */
+/* Who works out examples, one a host thread: a batch goes in parallel without barriers, and a GPU has the next
+   example's kernels while one waits for the size of its graph. The only one of a batch of one has all threads
+   for its device. */
 typedef struct mote_stepper_worker {
-  mote_device *device; /* owned on the CPU only */
+  mote_device *device; /* its own */
   mote_stream *stream;
   mote_trajectory_reader *reader;
   mote_window window;

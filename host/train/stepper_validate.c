@@ -148,7 +148,9 @@ mote_status mote_stepper_trainer_validate(mote_stepper_trainer *t, double *loss,
   double losses[count + 1], errors[count + 1];
   mote_status failed = MOTE_OK;
   char message[512] = "";
-#pragma omp parallel for num_threads(t->workers) schedule(dynamic, 1)
+  /* The model's device is one for all: safe for several threads on the CPU only. */
+  int threads = t->workers < mote_device_threads(t->device) ? t->workers : mote_device_threads(t->device);
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
   for (int k = 0; k < count; k++) {
     mote_status status = t->task->check(t, k, &losses[k], &errors[k]);
 #pragma omp critical(stepper_validation)

@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# Everything that needs a real GPU, in one command: gpu_check.sh BUILD [STAGE ...]. BUILD is a built tree, or what
+# scripts/pack.sh makes of one. Stages, in this order, all by default: tests (all test programs on the device `cuda`),
+# sanitizer (the kernel tests under compute-sanitizer's four tools), demo, bench. What fails is said first, in the summary
+# at the end; logs and figures lie in $MOTE_GPU_OUTPUT (gpu-output/), the figures as <gpu>.json too.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+if [ $# -lt 1 ] || [ ! -x "$1/mote" ]; then
+  echo "usage: gpu_check.sh BUILD [tests] [sanitizer] [demo] [bench]" >&2
+  exit 2
+fi
+build=$(cd "$1" && pwd)
+shift
+stages=" ${*:-tests sanitizer demo bench} "
+out=${MOTE_GPU_OUTPUT:-gpu-output}
+jobs=${MOTE_GPU_JOBS:-$(nproc)}
+patience=${MOTE_GPU_PATIENCE:-150} # seconds that a test program, or one under the sanitizer, may take
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive} OMP_NUM_THREADS=${OMP_NUM_THREADS:-2}
+[ -d "$build/lib" ] && export LD_LIBRARY_PATH="$build/lib:${LD_LIBRARY_PATH:-}"
+mkdir -p "$out/tests" "$out/sanitizer"
+out=$(cd "$out" && pwd)
+failures="$out/failures.txt"
+: >"$failures"
+
+if ! "$build/mote" devices | tee "$out/devices.txt" | grep -q '^cuda:0'; then
+  echo "gpu_check: no CUDA device" >&2
+  exit 1
+fi
+
+# A test program whole, but for what runs on the CPU or the emulated device.
+run_test() {
+  local program=$1 name log
+  name=$(basename "$program") log="$out/tests/$name.log"
+  timeout "$patience" "$program" --gtest_color=no --gtest_filter='-*/cpu*:*/emu*' >"$log" 2>&1
+  local code=$?
+  printf '%-14s %4d passed %3d failed  exit %d\n' "$name" "$(grep -c '^\[       OK \]' "$log")" \
+    "$(grep -c '^\[  FAILED  \].*ms)$' "$log")" $code
+  [ $code -eq 0 ] && return
+  { [ $code -eq 124 ] && echo "tests/$name: not finished in $patience s"
+    grep '^\[  FAILED  \].*ms)$' "$log" | sed "s/^/tests\/$name: /"
+    [ $code -gt 124 ] && echo "tests/$name: crashed ($code) in $(grep '^\[ RUN' "$log" | tail -1)"; } >>"$failures"
+}
+
+# The kernel tests of a program under one tool. The tools' own exit code tells: 99.
+run_sanitizer() {
+  local tool=$1 program=$2 name log
+  name=$(basename "$program") log="$out/sanitizer/$name.$tool.log"
+  timeout "$patience" compute-sanitizer --tool "$tool" --error-exitcode 99 --print-limit 20 "$program" \
+    --gtest_color=no --gtest_filter='*cuda*' >"$log" 2>&1
+  local code=$?
+  printf '%-14s %-10s exit %3d  %s\n' "$name" "$tool" $code "$(grep -E 'SUMMARY' "$log" | tail -1)"
+  [ $code -eq 124 ] && echo "sanitizer/$name $tool: not finished in $patience s" >>"$failures"
+  [ $code -eq 0 ] || [ $code -eq 124 ] || echo "sanitizer/$name $tool: exit $code" >>"$failures"
+}
+export -f run_test run_sanitizer
+export out patience failures
+
+has() { [[ $stages == *" $1 "* ]]; }
+programs() { for p in "$build"/tests/*; do [ -f "$p" ] && [ -x "$p" ] && echo "$p"; done; }
+kernel_programs() {
+  programs | while read -r p; do
+    "$p" --gtest_list_tests --gtest_filter='*cuda*' 2>/dev/null | grep -q '/cuda' && echo "$p"
+  done
+}
+
+if has tests; then
+  programs | xargs -P "$jobs" -I{} bash -c 'run_test {}' | tee "$out/tests.txt"
+fi
+if has sanitizer; then
+  if command -v compute-sanitizer >/dev/null; then
+    for tool in memcheck synccheck initcheck racecheck; do
+      kernel_programs | sed "s/^/$tool /"
+    done | xargs -P "$jobs" -L1 bash -c 'run_sanitizer "$0" "$1"' | tee "$out/sanitizer.txt"
+  else
+    echo "sanitizer: compute-sanitizer is not on this machine" | tee -a "$failures"
+  fi
+fi
+if has demo; then
+  start=$SECONDS
+  OMP_NUM_THREADS=$(nproc) MOTE_DEMO_OUTPUT="$out/demo" "$here/demo.sh" "$build" >"$out/demo.txt" 2>&1 ||
+    echo "demo: $(tail -1 "$out/demo.txt")" >>"$failures"
+  echo "demo: $((SECONDS - start)) s"
+  cat "$out/demo.txt"
+fi
+if has bench; then
+  OMP_NUM_THREADS=$(nproc) timeout 200 "$build/mote-bench" --device cuda --json "$out/bench.json" 2>&1 |
+    tee "$out/bench.txt"
+  [ -s "$out/bench.json" ] || echo "bench: $(tail -1 "$out/bench.txt")" >>"$failures"
+fi
+
+# ---- figures and summary ----
+ask() { nvidia-smi --query-gpu="$1" --format=csv,noheader 2>/dev/null | head -1; }
+gpu=$(ask name)
+{
+  printf '{"gpu": "%s", "driver": "%s", "memory": "%s", "clock_sm": "%s", "clock_sm_most": "%s", "clock_memory": "%s",\n' \
+    "$gpu" "$(ask driver_version)" "$(ask memory.total)" "$(ask clocks.sm)" "$(ask clocks.max.sm)" "$(ask clocks.mem)"
+  printf ' "tests_passed": %d, "tests_failed": %d,\n' "$(cat "$out"/tests/*.log 2>/dev/null | grep -c '^\[       OK \]')" \
+    "$(cat "$out"/tests/*.log 2>/dev/null | grep -c '^\[  FAILED  \].*ms)$')"
+  printf ' "sanitizer_runs": %d, "sanitizer_clean": %d,\n' "$(ls "$out"/sanitizer | wc -l)" \
+    "$(grep -lE 'ERROR SUMMARY: 0 errors|RACECHECK SUMMARY: 0 hazards' "$out"/sanitizer/*.log 2>/dev/null | wc -l)"
+  printf ' "bench": '
+  if [ -s "$out/bench.json" ]; then cat "$out/bench.json"; else echo null; fi
+  echo '}'
+} >"$out/$(echo "${gpu:-gpu}" | tr 'A-Z ' 'a-z-').json"
+echo
+if [ -s "$failures" ]; then
+  echo "FAILED:"
+  sort "$failures"
+  exit 1
+fi
+echo "all of$stages""passed on $gpu"
