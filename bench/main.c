@@ -195,6 +195,7 @@ static mote_status write_json(const char *path, const bench_context *bench) {
   return status;
 }
 
+/* A case that fails takes nothing from the others. */
 static mote_status run(bench_context *bench, const bench_options *o) {
   mote_device_options device_options = {.threads = o->threads};
   MOTE_TRY(mote_device_open(o->device, &device_options, &bench->device));
@@ -205,9 +206,14 @@ static mote_status run(bench_context *bench, const bench_options *o) {
          1e-9 * bench->peaks.bandwidth, 1e-9 * bench->peaks.flops);
   printf("%-34s %10s %11s %8s %9s %8s %8s  %s\n", "case", "n", "ms", "spread", "MB", "of GB/s", "of flops",
          "rate");
-  for (int k = 0; k < CASES; k++)
-    if (o->chosen[k]) MOTE_TRY(cases[k].run(bench));
-  return o->json ? write_json(o->json, bench) : MOTE_OK;
+  int failed = 0;
+  for (int k = 0; k < CASES; k++) {
+    if (!o->chosen[k] || cases[k].run(bench) == MOTE_OK) continue;
+    fprintf(stderr, "mote-bench: %s\n", mote_last_error());
+    failed++;
+  }
+  if (o->json) MOTE_TRY(write_json(o->json, bench));
+  return failed ? mote_fail(MOTE_ERROR_ARGUMENT, "%d of the cases failed", failed) : MOTE_OK;
 }
 
 int main(int argc, char **argv) {

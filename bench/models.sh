@@ -1,38 +1,89 @@
 #!/usr/bin/env bash
-# The figures of the shipped time-steppers: models.sh BUILD [RESULTS]. Makes each model's data set where it is not there
-# ($MOTE_DATA, or bench-data/), rolls out its test split, which has shapes and velocities that training never saw, from
-# several numbers of particles, and once for 1,000 frames. Writes RESULTS/model-NAME.txt (bench/results/).
+# The figures of the shipped time-steppers: models.sh BUILD [RESULTS [NAME ...]]. Makes each model's data sets where they
+# are not there ($MOTE_DATA, or bench-data/) and rolls out 150 frames of scenes that training never saw, only stepped
+# particles counting: the test split of the model's own data from several numbers of particles, and once for 1,000 frames;
+# scenes drawn likewise that all have more than 2,000 particles, from 500, 1,000 and 2,000; and meshes, where
+# ../shared/meshes is. Writes RESULTS/model-NAME.txt (bench/results/).
 set -euo pipefail
+if [ $# -lt 1 ] || [ ! -x "$1/mote" ]; then
+  echo "usage: models.sh BUILD [RESULTS [NAME ...]]" >&2
+  exit 2
+fi
 build=$1
 results=${2:-bench/results}
 data=${MOTE_DATA:-bench-data}
 here=$(cd "$(dirname "$0")/.." && pwd)
 mote="$build/mote"
+meshes=${MOTE_SHARED:-$here/../shared}/meshes
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 mkdir -p "$data" "$results"
+shift $(($# < 2 ? $# : 2))
+names=("$@")
+[ ${#names[@]} -gt 0 ] || for config in "$here"/scripts/models/*/config.json; do
+  names+=("$(basename "$(dirname "$config")")")
+done
 
-# The table without what is the same for every file of it.
-table() { "$mote" evaluate "$@" --chamfer-every 30 | grep -vE 'of its label|ends after'; }
+# The test split of a spec alone: SPEC PARTICLES, the latter as the key's value.
+only_test() { sed -E "s/^particles: .*/particles: $2/; s/^  (train|valid): .*/  \1: 1/" "$1"; }
 
-for config in "$here"/scripts/models/*/config.json; do
-  model=$(dirname "$config")
-  name=$(basename "$model")
-  test="$data/$name/test.h5"
-  [ -f "$test" ] || "$mote" dataset "$here/scripts/datasets/$name.yaml" -o "$data/$name"
-  out="$results/model-$name.txt"
+# Its bodies as meshes: SPEC SIZE.
+with_meshes() {
+  local body
+  body=$(grep -A1 '^  bodies:' "$1" | tail -1 | tr -d ' :')
+  only_test "$1" "[800, 9000]" | sed '/^    scene:/,$d; s/number: .*/number: 1/'
+  printf '    scene:\n      bodies:\n        %s:\n          form:\n            choose:\n' "$body"
+  for mesh in bunny spot bob; do
+    printf '              - mesh: {file: %s, size: %s}\n' "$(realpath "$meshes/$mesh.obj")" "$2"
+  done
+  printf '          rotation: random\n          velocity: {isotropic: [0.5, 1.5]}\n'
+}
+
+# NAME: makes $data/NAME of the spec on standard input.
+make_data() {
+  [ -f "$data/$1/test.h5" ] && return
+  cat >"$data/$1.yaml"
+  "$mote" dataset "$data/$1.yaml" -o "$data/$1" --quiet
+}
+
+# MODEL TEST COUNT...: rolls out, then the table without what is the same for every file of it.
+table() {
+  local model=$1 test=$2 files=()
+  shift 2
+  for count in "$@"; do
+    "$mote" rollout --model "$model" --input "$test" --sparse "$count" --only-sparse --steps 150 \
+      -o "$data/sparse-$count.h5" --quiet
+    files+=("$data/sparse-$count.h5")
+  done
+  "$mote" evaluate "${files[@]}" --against "$test" --chamfer-every 30 | grep -vE 'of its label|ends after'
+}
+
+for name in "${names[@]}"; do
+  model="$here/scripts/models/$name" spec="$here/scripts/datasets/$name.yaml"
+  [ -f "$data/$name/test.h5" ] || "$mote" dataset "$spec" -o "$data/$name"
+  only_test "$spec" "[2001, 9000]" | make_data "$name-fine"
   {
-    echo "$name: rollouts of 150 frames of scripts/datasets/$name.yaml, test split, from as many particles as the name says"
-    for count in 500 1000 1500; do
-      "$mote" rollout --model "$model" --input "$test" --sparse $count --only-sparse --steps 150 \
-        -o "$data/sparse-$count.h5" --quiet
-    done
-    table "$data"/sparse-{500,1000,1500}.h5 --against "$test"
+    echo "$name: rollouts of 150 frames from as many particles as the name says"
     echo
-    if "$mote" rollout --model "$model" --input "$test" --sparse 500 --only-sparse --steps 994 --every 7 \
+    echo "scripts/datasets/$name.yaml, test split"
+    table "$model" "$data/$name/test.h5" 500 1000 1500
+    echo
+    echo "the same, other scenes, all of more than 2,000 particles"
+    table "$model" "$data/$name-fine/test.h5" 500 1000 2000
+    echo
+    if [ -f "$meshes/bunny.obj" ]; then
+      size=$(grep -q 'cells: 24' "$spec" && echo 0.5 || echo 0.42)
+      with_meshes "$spec" "$size" | make_data "$name-meshes"
+      echo "meshes: bunny, spot and bob, of size $size m"
+      table "$model" "$data/$name-meshes/test.h5" 500
+    else
+      echo "meshes: ../shared/meshes is not there"
+    fi
+    echo
+    if "$mote" rollout --model "$model" --input "$data/$name/test.h5" --sparse 500 --only-sparse --steps 994 --every 7 \
       -o "$data/long.h5" --quiet; then
       echo "1,000 frames of each, from 500 particles: finite"
     else
       echo "1,000 frames of each, from 500 particles: diverged"
     fi
-  } | sed "s#$data/##g" | tee "$out"
+  } | sed "s#$data/##g" | tee "$results/model-$name.txt"
 done

@@ -83,11 +83,18 @@ static inline mote_status mote_launch_ended(const char *kernel) {
   type *name = reinterpret_cast<type *>(mote_dynamic_shared_)
 #endif
 
-/* Lets `kernel` take more than the 48 KiB of dynamic shared memory that every launch may have. */
-template <typename Kernel> static inline mote_status mote_allow_shared(Kernel *kernel, size_t bytes) {
-  if (bytes > 48 * 1024)
-    MOTE_CUDA_TRY(cudaFuncSetAttribute(reinterpret_cast<const void *>(kernel),
-                                       cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)));
+/* Lets launches of `kernel` take `bytes` of dynamic shared memory where that is more than the 48 KiB that
+   every one may have. The limit is the kernel's, for all host threads: each sets it to the same, the most
+   there is, since one that set its own launch's bytes would take them from another's. */
+template <typename Kernel>
+static inline mote_status mote_allow_shared(Kernel *kernel, size_t bytes, const mote_stream *stream) {
+  if (bytes <= 48 * 1024) return MOTE_OK;
+  const void *function = reinterpret_cast<const void *>(kernel);
+  cudaFuncAttributes has;
+  MOTE_CUDA_TRY(cudaFuncGetAttributes(&has, function));
+  if (static_cast<size_t>(has.maxDynamicSharedSizeBytes) >= bytes) return MOTE_OK;
+  int most = mote_cuda_block_shared(stream->device) - static_cast<int>(has.sharedSizeBytes);
+  MOTE_CUDA_TRY(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, most));
   return MOTE_OK;
 }
 

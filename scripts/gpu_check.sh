@@ -1,17 +1,21 @@
 #!/usr/bin/env bash
 # Everything that needs a real GPU, in one command: gpu_check.sh BUILD [STAGE ...]. BUILD is a built tree, or what
 # scripts/pack.sh makes of one. Stages, in this order, all by default: tests (all test programs on the device `cuda`),
-# sanitizer (the kernel tests under compute-sanitizer's four tools), demo, bench. What fails is said first, in the summary
-# at the end; logs and figures lie in $MOTE_GPU_OUTPUT (gpu-output/), the figures as <gpu>.json too.
+# sanitizer (the kernel tests under compute-sanitizer's four tools), demo, bench, peers (a step against PyTorch's on the same
+# GPU, where Python has torch, scipy and h5py). What fails is said first, in the summary at the end; logs and figures lie in
+# $MOTE_GPU_OUTPUT (gpu-output/), the figures as <gpu>.json too.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 if [ $# -lt 1 ] || [ ! -x "$1/mote" ]; then
-  echo "usage: gpu_check.sh BUILD [tests] [sanitizer] [demo] [bench]" >&2
+  echo "usage: gpu_check.sh BUILD [tests] [sanitizer] [demo] [bench] [peers]" >&2
   exit 2
 fi
 build=$(cd "$1" && pwd)
 shift
-stages=" ${*:-tests sanitizer demo bench} "
+stages=" ${*:-tests sanitizer demo bench peers} "
+for stage in $stages; do
+  case $stage in tests | sanitizer | demo | bench | peers) ;; *) echo "gpu_check: unknown stage '$stage'" >&2 && exit 2 ;; esac
+done
 out=${MOTE_GPU_OUTPUT:-gpu-output}
 jobs=${MOTE_GPU_JOBS:-$(nproc)}
 patience=${MOTE_GPU_PATIENCE:-150} # seconds that a test program, or one under the sanitizer, may take
@@ -41,15 +45,22 @@ run_test() {
     [ $code -gt 124 ] && echo "tests/$name: crashed ($code) in $(grep '^\[ RUN' "$log" | tail -1)"; } >>"$failures"
 }
 
-# The kernel tests of a program under one tool. The tools' own exit code tells: 99.
+# A part of the kernel tests of a program under one tool, whose exit code tells: 99. Left out are downloads of buffers
+# that are not all written (what kernels read is checked), allocations that tests mean to be refused, and whole
+# trajectories, whose kernels smaller tests run too.
 run_sanitizer() {
-  local tool=$1 program=$2 name log
-  name=$(basename "$program") log="$out/sanitizer/$name.$tool.log"
-  timeout "$patience" compute-sanitizer --tool "$tool" --error-exitcode 99 --print-limit 20 "$program" \
-    --gtest_color=no --gtest_filter='*cuda*' >"$log" 2>&1
+  local tool=$1 program=$2 shard=$3 shards=$4 name log
+  name=$(basename "$program")
+  [ "$shards" -gt 1 ] && name+=.$shard
+  log="$out/sanitizer/$name.$tool.log"
+  local options=()
+  [ "$tool" = memcheck ] && options=(--report-api-errors no)
+  [ "$tool" = initcheck ] && options=(--check-api-memory-access no)
+  GTEST_TOTAL_SHARDS=$shards GTEST_SHARD_INDEX=$shard timeout "$patience" compute-sanitizer --tool "$tool" "${options[@]}" \
+    --error-exitcode 99 --print-limit 20 "$program" --gtest_color=no --gtest_filter='*cuda*-*OracleTest*' >"$log" 2>&1
   local code=$?
   printf '%-14s %-10s exit %3d  %s\n' "$name" "$tool" $code "$(grep -E 'SUMMARY' "$log" | tail -1)"
-  [ $code -eq 124 ] && echo "sanitizer/$name $tool: not finished in $patience s" >>"$failures"
+  [ $code -eq 124 ] && echo "sanitizer/$name $tool: not finished in $patience s, in $(grep '^\[ RUN' "$log" | tail -1)" >>"$failures"
   [ $code -eq 0 ] || [ $code -eq 124 ] || echo "sanitizer/$name $tool: exit $code" >>"$failures"
 }
 export -f run_test run_sanitizer
@@ -57,9 +68,12 @@ export out patience failures
 
 has() { [[ $stages == *" $1 "* ]]; }
 programs() { for p in "$build"/tests/*; do [ -f "$p" ] && [ -x "$p" ] && echo "$p"; done; }
-kernel_programs() {
+# Shards of about eight tests each: program, shard, shards.
+kernel_shards() {
   programs | while read -r p; do
-    "$p" --gtest_list_tests --gtest_filter='*cuda*' 2>/dev/null | grep -q '/cuda' && echo "$p"
+    tests=$("$p" --gtest_list_tests --gtest_filter='*cuda*-*OracleTest*' 2>/dev/null | grep -c '/cuda')
+    shards=$(((tests + 7) / 8))
+    for ((k = 0; k < shards; k++)); do echo "$p $k $shards"; done
   done
 }
 
@@ -69,8 +83,8 @@ fi
 if has sanitizer; then
   if command -v compute-sanitizer >/dev/null; then
     for tool in memcheck synccheck initcheck racecheck; do
-      kernel_programs | sed "s/^/$tool /"
-    done | xargs -P "$jobs" -L1 bash -c 'run_sanitizer "$0" "$1"' | tee "$out/sanitizer.txt"
+      kernel_shards | sed "s/^/$tool /"
+    done | xargs -P "$jobs" -L1 bash -c 'run_sanitizer "$@"' _ | tee "$out/sanitizer.txt"
   else
     echo "sanitizer: compute-sanitizer is not on this machine" | tee -a "$failures"
   fi
@@ -85,7 +99,20 @@ fi
 if has bench; then
   OMP_NUM_THREADS=$(nproc) timeout 200 "$build/mote-bench" --device cuda --json "$out/bench.json" 2>&1 |
     tee "$out/bench.txt"
-  [ -s "$out/bench.json" ] || echo "bench: $(tail -1 "$out/bench.txt")" >>"$failures"
+  [ "${PIPESTATUS[0]}" -eq 0 ] || grep '^mote-bench: ' "$out/bench.txt" | sed 's/^mote-bench/bench/' >>"$failures"
+fi
+if has peers; then
+  if python3 -c 'import torch, scipy, h5py' 2>/dev/null; then
+    for sizes in "giorom 1000" "gns 10000" "gns 100000"; do
+      read -r model particles <<<"$sizes"
+      timeout 120 python3 "$here/../bench/peers/stepper_peer.py" "$build/mote" --device cuda --model "$model" \
+        --particles "$particles" --repeat 20 --json "$out/stepper-$model-$particles.json" 2>&1 |
+        tee "$out/stepper-$model-$particles.txt" | tail -6
+      [ -s "$out/stepper-$model-$particles.json" ] || echo "peers: $model, $particles particles" >>"$failures"
+    done
+  else
+    echo "peers: left out, Python lacks torch, scipy or h5py"
+  fi
 fi
 
 # ---- figures and summary ----

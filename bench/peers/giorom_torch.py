@@ -300,7 +300,7 @@ class Giorom(nn.Module):
 
     def graph(self, x, radius):
         """What a step needs of the geometry: the edges, and the pairs of particles and grid points."""
-        return radius_edges(x, radius) + grid_pairs(x, self.grid.numpy(), self.config["gno_radius"])
+        return radius_edges(x, radius) + grid_pairs(x, self.grid.cpu().numpy(), self.config["gno_radius"])
 
     def gno(self, kernel, inputs, values, sources, targets, n):
         """For each target the mean over its sources of kernel(inputs), times values where they are given."""

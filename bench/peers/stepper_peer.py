@@ -3,7 +3,7 @@
 same particles, the same graph, the same threads, in alternating rounds, so that whatever else the machine does meets both.
 
     bench/peers/stepper_peer.py MOTE [--model giorom|gns] [--particles N] [--neighbours K] [--side L] [--threads T]
-                                [--rounds R] [--repeat S]
+                                [--device cpu|cuda] [--rounds R] [--repeat S]
                                 [--kernels pair|point] [--allocator keep|stock] [--wait spin|passive] [--torch-only] [--json OUT]
 
 MOTE is the command `mote`. The particles are a jittered lattice in a corner of the domain, near three walls; the radius is that
@@ -16,7 +16,8 @@ tensors back to the system after each operation and pays for their pages anew, u
 is therefore told to keep them (--allocator stock: not told). PyTorch's peak memory is what a first step adds to the
 resident set of a fresh process with the stock allocator, the median of a process a round. On a machine that is not
 idle, threads that spin at a barrier wait for one that is not running, and PyTorch on two threads takes three times as long as on
-one: --wait passive lets the threads of both engines sleep there. Fails when the normalised accelerations differ by more than
+one: --wait passive lets the threads of both engines sleep there. On a GPU the graph is still searched
+on the CPU, and stands apart. Fails when the normalised accelerations differ by more than
 --tolerance (relative L2) or the edges in number.
 """
 import argparse
@@ -32,9 +33,10 @@ import h5py
 import numpy
 from scipy.spatial import cKDTree
 
+from torch_worker import Worker, processor, serve
+
 DEFAULTS = {"giorom": {"particles": 1000, "repeat": 10}, "gns": {"particles": 10000, "repeat": 1}}
 FRAMES, DIM = 6, 3
-KEEP = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2 ** 40)}  # malloc keeps what is freed
 
 
 def parse_arguments():
@@ -45,6 +47,7 @@ def parse_arguments():
     parser.add_argument("--neighbours", type=float, default=30, help="on average, the particle itself not counted")
     parser.add_argument("--side", type=float, default=0.53, help="of the cube that the particles fill, m (0.53)")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="of both engines (cpu)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each engine")
     parser.add_argument("--repeat", type=int, help="steps a turn")
     parser.add_argument("--kernels", choices=("pair", "point"), default="pair",
@@ -142,7 +145,7 @@ def make_case(args, folder):
 class Stepper:
     """PyTorch's side of a case: search() builds the graph, step(graph) runs the network on it."""
 
-    def __init__(self, folder, kernels, particles=None):
+    def __init__(self, folder, kernels, device, particles=None):
         import torch
 
         import giorom_torch
@@ -151,14 +154,17 @@ class Stepper:
         with open(os.path.join(folder, "case.json")) as file:
             self.case = json.load(file)
         with h5py.File(os.path.join(folder, "S.h5")) as file:
-            self.position = torch.from_numpy(file["position"][:, :particles])
-            self.kind = torch.from_numpy(file["particle_type"][:particles]).long()
+            position = file["position"][:, :particles]
+            self.position = torch.from_numpy(position).to(device)
+            self.kind = torch.from_numpy(file["particle_type"][:particles]).long().to(device)
         if self.case["model"] == "giorom":
             self.model = giorom_torch.Giorom.load(os.path.join(folder, "model"), kernels)
-            self.search = lambda: self.model.graph(self.position[-1].numpy(), self.case["radius"])
+            find = self.model.graph
         else:
             self.model = gns_torch.Gns.load(os.path.join(folder, "gns.pt"), self.case["edge_update"])
-            self.search = lambda: giorom_torch.radius_edges(self.position[-1].numpy(), self.case["radius"])
+            find = giorom_torch.radius_edges
+        self.model.to(device)
+        self.search = lambda: tuple(part.to(device) for part in find(position[-1], self.case["radius"]))
         self.bounds = torch.tensor(self.case["metadata"]["bounds"])
 
     def step(self, graph):
@@ -177,63 +183,54 @@ def status_bytes(field):
         return next(1024 * int(line.split()[1]) for line in file if line.startswith(field + ":"))
 
 
-def processor():
-    with open("/proc/cpuinfo") as file:
-        return next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "unknown")
-
-
 def work(args):
-    """The process that holds PyTorch: takes a command a line (memory, time, save PATH), answers in JSON."""
+    """The process that holds PyTorch: memory, time, save PATH."""
     import torch
     torch.set_num_threads(args.threads)
-    small = Stepper(args.worker, args.kernels, 64)
+    torch.set_default_device(args.device)
+    on_gpu = args.device != "cpu"
+    wait = torch.cuda.synchronize if on_gpu else lambda: None
+    small = Stepper(args.worker, args.kernels, args.device, 64)
     small.step(small.search())  # loads what a first step loads
-    stepper = Stepper(args.worker, args.kernels)
+    stepper = Stepper(args.worker, args.kernels, args.device)
     graph = stepper.search()
-    for line in sys.stdin:
-        command, *rest = line.split()
-        answer = {}
-        if command == "memory":
+
+    def memory():
+        weights = sum(4 * p.numel() for p in stepper.model.parameters())
+        if on_gpu:
+            wait()
+            torch.cuda.reset_peak_memory_stats()
+            before = torch.cuda.memory_allocated()
+            stepper.step(graph)
+            wait()
+            peak = torch.cuda.max_memory_allocated()
+        else:
             with open("/proc/self/clear_refs", "w") as file:
                 file.write("5")  # forgets the peak so far
             before = status_bytes("VmRSS")
             stepper.step(graph)
-            answer = {"peak_bytes": status_bytes("VmHWM") - before, "resident_bytes": before,
-                      "weight_bytes": sum(4 * p.numel() for p in stepper.model.parameters())}
-        elif command == "time":
-            answer = {"network": [], "graph": []}
-            for _ in range(args.repeat):
-                start = time.perf_counter()
-                graph = stepper.search()
-                middle = time.perf_counter()
-                stepper.step(graph)
-                answer["network"].append(1e3 * (time.perf_counter() - middle))
-                answer["graph"].append(1e3 * (middle - start))
-        elif command == "save":
-            answer = {"edges": len(graph[0])}
-            a_hat, x = stepper.step(graph)
-            numpy.savez(rest[0], normalized_acceleration=a_hat.numpy(), next_position=x.numpy())
-        print(json.dumps(answer), flush=True)
+            peak = status_bytes("VmHWM")
+        return {"peak_bytes": peak - before, "resident_bytes": before, "weight_bytes": weights}
 
+    def times():
+        answer = {"network": [], "graph": []}
+        for _ in range(args.repeat):
+            start = time.perf_counter()
+            graph = stepper.search()
+            wait()
+            middle = time.perf_counter()
+            stepper.step(graph)
+            wait()
+            answer["network"].append(1e3 * (time.perf_counter() - middle))
+            answer["graph"].append(1e3 * (middle - start))
+        return answer
 
-class Worker:
-    def __init__(self, args, folder, environment=None):
-        command = [sys.executable, os.path.abspath(__file__), "--worker", folder, "--threads", str(args.threads), "--repeat",
-                   str(args.repeat), "--kernels", args.kernels]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        env={**os.environ, **(environment or {})})
+    def save(path):
+        a_hat, x = stepper.step(graph)
+        numpy.savez(path, normalized_acceleration=a_hat.cpu().numpy(), next_position=x.cpu().numpy())
+        return {"edges": len(graph[0])}
 
-    def ask(self, command):
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            sys.exit("stepper_peer.py: the process of PyTorch ended early")
-        return json.loads(answer)
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
+    serve({"memory": memory, "time": times, "save": save})
 
 
 def run(command):
@@ -246,7 +243,7 @@ def run(command):
 def time_mote(args, folder):
     """The numbers that `mote step` prints last: step_milliseconds, peak_bytes, edges, and others it may have."""
     output = run([args.mote, "step", "--model", os.path.join(folder, "model"), "--input", os.path.join(folder, "S.h5"), "-o",
-                  os.path.join(folder, "O.h5"), "--repeat", str(args.repeat), "--device", "cpu", "--threads",
+                  os.path.join(folder, "O.h5"), "--repeat", str(args.repeat), "--device", args.device, "--threads",
                   str(args.threads)])
     numbers = {}
     for line in output.splitlines():
@@ -271,12 +268,14 @@ def compare(folder):
 
 def measure(args, folder):
     make_case(args, folder)
-    worker = Worker(args, folder, KEEP if args.allocator == "keep" else {})
+    command = ["--worker", folder, "--threads", str(args.threads), "--repeat", str(args.repeat), "--kernels", args.kernels,
+               "--device", args.device]
+    worker = Worker(__file__, command, args.allocator == "keep")
     edges = worker.ask("save " + os.path.join(folder, "torch.npz"))["edges"]  # also the warm-up
     print(f"{args.model}: {args.particles} particles, {edges} edges with the loops, {args.threads} threads", flush=True)
     network, graph, memory, mote = [], [], [], []
     for turn in range(args.rounds):
-        fresh = Worker(args, folder)
+        fresh = Worker(__file__, command)
         memory.append(fresh.ask("memory"))
         fresh.close()
         times = worker.ask("time")
@@ -291,7 +290,7 @@ def measure(args, folder):
     both = [a + b for a, b in zip(network, graph)]
     peak = statistics.median(m["peak_bytes"] for m in memory)
     result = {
-        "model": args.model, "particles": args.particles, "edges": edges, "threads": args.threads,
+        "model": args.model, "particles": args.particles, "edges": edges, "threads": args.threads, "device": args.device,
         "rounds": args.rounds, "repeat": args.repeat, "kernels": args.kernels, "allocator": args.allocator, "wait": args.wait,
         "processor": processor(),
         "load_average": os.getloadavg()[0],

@@ -35,7 +35,7 @@ import numpy
 
 import batch_torch
 from giorom_torch import read_safetensors
-from stepper_peer import KEEP, processor
+from torch_worker import Worker, processor, serve
 
 
 def parse_arguments():
@@ -96,40 +96,18 @@ def work(args):
         parts = (middle - begin, end - middle, done - end, done - begin, time.process_time() - used)
         return dict(zip(("forward", "backward", "update", "step", "processor"), (1e3 * part for part in parts)))
 
-    for line in sys.stdin:
-        command, *rest = line.split()
-        answer = {}
-        if command == "facts":
-            step()  # the warm-up
-            answer = {"edges": len(batch.senders), "latent_pairs": batch.pairs}
-        elif command == "gradients":
-            for name, double in (("float64", True), ("float32", False)):
-                answer[name], gradients = gradients_of(folder, style, double)
-                numpy.savez(f"{rest[0]}-{name}.npz", **gradients)
-        elif command == "time":
-            answer = {"steps": [step() for _ in range(args.repeat)]}
-        print(json.dumps(answer), flush=True)
+    def facts():
+        step()  # the warm-up
+        return {"edges": len(batch.senders), "latent_pairs": batch.pairs}
 
+    def gradients(path):
+        losses = {}
+        for name, double in (("float64", True), ("float32", False)):
+            losses[name], values = gradients_of(folder, style, double)
+            numpy.savez(f"{path}-{name}.npz", **values)
+        return losses
 
-class Worker:
-    def __init__(self, args, folder, style):
-        self.allocator = args.allocator or ("stock" if style == "plain" else "keep")
-        command = [sys.executable, os.path.abspath(__file__), "--worker", folder, style, "--threads", str(args.threads),
-                   "--repeat", str(args.repeat), "--wait", args.wait]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        env={**os.environ, **(KEEP if self.allocator == "keep" else {})})
-
-    def ask(self, command):
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            sys.exit("training_peer.py: the process of PyTorch ended early")
-        return json.loads(answer)
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
+    serve({"facts": facts, "gradients": gradients, "time": lambda: {"steps": [step() for _ in range(args.repeat)]}})
 
 
 # ---- Mote ----
@@ -202,13 +180,15 @@ def time_both(args, folder, worker):
 
 def measure(args, model, style, folder):
     """One model in one style."""
-    worker = Worker(args, folder, style)
+    allocator = args.allocator or ("stock" if style == "plain" else "keep")
+    worker = Worker(__file__, ["--worker", folder, style, "--threads", str(args.threads), "--repeat", str(args.repeat), "--wait",
+                               args.wait], allocator == "keep")
     facts, mote = worker.ask("facts"), run_mote(args, folder, "--model", folder, "--input", os.path.join(folder, "batch.h5"))
     print(f"{model}, {style}: {args.particles} particles, batch {args.batch}, {facts['edges']} edges, {facts['latent_pairs']} "
-          f"latent pairs, {args.threads} threads, malloc {worker.allocator}, waiting {args.wait}", flush=True)
+          f"latent pairs, {args.threads} threads, malloc {allocator}, waiting {args.wait}", flush=True)
     result = {"model": model, "style": style, "particles": args.particles, "batch": args.batch, **facts,
               "parameters": int(mote["parameters"]), "threads": args.threads, "rounds": args.rounds, "repeat": args.repeat,
-              "allocator": worker.allocator, "wait": args.wait, "processor": processor()}
+              "allocator": allocator, "wait": args.wait, "processor": processor()}
     for name, value in facts.items():
         if int(mote[name]) != value:
             sys.exit(f"training_peer.py: the graphs differ: {name} is {int(mote[name])} in Mote, {value} in PyTorch")

@@ -36,7 +36,7 @@ static mote_status summarize(mote_stream *stream, int64_t n, const int32_t *coun
   const size_t bytes = sizeof(float) * 2 * ROWS * static_cast<size_t>(mote_head_pitch(heads.width));
   MOTE_TRY(mote_buffer_reserve(scratch, stream->device, sizeof(float) * chunks.x * floats));
   float *parts = static_cast<float *>(scratch->data);
-  MOTE_TRY(mote_allow_shared(chunk_kernel, bytes));
+  MOTE_TRY(mote_allow_shared(chunk_kernel, bytes, stream));
   MOTE_TRY(
       MOTE_LAUNCH(chunk_kernel, chunks, THREADS, bytes, stream, n, count, heads, key, value, weight, parts));
   return MOTE_LAUNCH(mote_head_reduce_kernel, mote_grid(floats, THREADS), THREADS, 0, stream, n, count,
@@ -78,7 +78,7 @@ static mote_status attend(mote_stream *stream, int64_t n, const int32_t *count, 
   const dim3 tiles(mote_grid(n, ROWS), static_cast<unsigned>(heads.count));
   const size_t bytes = sizeof(float) * static_cast<size_t>((ROWS + mote_head_pitch(heads.width)) *
                                                            mote_head_pitch(heads.width));
-  MOTE_TRY(mote_allow_shared(attend_kernel, bytes));
+  MOTE_TRY(mote_allow_shared(attend_kernel, bytes, stream));
   return MOTE_LAUNCH(attend_kernel, tiles, THREADS, bytes, stream, n, count, heads, query, context, out,
                      out_stride);
 }

@@ -81,7 +81,7 @@ mote_status mote_summarize_backward_gpu(mote_stream *stream, int64_t n, const in
                                         const float *d_context, mote_sink d_key, mote_sink d_value) {
   const dim3 tiles(mote_grid(n, ROWS), static_cast<unsigned>(heads.count));
   const summary job = {heads, key, value, weight, d_context, d_key, d_value};
-  MOTE_TRY(mote_allow_shared(summarize_kernel, tile_bytes(heads)));
+  MOTE_TRY(mote_allow_shared(summarize_kernel, tile_bytes(heads), stream));
   return MOTE_LAUNCH(summarize_kernel, tiles, THREADS, tile_bytes(heads), stream, n, count, job);
 }
 
@@ -150,7 +150,7 @@ mote_status mote_attend_backward_gpu(mote_stream *stream, int64_t n, const int32
   MOTE_TRY(mote_buffer_reserve(scratch, stream->device, sizeof(float) * tiles.x * floats));
   float *parts = static_cast<float *>(scratch->data);
   const attention job = {heads, query, d_out, context, d_query, parts};
-  MOTE_TRY(mote_allow_shared(attend_kernel, tile_bytes(heads)));
+  MOTE_TRY(mote_allow_shared(attend_kernel, tile_bytes(heads), stream));
   MOTE_TRY(MOTE_LAUNCH(attend_kernel, tiles, THREADS, tile_bytes(heads), stream, n, count, job));
   return MOTE_LAUNCH(mote_head_reduce_kernel, mote_grid(floats, THREADS), THREADS, 0, stream, n, count,
                      floats, parts, true, d_context);

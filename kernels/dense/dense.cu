@@ -28,7 +28,7 @@ template <int ROWS>
 static mote_status launch_mlp(mote_stream *stream, const mote_chain_plan &plan, int64_t n,
                               const int32_t *count, const mote_mlp *chain, mote_rows a, mote_rows b,
                               mote_rows residual, float *out, int out_stride) {
-  MOTE_TRY(mote_allow_shared(mlp_kernel<ROWS>, plan.bytes));
+  MOTE_TRY(mote_allow_shared(mlp_kernel<ROWS>, plan.bytes, stream));
   return MOTE_LAUNCH(mlp_kernel<ROWS>, mote_grid(n, plan.rows), MOTE_CHAIN_THREADS, plan.bytes, stream, n,
                      count, *chain, a, b, residual, out, out_stride, plan.second);
 }
@@ -84,7 +84,7 @@ static mote_status launch_gated(mote_stream *stream, const mote_chain_plan &plan
                                 const int32_t *count, const gated_experts &experts, mote_rows a,
                                 mote_rows logits, mote_norm norm, mote_rows residual, float *out,
                                 int out_stride) {
-  MOTE_TRY(mote_allow_shared(gated_kernel<ROWS>, plan.bytes));
+  MOTE_TRY(mote_allow_shared(gated_kernel<ROWS>, plan.bytes, stream));
   return MOTE_LAUNCH(gated_kernel<ROWS>, mote_grid(n, plan.rows), MOTE_CHAIN_THREADS, plan.bytes, stream, n,
                      count, experts, a, logits, norm, residual, out, out_stride, plan.second, plan.behind);
 }

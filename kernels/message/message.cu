@@ -125,7 +125,7 @@ static __global__ void combine_kernel(pass_job job, int rows) {
 template <int ROWS>
 static mote_status launch_pass(mote_stream *stream, const mote_chain_plan &plan, const mote_mlp *mlp,
                                const pass_job &job) {
-  MOTE_TRY(mote_allow_shared(pass_kernel<ROWS>, plan.bytes));
+  MOTE_TRY(mote_allow_shared(pass_kernel<ROWS>, plan.bytes, stream));
   return MOTE_LAUNCH(pass_kernel<ROWS>, mote_grid(job.edges.capacity, plan.rows), MOTE_CHAIN_THREADS,
                      plan.bytes, stream, *mlp, job, plan.second);
 }

@@ -134,6 +134,10 @@ cudaError_t cudaMemGetInfo(size_t *available, size_t *total) {
   *available = memory_in_use() < *total ? *total - memory_in_use() : 0;
   return cudaSuccess;
 }
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *attributes, const void *) {
+  *attributes = {};
+  return cudaSuccess;
+}
 cudaError_t cudaFuncSetAttribute(const void *, cudaFuncAttribute, int) {
   return cudaSuccess;
 }
