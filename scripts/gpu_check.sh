@@ -2,19 +2,20 @@
 # Everything that needs a real GPU, in one command: gpu_check.sh BUILD [STAGE ...]. BUILD is a built tree, or what
 # scripts/pack.sh makes of one. Stages, in this order, all by default: tests (all test programs on the device `cuda`),
 # sanitizer (the kernel tests under compute-sanitizer's four tools), demo, bench, peers (a step against PyTorch's on the same
-# GPU, where Python has torch, scipy and h5py). What fails is said first, in the summary at the end; logs and figures lie in
-# $MOTE_GPU_OUTPUT (gpu-output/), the figures as <gpu>.json too.
+# GPU, where Python has torch, scipy and h5py); and only if named, profile (each kernel's time by Nsight Compute). What
+# fails is said first, in the summary at the end; logs and figures lie in $MOTE_GPU_OUTPUT (gpu-output/), the figures as
+# <gpu>.json too.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 if [ $# -lt 1 ] || [ ! -x "$1/mote" ]; then
-  echo "usage: gpu_check.sh BUILD [tests] [sanitizer] [demo] [bench] [peers]" >&2
+  echo "usage: gpu_check.sh BUILD [tests] [sanitizer] [demo] [bench] [peers] [profile]" >&2
   exit 2
 fi
 build=$(cd "$1" && pwd)
 shift
 stages=" ${*:-tests sanitizer demo bench peers} "
 for stage in $stages; do
-  case $stage in tests | sanitizer | demo | bench | peers) ;; *) echo "gpu_check: unknown stage '$stage'" >&2 && exit 2 ;; esac
+  case $stage in tests | sanitizer | demo | bench | peers | profile) ;; *) echo "gpu_check: unknown stage '$stage'" >&2 && exit 2 ;; esac
 done
 out=${MOTE_GPU_OUTPUT:-gpu-output}
 jobs=${MOTE_GPU_JOBS:-$(nproc)}
@@ -112,6 +113,30 @@ if has peers; then
     done
   else
     echo "peers: left out, Python lacks torch, scipy or h5py"
+  fi
+fi
+
+# Of the first launches of a case of mote-bench: kernels by their share of the time, with count and mean.
+profile() {
+  local name=$1 launches=$2 csv="$out/profile-$1.csv"
+  shift 2
+  timeout 90 ncu --metrics gpu__time_duration.sum --clock-control none --csv --launch-count "$launches" \
+    "$build/mote-bench" "$@" --device cuda 2>&1 | grep '^"' >"$csv"
+  echo "== $name"
+  awk -F'","' 'NR == 1 { for (k = 1; k <= NF; k++) { if ($k == "Kernel Name") n = k; if ($k ~ /^Metric Value/) v = k } next }
+    { value = $v; gsub(/[",]/, "", value); name = $n; sub(/\(.*/, "", name); time[name] += value; count[name]++; all += value }
+    END { for (k in time) printf "%6.2f%% %9.1f us %6d  %s\n", 100 * time[k] / all, time[k] / count[k] / 1000, count[k], k }' \
+    "$csv" | sort -rn | head -25 | tee "$out/profile-$name.txt"
+  [ -s "$out/profile-$name.txt" ] || echo "profile: $name" >>"$failures"
+}
+if has profile; then
+  if command -v ncu >/dev/null; then
+    profile reduced 3000 reduced --size 3000
+    profile mpm 600 mpm --size 1000000 --material newtonian
+    profile train 3000 train --quick --model giorom
+    profile reconstruct 800 reconstruct
+  else
+    echo "profile: left out, ncu is not on this machine"
   fi
 fi
 

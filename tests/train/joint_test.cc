@@ -13,7 +13,6 @@
 #include "tests/train/training.h"
 
 using mote_test::bytes;
-using mote_test::Stopper;
 using mote_test::TemporaryFolder;
 using mote_test::write;
 
@@ -54,8 +53,12 @@ const char *const kJoint = "kind: joint\ndata: .\nstepper: first/stepper\noperat
                            "schedule: {warmup: 0}\nbatch: 3\nvalidation: {every: 10, trajectories: 2}\n"
                            "save_every: 4\nseed: 3\nema: 0.9\n";
 
-class Joint : public ::testing::Test {
+class Joint : public mote_test::Training {
 protected:
+  Joint()
+      : Training({"/stepper/model.safetensors", "/operator/model.safetensors",
+                  "/last/stepper/model.safetensors", "/last/operator/model.safetensors", "/state.safetensors",
+                  "/stepper/config.json", "/operator/config.json"}) {}
   void SetUp() override {
     write_split(folder.file("valid.h5"), 2, 8, "newtonian");
     mote_test::set_aside(folder.path);
@@ -77,34 +80,6 @@ protected:
     MOTE_ASSERT_OK(mote_operator_save(o, folder.file("first/operator").c_str()));
     mote_operator_destroy(o);
   }
-  mote_train_summary train(const std::string &text, const std::string &model, int threads = 1, int resume = 0,
-                           long long stop = 1 << 30, const char *device = "cpu") {
-    std::string run = write(folder.file("run.yaml"), text);
-    Stopper stopper = {stop};
-    mote_monitor monitor = {nullptr, Stopper::progress, &stopper};
-    mote_train_options options = {};
-    options.device = device, options.threads = threads, options.resume = resume;
-    mote_train_summary summary = {};
-    MOTE_EXPECT_OK(mote_train(run.c_str(), folder.file(model).c_str(), &options, &monitor, &summary));
-    return summary;
-  }
-  void expect_same(const std::string &a, const std::string &b) {
-    for (const char *name : {"/stepper/model.safetensors", "/operator/model.safetensors",
-                             "/last/stepper/model.safetensors", "/last/operator/model.safetensors",
-                             "/state.safetensors", "/stepper/config.json", "/operator/config.json"}) {
-      EXPECT_FALSE(bytes(folder.file(a + name)).empty()) << name;
-      EXPECT_TRUE(bytes(folder.file(a + name)) == bytes(folder.file(b + name))) << name;
-    }
-  }
-  void expect_error(const std::string &text, mote_status status, const std::string &words,
-                    const char *from = nullptr) {
-    std::string run = write(folder.file("run.yaml"), text);
-    mote_train_options options = {};
-    options.device = "cpu", options.from = from;
-    EXPECT_EQ(status, mote_train(run.c_str(), folder.file("model").c_str(), &options, nullptr, nullptr));
-    EXPECT_NE(std::string(mote_last_error()).find(words), std::string::npos) << mote_last_error();
-  }
-  TemporaryFolder folder;
 };
 
 /* The loss of an example and its gradients, and what it is after weights were moved. */
@@ -201,30 +176,17 @@ TEST_F(Joint, TuningLowersTheDenseError) {
 
 TEST_F(Joint, ThreadsDoNotMatterAndSeedsDo) {
   std::string run = std::string(kJoint) + "steps: 6\n", other = run;
-  train(run, "one", 1);
-  train(run, "two", 2);
-  expect_same("one", "two");
+  threads_do_not_matter(run);
   other.replace(other.find("seed: 3"), 7, "seed: 4");
   train(other, "seeded", 1);
-  EXPECT_FALSE(bytes(folder.file("one/stepper/model.safetensors")) ==
+  EXPECT_FALSE(bytes(folder.file("cpu1/stepper/model.safetensors")) ==
                bytes(folder.file("seeded/stepper/model.safetensors")));
-  EXPECT_FALSE(bytes(folder.file("one/operator/model.safetensors")) ==
+  EXPECT_FALSE(bytes(folder.file("cpu1/operator/model.safetensors")) ==
                bytes(folder.file("seeded/operator/model.safetensors")));
 }
 
-/* Stopped where nothing else happens, and between two saves as if killed: the state is then an older one. */
 TEST_F(Joint, ResumesToTheSameBits) {
-  std::string run = std::string(kJoint) + "loss: {stepper: 0.1}\nsteps: 12\n";
-  mote_train_summary whole = train(run, "whole");
-  train(run, "broken", 1, 0, 9);
-  train(run, "broken", 2, 1, 21);
-  std::string state = bytes(folder.file("broken/state.safetensors"));
-  train(run, "broken", 1, 1, 30);
-  write(folder.file("broken/state.safetensors"), state);
-  mote_train_summary resumed = train(run, "broken", 1, 1);
-  EXPECT_EQ(resumed.steps, whole.steps);
-  EXPECT_EQ(resumed.validation, whole.validation);
-  expect_same("whole", "broken");
+  resumes_to_the_same_bits(std::string(kJoint) + "loss: {stepper: 0.1}\nsteps: 12\n", 9, 21, 30);
 }
 
 /* Both folders as `mote rollout --model --operator` takes them. */

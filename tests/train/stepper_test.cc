@@ -11,7 +11,6 @@
 #include "tests/train/training.h"
 
 using mote_test::bytes;
-using mote_test::Stopper;
 using mote_test::TemporaryFolder;
 using mote_test::write;
 
@@ -55,35 +54,11 @@ const char *const kGiorom =
     "schedule: {kind: exponential, warmup: 5, decay_steps: 20}\nbatch: 2\nvalidation: {every: 10}\n"
     "save_every: 4\nseed: 3\nloss: {position: 0.5}\npushforward: {steps: 2, from_step: 6}\n";
 
-class Stepper : public ::testing::Test {
+class Stepper : public mote_test::Training {
 protected:
+  Stepper()
+      : Training({"/model.safetensors", "/last/model.safetensors", "/state.safetensors", "/config.json"}) {}
   void SetUp() override { write_data(folder.path); }
-  mote_train_summary train(const std::string &text, const std::string &model, int threads = 1, int resume = 0,
-                           long long stop = 1 << 30, const char *device = "cpu") {
-    std::string run = write(folder.file("run.yaml"), text);
-    Stopper stopper = {stop};
-    mote_monitor monitor = {nullptr, Stopper::progress, &stopper};
-    mote_train_options options = {};
-    options.device = device, options.threads = threads, options.resume = resume;
-    mote_train_summary summary = {};
-    MOTE_EXPECT_OK(mote_train(run.c_str(), folder.file(model).c_str(), &options, &monitor, &summary));
-    return summary;
-  }
-  void expect_same(const std::string &a, const std::string &b) {
-    for (const char *name :
-         {"/model.safetensors", "/last/model.safetensors", "/state.safetensors", "/config.json"}) {
-      EXPECT_FALSE(bytes(folder.file(a + name)).empty()) << name;
-      EXPECT_TRUE(bytes(folder.file(a + name)) == bytes(folder.file(b + name))) << name;
-    }
-  }
-  void expect_error(const std::string &text, mote_status status, const std::string &words) {
-    std::string run = write(folder.file("run.yaml"), text);
-    mote_train_options options = {};
-    options.device = "cpu";
-    EXPECT_EQ(status, mote_train(run.c_str(), folder.file("model").c_str(), &options, nullptr, nullptr));
-    EXPECT_NE(std::string(mote_last_error()).find(words), std::string::npos) << mote_last_error();
-  }
-  TemporaryFolder folder;
 };
 
 } // namespace
@@ -99,32 +74,23 @@ TEST_F(Stepper, LearnsToPredict) {
 }
 
 TEST_F(Stepper, ThreadsDoNotMatterAndSeedsDo) {
-  train(std::string(kGns) + "steps: 12\n", "one", 1);
-  train(std::string(kGns) + "steps: 12\n", "two", 2);
+  threads_do_not_matter(std::string(kGns) + "steps: 12\n");
   train(std::string(kGns) + "steps: 12\n", "again", 2);
-  expect_same("one", "two");
-  expect_same("one", "again");
+  expect_same("cpu1", "again");
   std::string other = kGns;
   other.replace(other.find("seed: 3"), 7, "seed: 4");
   train(other + "steps: 12\n", "seeded", 1);
-  EXPECT_FALSE(bytes(folder.file("one/model.safetensors")) == bytes(folder.file("seeded/model.safetensors")));
+  EXPECT_FALSE(bytes(folder.file("cpu1/model.safetensors")) ==
+               bytes(folder.file("seeded/model.safetensors")));
 }
 
-/* Stopped where nothing else happens, and between two saves as if killed: the state is then an older one. */
+TEST_F(Stepper, ThreadsDoNotMatterToGiorom) {
+  threads_do_not_matter(std::string(kGiorom) + "steps: 10\n");
+}
+
 TEST_F(Stepper, ResumesToTheSameBits) {
-  for (const char *text : {kGns, kGiorom}) {
-    std::string run = std::string(text) + "steps: 14\n";
-    mote_train_summary whole = train(run, "whole");
-    train(run, "broken", 1, 0, 14);
-    train(run, "broken", 2, 1, 26);
-    std::string state = bytes(folder.file("broken/state.safetensors"));
-    train(run, "broken", 1, 1, 34);
-    write(folder.file("broken/state.safetensors"), state);
-    mote_train_summary resumed = train(run, "broken", 1, 1);
-    EXPECT_EQ(resumed.steps, whole.steps);
-    EXPECT_EQ(resumed.validation, whole.validation);
-    expect_same("whole", "broken");
-  }
+  for (const char *text : {kGns, kGiorom})
+    resumes_to_the_same_bits(std::string(text) + "steps: 14\n", 14, 26, 34);
 }
 
 TEST_F(Stepper, TheModelRollsOut) {
