@@ -2,7 +2,7 @@
 # The figures of the shipped time-steppers: models.sh BUILD [RESULTS [NAME ...]]. Makes each model's data sets where they
 # are not there ($MOTE_DATA, or bench-data/) and rolls out 150 frames of scenes that training never saw, only stepped
 # particles counting: the test split of the model's own data from several numbers of particles, and once for 1,000 frames;
-# scenes drawn likewise that all have more than 2,000 particles, from 500, 1,000 and 2,000; and meshes, where
+# the same where scenes of fewer than 2,001 particles are drawn again, from 500, 1,000 and 2,000; and meshes, where
 # ../shared/meshes is. Writes RESULTS/model-NAME.txt (bench/results/).
 set -euo pipefail
 if [ $# -lt 1 ] || [ ! -x "$1/mote" ]; then
@@ -67,7 +67,7 @@ for name in "${names[@]}"; do
     echo "scripts/datasets/$name.yaml, test split"
     table "$model" "$data/$name/test.h5" 500 1000 1500
     echo
-    echo "the same, other scenes, all of more than 2,000 particles"
+    echo "the same, scenes of fewer than 2,001 particles drawn again"
     table "$model" "$data/$name-fine/test.h5" 500 1000 2000
     echo
     if [ -f "$meshes/bunny.obj" ]; then

@@ -160,14 +160,19 @@ static mote_status read_common(const char *path, const cJSON *root, mote_network
   MOTE_TRY(read_word(path, root, "decoder", decoders, &decoder));
   c->decoder = decoder ? MOTE_DECODER_PAIRS : MOTE_DECODER_NODES;
   MOTE_TRY(read_number(path, root, "noise_std", 0, 1e9, &c->noise));
+  MOTE_TRY(read_number(path, root, "wall_stop", 0, 1e9, &c->stop));
   return read_number(path, root, "boundary_clamp_limit", 1e-6, 1e6, &c->clip);
 }
 
 static mote_status read_giorom(const char *path, const cJSON *root, mote_network_config *c) {
   static const char *const convolutions[] = {"degenerate", "normalized", NULL};
   int convolution = 0;
-  *c = (mote_network_config){
-      .kind = MOTE_GIOROM, .linears = 3, .convolution_alpha = 0.7f, .clip = 1, .has_latent = 1};
+  *c = (mote_network_config){.kind = MOTE_GIOROM,
+                             .linears = 3,
+                             .convolution_alpha = 0.7f,
+                             .clip = 1,
+                             .stop = INFINITY,
+                             .has_latent = 1};
   MOTE_TRY(read_common(path, root, c));
   c->layers_after = c->layers_before;
   MOTE_TRY(read_word(path, root, "graph_convolution", convolutions, &convolution));
@@ -180,7 +185,8 @@ static mote_status read_gns(const char *path, const cJSON *root, mote_network_co
   static const char *const updates[] = {"message", "doubled", NULL};
   int hidden = 2;
   const integer_key keys[] = {{"mlp_layers", 0, MOTE_MLP_LAYERS - 1, &hidden, 0}};
-  *c = (mote_network_config){.kind = MOTE_GNS, .normalized_velocities = 1, .noise = 6.7e-4f, .clip = 1};
+  *c = (mote_network_config){
+      .kind = MOTE_GNS, .normalized_velocities = 1, .noise = 6.7e-4f, .clip = 1, .stop = INFINITY};
   MOTE_TRY(read_common(path, root, c));
   MOTE_TRY(read_integers(path, root, keys, COUNT(keys)));
   c->linears = hidden + 1;
@@ -204,6 +210,7 @@ static mote_status check_keys(const char *path, const cJSON *root) {
                                          "latent_points",
                                          "noise_std",
                                          "boundary_clamp_limit",
+                                         "wall_stop",
                                          "edge_update",
                                          "decoder",
                                          "edge_rest_lengths",
@@ -257,6 +264,7 @@ void mote_network_config_published(mote_network_kind kind, mote_network_config *
                                   .convolution_alpha = 0.7f,
                                   .noise = kind == MOTE_GNS ? 6.7e-4f : 0,
                                   .clip = 1,
+                                  .stop = INFINITY,
                                   .has_latent = kind == MOTE_GIOROM,
                                   .latent = {.kernel_in = {3, {131, 32, 64, 64}},
                                              .kernel_out = {3, {3, 32, 64, 128}},

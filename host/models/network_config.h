@@ -57,6 +57,7 @@ typedef struct mote_network_config {
   float noise; /* m a frame, of training: part of the deviations that velocities and accelerations are scaled
                   by */
   float clip;  /* of distances to the bounds, in radii */
+  float stop;  /* m beyond the bounds: particles come no farther; infinite: no such limit */
   mote_decoder decoder;
   int rest_lengths; /* edges also see how long they are at rest */
   int edge_doubles; /* GNS checkpoints of an early implementation: e' = 2 e instead of e + m */

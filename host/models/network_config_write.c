@@ -1,4 +1,5 @@
 /* config.json of a time-stepper, in the keys that published folders have, so that it reads back as it was. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -81,6 +82,7 @@ mote_status mote_network_config_write(const char *path, const mote_network_confi
   cJSON_AddBoolToObject(root, "edge_rest_lengths", c->rest_lengths);
   add_number(root, "noise_std", decimal(c->noise));
   add_number(root, "boundary_clamp_limit", decimal(c->clip));
+  if (isfinite(c->stop)) add_number(root, "wall_stop", decimal(c->stop));
   mote_status status = mote_json_write(path, root);
   cJSON_Delete(root);
   return status;

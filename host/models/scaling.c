@@ -84,6 +84,8 @@ void mote_model_integration(const mote_model *m, const mote_metadata *d, mote_in
     g->mean[a] = (float)d->acceleration_mean[a];
     g->deviation[a] = (float)acceleration_scale(c, d, a);
     g->limit = fmaxf(g->limit, (float)(d->bounds[a][1] - d->bounds[a][0]));
+    g->lower[a] = (float)d->bounds[a][0] - c->stop;
+    g->upper[a] = (float)d->bounds[a][1] + c->stop;
   }
 }
 

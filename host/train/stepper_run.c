@@ -144,9 +144,9 @@ static mote_status read_giorom(const mote_map *map, mote_network_config *c) {
 
 static mote_status read_model(const mote_map *run, mote_stepper_run *r) {
   static const char *const keys[] = {
-      "architecture", "width",       "layers",  "hidden_layers", "window", "types",
-      "type_width",   "convolution", "alpha",   "radius",        "clip",   "normalized_velocities",
-      "dim",          "latent",      "decoder", "rest_lengths",  NULL};
+      "architecture", "width",       "layers",  "hidden_layers", "window",    "types",
+      "type_width",   "convolution", "alpha",   "radius",        "clip",      "normalized_velocities",
+      "dim",          "latent",      "decoder", "rest_lengths",  "wall_stop", NULL};
   static const char *const decoders[] = {"nodes", "pairs", NULL};
   static const char *const kinds[] = {"giorom", "gns", NULL};
   mote_network_config *c = &r->config;
@@ -167,6 +167,7 @@ static mote_status read_model(const mote_map *run, mote_stepper_run *r) {
   MOTE_TRY(read_int(&map, "types", 1, 1024, &c->types));
   MOTE_TRY(read_int(&map, "type_width", 1, 256, &c->type_width));
   MOTE_TRY(read_float(&map, "clip", 1e-6, 1e6, &c->clip));
+  MOTE_TRY(read_float(&map, "wall_stop", 0, 1e9, &c->stop));
   MOTE_TRY(mote_map_flag(&map, "normalized_velocities", &c->normalized_velocities));
   MOTE_TRY(mote_map_real(&map, "radius", 1e-9, 1e9, &r->radius));
   MOTE_TRY(mote_map_flag(&map, "rest_lengths", &c->rest_lengths));

@@ -32,6 +32,7 @@ typedef struct mote_integration {
   int dim, frames;
   float mean[3], deviation[3]; /* of accelerations, m a frame^2 */
   float limit;                 /* m: a particle that moves farther in a frame has diverged */
+  float lower[3], upper[3];    /* m: a particle that would pass stops there */
 } mote_integration;
 
 /* What became of the steps so far, in device memory. */
@@ -65,11 +66,11 @@ struct mote_feature_kernels {
   mote_status (*rest_lengths)(mote_stream *stream, int dim, const mote_edges *edges, const float *rest,
                               float per_length, float *out);
 
-  /* acceleration (n, dim), normalised -> a; v' = v_last + a, x' = x + v'; history moves on by a frame. A
-     kinematic particle goes to `prescribed` (n, dim) instead, unless that is NULL. `next` (n,
-     dim) becomes x'. The step counts in `state`. A particle that is off stays where it was, so that what
-     follows is finite; the first one is kept in `state` until that is cleared. Nothing is done in a blocked
-     step. */
+  /* acceleration (n, dim), normalised -> a; v' = v_last + a, x' = x + v', on each axis no farther than
+     the integration's bounds; history moves on by a frame. A kinematic particle goes to `prescribed` (n, dim)
+     instead, unless that is NULL. `next` (n, dim) becomes x'. The step counts in `state`. A particle that is
+     off stays where it was, so that what follows is finite; the first one is kept in `state` until that is
+     cleared. Nothing is done in a blocked step. */
   mote_status (*advance)(mote_stream *stream, int64_t n, const mote_integration *integration,
                          const mote_step_guard *guard, const float *acceleration, const int32_t *type,
                          const float *prescribed, float *history, float *next, mote_step_state *state);
@@ -93,7 +94,8 @@ struct mote_feature_kernels {
   /* The reverse of advance: d_history (frames, n, dim), the gradient by the history after the step (with that
      by `next`, its last frame, in it), becomes that by the history before; d_acceleration (n, dim) is that by
      the acceleration, 0 for kinematic particles where `prescribed` (without it, `type` may be NULL). For
-     steps in which no particle was off. */
+     steps in which no particle was off. A particle that was stopped has the gradient of one that was not:
+     what would have left is to learn from it. */
   mote_status (*advance_backward)(mote_stream *stream, int64_t n, const mote_integration *integration,
                                   const int32_t *type, int prescribed, float *d_history,
                                   float *d_acceleration);
@@ -169,6 +171,7 @@ static inline MOTE_HD int mote_advance_particle(int64_t n, int64_t i, const mote
   }
   off = !(square <= g->limit * g->limit); /* NaN too */
   for (int a = 0; a < dim; a++) {
+    if (!(prescribed && type[i] == MOTE_KINEMATIC)) to[a] = fminf(fmaxf(to[a], g->lower[a]), g->upper[a]);
     for (int k = 0; k < last; k++)
       history[((int64_t)k * n + i) * dim + a] = history[((int64_t)(k + 1) * n + i) * dim + a];
     next[i * dim + a] = off ? x[a] : to[a];

@@ -351,7 +351,9 @@ struct Advance64 {
       : n(n), prescribed(prescribed), history(widened(noise(frames * n * dim, 31))),
         acceleration(widened(noise(n * dim, 32))), weight(widened(noise(frames * n * dim, 33))), type(n) {
     g.dim = dim, g.frames = frames, g.limit = 100;
-    for (int a = 0; a < dim; a++) g.mean[a] = 0.1f * float(a + 1), g.deviation[a] = 0.3f / float(a + 1);
+    for (int a = 0; a < dim; a++)
+      g.mean[a] = 0.1f * float(a + 1), g.deviation[a] = 0.3f / float(a + 1), g.lower[a] = -INFINITY,
+      g.upper[a] = INFINITY;
     for (int64_t i = 0; i < n; i++) type[i] = i % 3 ? 0 : MOTE_KINEMATIC;
   }
   bool is_prescribed(int64_t i) const { return prescribed && type[i] == MOTE_KINEMATIC; }

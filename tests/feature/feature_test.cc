@@ -147,7 +147,8 @@ struct Motion {
         state(device, std::vector<mote_step_state>{{INT32_MAX, 0, 0, 0}}) {
     integration.dim = dim, integration.frames = frames, integration.limit = 0.2f;
     for (int a = 0; a < dim; a++)
-      integration.mean[a] = 0.001f * float(a + 1), integration.deviation[a] = 0.003f / float(a + 1);
+      integration.mean[a] = 0.001f * float(a + 1), integration.deviation[a] = 0.003f / float(a + 1),
+      integration.lower[a] = -INFINITY, integration.upper[a] = INFINITY;
     for (int64_t i = 0; i < n; i++) type[i] = i % 5 ? 0 : MOTE_KINEMATIC;
     upload(device);
   }
@@ -228,6 +229,37 @@ TEST_P(FeatureTest, AdvanceMovesOn) {
         }
       expect_state(m.state.host()[0], INT32_MAX, 0, 1);
     }
+}
+
+/* Bounds in the middle of the cloud: who would pass stands on them, to the bit; a kinematic particle that is
+   told where to be goes there. */
+TEST_P(FeatureTest, AdvanceStopsAtItsBounds) {
+  Device device(GetParam());
+  Motion free(device, 3, 301), stopped(device, 3, 301);
+  std::vector<float> prescribed(free.n * 3, 0.1f);
+  for (int64_t k = 0; k < free.n * 3; k++) prescribed[k] += free.before[3 * free.n * 3 + k];
+  Array<float> goals(device, prescribed);
+  MOTE_ASSERT_OK(free.run(device.stream, goals));
+  std::vector<float> there = free.next.host(), sorted = there;
+  std::sort(sorted.begin(), sorted.end());
+  for (int a = 0; a < 3; a++) {
+    stopped.integration.lower[a] = sorted[sorted.size() / 5];
+    stopped.integration.upper[a] = sorted[sorted.size() * 7 / 10];
+  }
+  MOTE_ASSERT_OK(stopped.run(device.stream, goals));
+  std::vector<float> next = stopped.next.host(), after = stopped.history.host();
+  int at_lower = 0, at_upper = 0;
+  for (int64_t i = 0; i < free.n; i++)
+    for (int a = 0; a < 3; a++) {
+      float lower = stopped.integration.lower[a], upper = stopped.integration.upper[a], x = there[i * 3 + a];
+      float expected = stopped.type[i] == MOTE_KINEMATIC ? x : std::min(std::max(x, lower), upper);
+      at_lower += expected == lower, at_upper += expected == upper;
+      ASSERT_EQ(expected, next[i * 3 + a]) << i;
+      ASSERT_EQ(expected, float(stopped.at(after, 3, i, a))) << i;
+    }
+  EXPECT_GT(at_lower, 50);
+  EXPECT_GT(at_upper, 50);
+  expect_state(stopped.state.host()[0], INT32_MAX, 0, 1);
 }
 
 /* NaN, infinite and too fast ones, spread over blocks and threads: the first by index is reported, all stay

@@ -81,7 +81,7 @@ def gns(name, **changes):
 
 def giorom(name, **changes):
     c = {"architectures": ["PhysicsEngine"], "dim": 2, "window_size": 2, "hidden_size": 4, "n_mp_layers": 1,
-         "num_particle_types": 2, "particle_type_dim": 2, "noise_std": 0.0, "boundary_clamp_limit": 1.0,
+         "num_particle_types": 2, "particle_type_dim": 2, "noise_std": 0.0, "boundary_clamp_limit": 1.0, "wall_stop": 0.03,
          "normalized_velocities": False, "graph_convolution": "degenerate", "graph_convolution_alpha": 0.7,
          "latent_points": "grid", "in_gno_transform_type": "nonlinear_kernelonly",
          "out_gno_transform_type": "linear", "out_gno_in_dim": 2, "out_gno_hidden": 3, "gno_radius": 0.4,

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "host/models/network_config.h"
+#include "host/models/scaling.h"
 #include "tests/io/files.h"
 #include "tests/support/checkpoint.h"
 #include "tests/support/testing.h"
@@ -71,6 +72,7 @@ TEST_F(ConfigWriteTest, AwkwardNumbers) {
       0.1f, 1.0f / 3, 6.7e-4f, std::nextafter(0.125f, 1.f), 1e-6f, 16777217.f / 16777216, 9.8765432e-5f};
   for (float x : awkward) {
     config.noise = x;
+    config.stop = x * 7;
     config.clip = config.latent.radius = x * 1.1f;
     config.convolution_alpha = x / 3;
     config.latent.limits[1][0] = -1.0 / 3;
@@ -81,6 +83,25 @@ TEST_F(ConfigWriteTest, AwkwardNumbers) {
   config.noise = 6.7e-4f;
   round(config); /* as a person would write it */
   EXPECT_NE(std::string::npos, mote_test::slurp(path).find("0.00067,")) << mote_test::slurp(path);
+}
+
+/* Where a step stops particles: so far beyond the bounds, and nowhere without the key. */
+TEST_F(ConfigWriteTest, WallStop) {
+  mote_model model = {};
+  mote_metadata metadata = {};
+  mote_integration integration;
+  mote_network_config_published(MOTE_GNS, &model.config);
+  metadata.bounds[1][0] = 0.25, metadata.bounds[1][1] = 0.5;
+  mote_model_integration(&model, &metadata, &integration);
+  EXPECT_EQ(-INFINITY, integration.lower[1]);
+  EXPECT_EQ(INFINITY, integration.upper[1]);
+  round(model.config);
+  EXPECT_EQ(std::string::npos, mote_test::slurp(path).find("wall_stop"));
+  model.config.stop = 0.125f;
+  model.config = round(model.config);
+  mote_model_integration(&model, &metadata, &integration);
+  EXPECT_EQ(0.125f, integration.lower[1]);
+  EXPECT_EQ(0.625f, integration.upper[1]);
 }
 
 TEST_F(ConfigWriteTest, WholeOrNotAtAll) {

@@ -114,8 +114,9 @@ TEST(HostileConfig, MissingKeys) {
 /* Those that have defaults. */
 TEST(HostileConfig, KeysThatMayBeMissing) {
   Folder giorom("giorom2d"), gns("gns2d");
-  for (const char *key : {"noise_std", "boundary_clamp_limit", "normalized_velocities", "not_branch_size",
-                          "out_gno_in_dim", "in_gno_transform_type", "out_gno_transform_type"})
+  for (const char *key :
+       {"noise_std", "boundary_clamp_limit", "wall_stop", "normalized_velocities", "not_branch_size",
+        "out_gno_in_dim", "in_gno_transform_type", "out_gno_transform_type"})
     EXPECT_EQ(giorom.load(giorom.with(key, "")), MOTE_OK) << mote_last_error();
   for (const char *key :
        {"noise_std", "boundary_clamp_limit", "normalized_velocities", "mlp_layers", "edge_update"})
@@ -127,7 +128,7 @@ TEST(HostileConfig, Numbers) {
   Folder giorom("giorom2d"), gns("gns2d");
   for (const char *value : {"-1", "1e300", "-1e300", "\"x\"", "null", "true", "[1]", "{}"}) {
     giorom.refuse("gno_radius", value);
-    for (const char *key : {"noise_std", "boundary_clamp_limit"}) {
+    for (const char *key : {"noise_std", "boundary_clamp_limit", "wall_stop"}) {
       giorom.refuse(key, value);
       gns.refuse(key, value);
     }
@@ -227,7 +228,7 @@ TEST(HostileConfig, FilesThatAreNoConfig) {
 TEST(HostileConfig, MisspeltKeysThatMayBeLeftOut) {
   Folder folder("giorom3d");
   for (const char *key : {"normalised_velocities", "normalized_velocity", "graph_convolutions",
-                          "latent_point", "nose_std", "in_gno_transform_types"}) {
+                          "latent_point", "nose_std", "wall_stops", "in_gno_transform_types"}) {
     EXPECT_EQ(MOTE_ERROR_FORMAT, folder.load(folder.with(key, "true"))) << key;
     EXPECT_TRUE(Folder::says(std::string("unknown key \"") + key + "\"; did you mean")) << mote_last_error();
   }

@@ -120,6 +120,7 @@ TEST_F(StepperRunTest, EveryKey) {
            "  alpha: 0.25\n"
            "  radius: 0.03\n"
            "  clip: 0.75\n"
+           "  wall_stop: 0.02\n"
            "  normalized_velocities: false\n"
            "  latent:\n"
            "    grid: 12\n"
@@ -166,6 +167,7 @@ TEST_F(StepperRunTest, EveryKey) {
   EXPECT_EQ(0.25f, c.convolution_alpha);
   EXPECT_EQ(0.03, run.radius);
   EXPECT_EQ(0.75f, c.clip);
+  EXPECT_EQ(0.02f, c.stop);
   EXPECT_EQ(0, c.normalized_velocities);
   EXPECT_EQ(12, l.grid);
   EXPECT_EQ(0.2f, l.radius);

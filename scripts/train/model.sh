@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# A model of scripts/models once more, from nothing: model.sh NAME BUILD OUT [mote train's options]. Makes the data that
+# its training/N.yaml name (of training/ or scripts/datasets/), then trains the phases in turn, each from the end of the one
+# before; OUT/NAME is the last one's model. Begun again after a stop it goes on where it was.
+set -euo pipefail
+here=$(cd "$(dirname "$0")/.." && pwd)
+if [ $# -lt 3 ] || [ ! -d "$here/models/$1/training" ] || [ ! -x "$2/mote" ]; then
+  echo "usage: model.sh NAME BUILD OUT [options of mote train]" >&2
+  echo "NAME is one of: $(cd "$here/models" && ls -d */training | xargs -n1 dirname | xargs)" >&2
+  exit 2
+fi
+name=$1 mote=$(realpath "$2/mote") out=$3 training="$here/models/$1/training"
+shift 3
+mkdir -p "$out"
+last=()
+for phase in "$training"/[0-9]*.yaml; do
+  number=$(basename "$phase" .yaml) run="$out/$name-$(basename "$phase")" model="$out/$name-$(basename "$phase" .yaml)"
+  data=$(sed -n 's/^data: *//p' "$phase")
+  spec="$training/$data.yaml"
+  [ -f "$spec" ] || spec="$here/datasets/$data.yaml"
+  [ -f "$out/$data/test.h5" ] || "$mote" dataset "$spec" -o "$out/$data"
+  cp "$phase" "$run"
+  if [ -f "$model/done" ]; then
+    echo "phase $number is done"
+  elif [ -f "$model/state.safetensors" ]; then
+    "$mote" train "$run" -o "$model" --resume "$@"
+  else
+    "$mote" train "$run" -o "$model" "${last[@]}" "$@"
+  fi
+  touch "$model/done"
+  last=(--from "$model/last")
+done
+rm -rf "${out:?}/$name"
+mkdir "$out/$name"
+cp "$model"/{config.json,model.safetensors,metadata.json} "$out/$name/"
+echo "$out/$name"
