@@ -1,5 +1,5 @@
-/* Steps of training as `mote train` takes them, timed part by part. Each host thread works out examples of its
-   own, so that none waits for another inside an example; a single example has all of them. */
+/* Steps of training as `mote train` takes them, timed part by part. Each host thread works out examples of
+   its own, so that none waits for another inside an example; a single example has all of them. */
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -16,9 +16,9 @@
 extern "C" {
 #endif
 
-/* Who works out examples, one a host thread: a batch goes in parallel without barriers, and a GPU has the next
-   example's kernels while one waits for the size of its graph. The only one of a batch of one has all threads
-   for its device. */
+/* Who works out examples, one a host thread: a batch goes in parallel without barriers, and a GPU has the
+   next example's kernels while one waits for the size of its graph. The only one of a batch of one has all
+   threads for its device. */
 typedef struct mote_stepper_worker {
   mote_device *device; /* its own */
   mote_stream *stream;

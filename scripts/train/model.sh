@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A model of scripts/models once more, from nothing: model.sh NAME BUILD OUT [mote train's options]. Makes the data that
-# its training/N.yaml name (of training/ or scripts/datasets/), then trains the phases in turn, each from the end of the one
-# before; OUT/NAME is the last one's model. Begun again after a stop it goes on where it was.
+# A model of scripts/models once more, from nothing: model.sh NAME BUILD OUT [options of mote train but --minutes]. Makes the
+# data that its training/N.yaml name (of training/ or scripts/datasets/), then trains the phases in turn, each from the end
+# of the one before; OUT/NAME is the last one's model. Begun again after a stop it goes on where it was.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 if [ $# -lt 3 ] || [ ! -d "$here/models/$1/training" ] || [ ! -x "$2/mote" ]; then
