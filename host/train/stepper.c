@@ -112,6 +112,12 @@ static mote_status open_data(mote_stepper_trainer *t) {
 
 /* ---- model and workers ---- */
 
+/* A trained model's sizes are its own; where particles stop is no weight, so that a run may say it anew. */
+static void take_config(mote_network_config *run, mote_model *model, mote_model *average) {
+  if (isfinite(run->stop)) model->config.stop = average->config.stop = run->stop;
+  *run = model->config;
+}
+
 static mote_status create_model(mote_stepper_trainer *t, const char *from) {
   mote_model *model = NULL, *average = NULL;
   uint64_t seed = (uint64_t)t->run.seed;
@@ -119,7 +125,7 @@ static mote_status create_model(mote_stepper_trainer *t, const char *from) {
   if (from) {
     status = mote_model_load_to_train(t->device, from, &model);
     if (status == MOTE_OK) status = mote_model_load_to_train(t->device, from, &average);
-    if (status == MOTE_OK) t->run.config = model->config;
+    if (status == MOTE_OK) take_config(&t->run.config, model, average);
   } else {
     status = mote_model_invent_to_train(t->device, &t->run.config, seed, &model);
     if (status == MOTE_OK) status = mote_model_invent_to_train(t->device, &t->run.config, seed, &average);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A model of scripts/models once more, from nothing: model.sh NAME BUILD OUT [options of mote train but --minutes]. Makes the
 # data that its training/N.yaml name (of training/ or scripts/datasets/), then trains the phases in turn, each from the end
-# of the one before; OUT/NAME is the last one's model. Begun again after a stop it goes on where it was.
+# of the one before; OUT/NAME-model is the last one's. Begun again after a stop it goes on where it was.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 if [ $# -lt 3 ] || [ ! -d "$here/models/$1/training" ] || [ ! -x "$2/mote" ]; then
@@ -30,7 +30,8 @@ for phase in "$training"/[0-9]*.yaml; do
   touch "$model/done"
   last=(--from "$model/last")
 done
-rm -rf "${out:?}/$name"
-mkdir "$out/$name"
-cp "$model"/{config.json,model.safetensors,metadata.json} "$out/$name/"
-echo "$out/$name"
+final="$out/$name-model" # the data may be called as the model is
+rm -rf "$final"
+mkdir "$final"
+cp "$model"/{config.json,model.safetensors,metadata.json} "$final/"
+echo "$final"

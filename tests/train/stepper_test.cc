@@ -161,16 +161,25 @@ TEST_F(Stepper, KinematicParticles) {
 }
 
 /* Weight decay alone, with a rate that moves nothing else: --from begins with the weights of a model. */
+/* Its sizes are the trained model's; where particles stop is the run's, if it says so. */
 TEST_F(Stepper, BeginsFromATrainedModel) {
   train(std::string(kGns) + "steps: 10\n", "first");
-  std::string run = write(folder.file("run.yaml"), std::string(kGns) + "steps: 20\n");
-  std::string from = folder.file("first"), to = folder.file("second");
-  mote_train_options options = {};
-  options.device = "cpu", options.from = from.c_str();
-  mote_train_summary summary = {};
-  MOTE_EXPECT_OK(mote_train(run.c_str(), to.c_str(), &options, nullptr, &summary));
-  EXPECT_EQ(bytes(from + "/config.json"), bytes(to + "/config.json"));
-  EXPECT_FALSE(bytes(from + "/model.safetensors") == bytes(to + "/model.safetensors"));
+  std::string text = std::string(kGns) + "steps: 20\n", stopped = text;
+  stopped.replace(stopped.find("radius: 0.12"), 12, "radius: 0.12, wall_stop: 0.25");
+  auto train_from = [&](const std::string &content, const char *from, const char *to) {
+    std::string run = write(folder.file("run.yaml"), content), begin = folder.file(from);
+    mote_train_options options = {};
+    options.device = "cpu", options.from = begin.c_str();
+    mote_train_summary summary = {};
+    MOTE_EXPECT_OK(mote_train(run.c_str(), folder.file(to).c_str(), &options, nullptr, &summary));
+    return bytes(folder.file(to) + "/config.json");
+  };
+  EXPECT_EQ(bytes(folder.file("first/config.json")), train_from(text, "first", "second"));
+  EXPECT_FALSE(bytes(folder.file("first/model.safetensors")) ==
+               bytes(folder.file("second/model.safetensors")));
+  std::string with_stop = train_from(stopped, "first", "third");
+  EXPECT_NE(std::string::npos, with_stop.find("\"wall_stop\":\t0.25")) << with_stop;
+  EXPECT_EQ(with_stop, train_from(text, "third", "fourth"));
 }
 
 TEST_F(Stepper, SaysWhatIsWrong) {
