@@ -40,9 +40,8 @@ with_meshes() {
 
 # NAME: makes $data/NAME of the spec on standard input.
 make_data() {
-  [ -f "$data/$1/test.h5" ] && return
   cat >"$data/$1.yaml"
-  "$mote" dataset "$data/$1.yaml" -o "$data/$1" --quiet
+  [ -f "$data/$1/test.h5" ] || "$mote" dataset "$data/$1.yaml" -o "$data/$1" --quiet
 }
 
 # MODEL TEST COUNT...: rolls out, then the table without what is the same for every file of it.
