@@ -46,18 +46,18 @@ case_demo() {
     cp "$work/demo/demo.png" "$results/demo.png"
 }
 case_models() { MOTE_DATA="${MOTE_DATA:-$work/data}" "$here/bench/models.sh" "$build" "$results"; }
+operator_errors() { # JSON FILE.h5... [--method M]
+  local json=$1
+  shift
+  python3 "$peers/operator_error.py" "$build/mote" "$here/scripts/operators/matter" "$@" --json "$results/$json"
+}
 case_operator() {
   needs numpy scipy h5py yaml || return
-  if [ -d "$meshes" ]; then
-    python3 "$here/scripts/train/make_scenes.py" "$build/mote" "$meshes" "$work/scenes" --train 0 &&
-      python3 "$peers/operator_error.py" "$build/mote" "$here/scripts/operators/matter" "$work"/scenes/*_test_*.h5 \
-        --json "$results/operator-errors.json" || return
-  else
-    echo "left out: no meshes in $meshes"
-  fi
   python3 "$peers/cube_scenes.py" "$build/mote" "$work/cubes" &&
-    python3 "$peers/operator_error.py" "$build/mote" "$here/scripts/operators/matter" "$work"/cubes/*.h5 --method uniform \
-      --json "$results/operator-errors-cubes.json"
+    operator_errors operator-errors-cubes.json "$work"/cubes/*.h5 --method uniform || return
+  [ -d "$meshes" ] || { echo "left out: no meshes in $meshes"; return 1; }
+  python3 "$here/scripts/train/make_scenes.py" "$build/mote" "$meshes" "$work/scenes" --train 0 &&
+    operator_errors operator-errors.json "$work"/scenes/*_test_*.h5
 }
 case_reduced() {
   "$build/mote-bench" reduced --json "$results/reduced.json" --csv "$results/reduced.csv" --plot "$results/reduced.png"

@@ -206,14 +206,15 @@ static mote_status run(bench_context *bench, const bench_options *o) {
          1e-9 * bench->peaks.bandwidth, 1e-9 * bench->peaks.flops);
   printf("%-34s %10s %11s %8s %9s %8s %8s  %s\n", "case", "n", "ms", "spread", "MB", "of GB/s", "of flops",
          "rate");
-  int failed = 0;
+  mote_status status = MOTE_OK;
   for (int k = 0; k < CASES; k++) {
-    if (!o->chosen[k] || cases[k].run(bench) == MOTE_OK) continue;
-    fprintf(stderr, "mote-bench: %s\n", mote_last_error());
-    failed++;
+    mote_status one = o->chosen[k] ? cases[k].run(bench) : MOTE_OK;
+    if (one == MOTE_OK) continue;
+    fprintf(stderr, "mote-bench: %s: %s\n", cases[k].name, mote_last_error());
+    status = one;
   }
   if (o->json) MOTE_TRY(write_json(o->json, bench));
-  return failed ? mote_fail(MOTE_ERROR_ARGUMENT, "%d of the cases failed", failed) : MOTE_OK;
+  return status == MOTE_OK ? MOTE_OK : mote_fail(status, "not all cases could be measured");
 }
 
 int main(int argc, char **argv) {

@@ -44,8 +44,7 @@ static mote_status find_target(const train_job *j, const train_example *e, float
 }
 
 mote_status train_job_open(train_job *j) {
-  int count = j->batch.count, workers = mote_device_workers(j->device);
-  if (workers > count) workers = count;
+  int count = j->batch.count, workers = mote_device_workers(j->device, count);
   j->worker = calloc((size_t)workers, sizeof *j->worker);
   j->result = calloc((size_t)count, sizeof *j->result);
   j->target = calloc((size_t)count, sizeof *j->target);

@@ -100,7 +100,11 @@ fi
 if has bench; then
   OMP_NUM_THREADS=$(nproc) timeout 200 "$build/mote-bench" --device cuda --json "$out/bench.json" 2>&1 |
     tee "$out/bench.txt"
-  [ "${PIPESTATUS[0]}" -eq 0 ] || grep '^mote-bench: ' "$out/bench.txt" | sed 's/^mote-bench/bench/' >>"$failures"
+  code=${PIPESTATUS[0]}
+  if [ "$code" -ne 0 ]; then
+    echo "bench: exit $code"
+    grep '^mote-bench: ' "$out/bench.txt" | sed 's/^mote-bench/bench/'
+  fi >>"$failures"
 fi
 if has peers; then
   if python3 -c 'import torch, scipy, h5py' 2>/dev/null; then

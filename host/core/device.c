@@ -132,8 +132,9 @@ const char *mote_device_description(const mote_device *device) {
 int mote_device_threads(const mote_device *device) {
   return device->has_unified_host_memory ? device->threads : 1;
 }
-int mote_device_workers(const mote_device *device) {
-  return device->single_driver ? 1 : device->threads;
+int mote_device_workers(const mote_device *device, int most) {
+  int workers = device->single_driver ? 1 : device->threads;
+  return workers < most ? workers : most;
 }
 mote_status mote_device_open_again(const mote_device *device, int workers, mote_device **again) {
   mote_device_options share = {.threads = device->threads > workers ? device->threads / workers : 1};

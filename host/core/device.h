@@ -71,9 +71,9 @@ extern const mote_runtime mote_cpu_runtime;
 
 /* ---- Workers: host threads that work at once, each with a device object of its own ---- */
 
-/* How many of them `device` has room for, at least 1: those of its CPU threads, which a GPU's launches need,
+/* How many of them `device` has room for, 1 to `most`: those of its CPU threads, which a GPU's launches need,
    too. */
-int mote_device_workers(const mote_device *device);
+int mote_device_workers(const mote_device *device, int most);
 /* The same device once more, for one of `workers` host threads; it is closed before `device` is. */
 mote_status mote_device_open_again(const mote_device *device, int workers, mote_device **again);
 

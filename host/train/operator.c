@@ -1,5 +1,6 @@
 /* The training of the reduced-order operator: opens what is needed, loops, validates, saves. */
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,12 +30,12 @@ static mote_status open_devices(mote_trainer *t, const mote_train_options *optio
   mote_device *probe;
   mote_device_options o = {.threads = options->threads};
   MOTE_TRY(mote_device_open(options->device ? options->device : "auto", &o, &probe));
-  t->workers = mote_device_workers(probe);
-  if (t->workers > t->run.batch) t->workers = (int)t->run.batch;
+  int all = mote_device_workers(probe, INT_MAX);
+  t->workers = mote_device_workers(probe, (int)t->run.batch);
   t->device = calloc((size_t)t->workers, sizeof(mote_device *));
   mote_status status = t->device ? MOTE_OK : mote_fail(MOTE_ERROR_MEMORY, "out of memory for devices");
   for (int k = 0; k < t->workers && status == MOTE_OK; k++)
-    status = mote_device_open_again(probe, mote_device_workers(probe), &t->device[k]);
+    status = mote_device_open_again(probe, all, &t->device[k]);
   mote_device_close(probe);
   return status;
 }

@@ -155,8 +155,7 @@ static mote_status open_worker(mote_stepper_trainer *t, mote_stepper_worker *w) 
 }
 
 static mote_status open_workers(mote_stepper_trainer *t) {
-  int batch = (int)t->run.batch, workers = mote_device_workers(t->device);
-  if (workers > batch) workers = batch;
+  int batch = (int)t->run.batch, workers = mote_device_workers(t->device, batch);
   t->worker = calloc((size_t)workers, sizeof *t->worker);
   t->gradient = calloc((size_t)batch, sizeof *t->gradient);
   t->shared = calloc((size_t)batch, sizeof *t->shared);

@@ -160,8 +160,7 @@ TEST_F(Stepper, KinematicParticles) {
   EXPECT_TRUE(std::isfinite(summary.validation));
 }
 
-/* Weight decay alone, with a rate that moves nothing else: --from begins with the weights of a model. */
-/* Its sizes are the trained model's; where particles stop is the run's, if it says so. */
+/* The model's sizes are the trained one's; where particles stop is the run's, if it says so. */
 TEST_F(Stepper, BeginsFromATrainedModel) {
   train(std::string(kGns) + "steps: 10\n", "first");
   std::string text = std::string(kGns) + "steps: 20\n", stopped = text;
