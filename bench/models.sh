@@ -2,8 +2,9 @@
 # The figures of the shipped time-steppers: models.sh BUILD [RESULTS [NAME ...]]. Makes each model's data sets where they
 # are not there ($MOTE_DATA, or bench-data/) and rolls out 150 frames of scenes that training never saw, only stepped
 # particles counting: the test split of the model's own data from several numbers of particles, and once for 1,000 frames;
-# the same where scenes of fewer than 2,001 particles are drawn again, from 500, 1,000 and 2,000; and meshes, where
-# ../shared/meshes is. Writes RESULTS/model-NAME.txt (bench/results/).
+# the same where scenes of fewer than 2,001 particles are drawn again, from 500, 1,000 and 2,000; meshes, where
+# ../shared/meshes is; and, where there is a NAME-gns, all particles of the test split: the dense graph network's steps
+# beside 1,000 stepped particles of which the rest is reconstructed. Writes RESULTS/model-NAME.txt (bench/results/).
 set -euo pipefail
 if [ $# -lt 1 ] || [ ! -x "$1/mote" ]; then
   echo "usage: models.sh BUILD [RESULTS [NAME ...]]" >&2
@@ -20,7 +21,8 @@ mkdir -p "$data" "$results"
 shift $(($# < 2 ? $# : 2))
 names=("$@")
 [ ${#names[@]} -gt 0 ] || for config in "$here"/scripts/models/*/config.json; do
-  names+=("$(basename "$(dirname "$config")")")
+  name=$(basename "$(dirname "$config")")
+  [[ $name == *-gns ]] || names+=("$name")
 done
 
 # The test split of a spec alone: SPEC PARTICLES, the latter as the key's value.
@@ -56,6 +58,19 @@ table() {
   "$mote" evaluate "${files[@]}" --against "$test" --chamfer-every 30 | grep -vE 'of its label|ends after'
 }
 
+# NAME TEST: all particles, by the baseline and by the model with either operator.
+dense() {
+  local ours=(--model "$here/scripts/models/$1" --sparse 1000)
+  "$mote" rollout --model "$here/scripts/models/$1-gns" --input "$2" --steps 150 -o "$data/dense.h5" --quiet || {
+    echo "the dense graph network diverged"
+    return 0
+  }
+  "$mote" rollout "${ours[@]}" --input "$2" --steps 150 -o "$data/unlearned.h5" --quiet || return
+  "$mote" rollout "${ours[@]}" --operator "$here/scripts/operators/matter" --input "$2" --steps 150 \
+    -o "$data/learned.h5" --quiet || return
+  "$mote" evaluate "$data"/{dense,unlearned,learned}.h5 --against "$2" --chamfer-every 30 | grep -vE 'ends after'
+}
+
 for name in "${names[@]}"; do
   model="$here/scripts/models/$name" spec="$here/scripts/datasets/$name.yaml"
   [ -f "$data/$name/test.h5" ] || "$mote" dataset "$spec" -o "$data/$name"
@@ -83,6 +98,11 @@ for name in "${names[@]}"; do
       echo "1,000 frames of each, from 500 particles: finite"
     else
       echo "1,000 frames of each, from 500 particles: diverged"
+    fi
+    if [ -d "$model-gns" ]; then
+      echo
+      echo "all particles: the dense graph network; 1,000 stepped and the rest reconstructed without learning, and with it"
+      dense "$name" "$data/$name/test.h5"
     fi
   } | sed "s#$data/##g" | tee "$results/model-$name.txt"
 done

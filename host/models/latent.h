@@ -68,6 +68,7 @@ typedef struct mote_latent_block_values {
 } mote_latent_block_values;
 
 typedef struct mote_latent_values {
+  float *kept_in, *kept_out; /* what the kernels on pairs keep for the way back (mote_mlp.kept), or NULL */
   float *kernel, *pair_sum, *value; /* the way in: (particles or points, ...); value (rows, trunk) */
   mote_latent_block_values block[MOTE_LATENT_BLOCKS];
   float *answer;          /* (rows, output) of the transformer */
@@ -110,6 +111,9 @@ mote_status mote_latent_search(mote_stream *stream, const mote_latent *latent, m
 mote_status mote_latent_forward(mote_stream *stream, const mote_latent *latent,
                                 const mote_latent_frame *frame, const float *h, mote_buffer *scratch,
                                 float *out);
+
+/* A kernel on pairs that keeps its values there. */
+mote_message_block mote_latent_keeping(const mote_message_block *block, float *kept);
 
 /* A graph's arrays as kernels take them. */
 mote_edges mote_edges_of(const mote_graph *graph);

@@ -54,8 +54,9 @@ static mote_status pairs_out(mote_stream *stream, const mote_latent *l, const mo
   if (d_position) MOTE_TRY(clear(stream, &v->pairs, f->reaching.capacity * pair));
   mote_sink d_bias = {v->bias.data, hidden}, d_picked = {v->points.data, output}, unwanted = {0};
   float *d_pairs = d_position ? v->pairs.data : NULL;
-  MOTE_TRY(d->message->pass_backward(stream, &f->reaching, sent, &l->pairs_out, arena, f->pair_out, bias,
-                                     zero, NULL, factor, d_result, d_pairs, d_bias, unwanted, d_picked, NULL,
+  const mote_message_block pairs = mote_latent_keeping(&l->pairs_out, f->values.kept_out);
+  MOTE_TRY(d->message->pass_backward(stream, &f->reaching, sent, &pairs, arena, f->pair_out, bias, zero, NULL,
+                                     factor, d_result, d_pairs, d_bias, unwanted, d_picked, NULL,
                                      &v->scratch));
   MOTE_TRY(d->optimize->sum_rows(stream, f->particles, hidden, d_bias.data, hidden,
                                  mote_gradient_of(arena, l->pair_bias), &v->scratch));
@@ -197,9 +198,9 @@ static mote_status pairs_in(mote_stream *stream, const mote_latent *l, const mot
   float *d_pairs = d_position ? v->pairs.data : NULL;
   mote_rows d_sum = {v->points.data, trunk, trunk}, d_ends = {v->kernel.data, hidden, hidden};
   mote_sink to_ends = {v->kernel.data, hidden}, to_h = {d_h, l->node_width}, unwanted = {0};
-  MOTE_TRY(d->message->pass_backward(stream, &f->reached, sent, &l->pairs_in, arena, f->pair_in, zero, ends,
-                                     NULL, none, d_sum, d_pairs, unwanted, to_ends, unwanted, NULL,
-                                     &v->scratch));
+  const mote_message_block pairs = mote_latent_keeping(&l->pairs_in, f->values.kept_in);
+  MOTE_TRY(d->message->pass_backward(stream, &f->reached, sent, &pairs, arena, f->pair_in, zero, ends, NULL,
+                                     none, d_sum, d_pairs, unwanted, to_ends, unwanted, NULL, &v->scratch));
   if (d_position)
     MOTE_TRY(d->feature->edges_backward(stream, l->dim, &f->reached, sent, f->position, l->grid.data,
                                         per_radius, per_radius, d_pairs, NULL, d_position, NULL));

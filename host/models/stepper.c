@@ -109,15 +109,20 @@ float *mote_stepper_position(const mote_stepper *s) {
   return (float *)s->history.data + (int64_t)c->window * s->count * c->dim;
 }
 
+static int64_t first_not_finite(const float *x, int64_t values) {
+  int64_t k = 0;
+  while (k < values && isfinite(x[k])) k++;
+  return k;
+}
+
 mote_status mote_stepper_start(mote_stepper *s, const float *history) {
   const mote_network_config *c = &s->model->config;
   int64_t values = (int64_t)(c->window + 1) * s->count * c->dim;
   size_t frame = (size_t)(values / (c->window + 1)) * sizeof *history;
-  for (int64_t k = 0; k < values; k++)
-    if (!isfinite(history[k]))
-      return mote_fail(MOTE_ERROR_NUMERIC,
-                       "stepper: particle %lld of frame %lld of the history is not finite",
-                       (long long)(k / c->dim % s->count), (long long)(k / (c->dim * s->count)));
+  int64_t bad = first_not_finite(history, values);
+  if (bad < values)
+    return mote_fail(MOTE_ERROR_NUMERIC, "stepper: particle %lld of frame %lld of the history is not finite",
+                     (long long)(bad / c->dim % s->count), (long long)(bad / (c->dim * s->count)));
   mote_step_state state = {.bad_particle = INT32_MAX};
   MOTE_TRY(mote_upload(s->stream, s->history.data, history, (size_t)values * sizeof *history));
   MOTE_TRY(mote_upload(s->stream, s->state.data, &state, sizeof state));
@@ -136,10 +141,10 @@ static mote_status check_started(const mote_stepper *s) {
 mote_status mote_stepper_set_rest(mote_stepper *s, const float *position) {
   int64_t values = s->count * s->model->config.dim;
   MOTE_TRY(check_started(s));
-  for (int64_t k = 0; k < values; k++)
-    if (!isfinite(position[k]))
-      return mote_fail(MOTE_ERROR_NUMERIC, "stepper: particle %lld is at rest where nothing is finite",
-                       (long long)(k / s->model->config.dim));
+  int64_t bad = first_not_finite(position, values);
+  if (bad < values)
+    return mote_fail(MOTE_ERROR_NUMERIC, "stepper: particle %lld is at rest where nothing is finite",
+                     (long long)(bad / s->model->config.dim));
   if (!s->model->config.rest_lengths) return MOTE_OK;
   MOTE_TRY(mote_upload(s->stream, s->rest.data, position, (size_t)values * sizeof *position));
   return mote_stream_synchronize(s->stream);

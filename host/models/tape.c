@@ -20,9 +20,9 @@ mote_status mote_tape_create(const mote_model *model, mote_stream *stream, const
              : MOTE_OK;
 }
 
-#define BUFFERS 8
+#define BUFFERS 9
 static void list_buffers(mote_tape *t, mote_buffer *all[BUFFERS]) {
-  mote_buffer *list[BUFFERS] = {&t->points,      &t->values,   &t->states, &t->sent_memory,
+  mote_buffer *list[BUFFERS] = {&t->points,      &t->values,   &t->states, &t->kept_memory, &t->sent_memory,
                                 &t->propagation, &t->backward, &t->scan,   &t->scratch};
   memcpy(all, list, sizeof list);
 }
@@ -128,6 +128,40 @@ static void cut_states(mote_tape *t, mote_slab *s) {
   t->now = mote_slab_take(s, floats);
 }
 
+/* A chain that keeps nothing is given no memory. */
+static float *take_kept(mote_slab *s, const mote_mlp *mlp, int64_t rows) {
+  int64_t floats = mote_kept_floats(mlp, rows);
+  return floats ? mote_slab_take(s, floats) : NULL;
+}
+
+static void cut_kept(mote_tape *t, mote_slab *s) {
+  const mote_model *m = t->model;
+  const mote_latent *l = &m->latent;
+  const int64_t edges = t->edges.capacity;
+  t->kept_in = take_kept(s, &m->edge_in, edges);
+  t->kept_out = m->config.decoder == MOTE_DECODER_PAIRS ? take_kept(s, &m->edge_out, edges) : NULL;
+  for (int k = 0; k < m->layers; k++) t->kept[k] = take_kept(s, &m->layer[k].message.mlp, edges);
+  if (!m->config.has_latent) return;
+  if (l->config.kernel_in_takes_pairs)
+    t->latent.values.kept_in = take_kept(s, &l->pairs_in.mlp, t->latent.reached.capacity);
+  if (l->config.kernel_out_takes_pairs)
+    t->latent.values.kept_out = take_kept(s, &l->pairs_out.mlp, t->latent.reaching.capacity);
+}
+
+static void cut_nothing_kept(mote_tape *t, mote_slab *s) {
+  (void)s;
+  t->kept_in = t->kept_out = t->latent.values.kept_in = t->latent.values.kept_out = NULL;
+  memset(t->kept, 0, sizeof t->kept);
+}
+
+/* Whether all that edges compute fits. */
+static int keeps_all(mote_tape *t, size_t state_bytes) {
+  mote_slab slab = {0};
+  if (!t->stream->device->dense->keeps) return 0;
+  cut_kept(t, &slab);
+  return !t->budget || slab.used + (size_t)states_of(t->model->layers, 1) * state_bytes <= t->budget;
+}
+
 static void cut_sent(mote_sent *sent, mote_slab *s, int64_t senders, int64_t capacity) {
   sent->senders = senders;
   sent->row_offsets = mote_slab_take(s, senders + 1);
@@ -212,7 +246,9 @@ static mote_status graphs(mote_tape *t) {
 
 static mote_status reserve(mote_tape *t) {
   const mote_network_config *c = &t->model->config;
-  t->every = choose_every(t, (size_t)t->edges.capacity * (size_t)c->width * sizeof(float));
+  const size_t state_bytes = (size_t)t->edges.capacity * (size_t)c->width * sizeof(float);
+  t->every = choose_every(t, state_bytes);
+  MOTE_TRY(cut(t, &t->kept_memory, keeps_all(t, state_bytes) ? cut_kept : cut_nothing_kept));
   MOTE_TRY(cut(t, &t->values, cut_values));
   MOTE_TRY(cut(t, &t->states, cut_states));
   return mote_interaction_reserve(&t->room, t->stream->device, t->n, c->width,
@@ -220,6 +256,26 @@ static mote_status reserve(mote_tape *t) {
 }
 
 /* ---- the evaluation ---- */
+
+static mote_mlp keeping(const mote_mlp *mlp, float *kept) {
+  mote_mlp copy = *mlp;
+  copy.kept = kept;
+  return copy;
+}
+
+mote_mlp mote_tape_edge_in(const mote_tape *t) {
+  return keeping(&t->model->edge_in, t->kept_in);
+}
+
+mote_mlp mote_tape_edge_out(const mote_tape *t) {
+  return keeping(&t->model->edge_out, t->kept_out);
+}
+
+mote_interaction mote_tape_layer(const mote_tape *t, int layer) {
+  mote_interaction copy = t->model->layer[layer];
+  copy.message.mlp.kept = t->kept[layer];
+  return copy;
+}
 
 static mote_status encode(mote_tape *t) {
   const mote_model *m = t->model;
@@ -237,15 +293,17 @@ static mote_status encode(mote_tape *t) {
     MOTE_TRY(d->feature->rest_lengths(t->stream, dim, &t->edges, t->rest ? t->rest : t->history,
                                       1 / t->radius, t->rest_length));
   mote_rows rest = {t->rest_length, m->config.rest_lengths, m->config.rest_lengths};
-  return d->dense->mlp(t->stream, t->edges.capacity, count, &m->edge_in, pairs, rest, none, t->now, w);
+  const mote_mlp edge_in = mote_tape_edge_in(t);
+  return d->dense->mlp(t->stream, t->edges.capacity, count, &edge_in, pairs, rest, none, t->now, w);
 }
 
 static mote_status interact(mote_tape *t, int first, int end, int skip) {
   size_t bytes = (size_t)t->edges.capacity * (size_t)t->model->config.width * sizeof(float);
   for (int l = first; l < end; l++) {
     if (l % t->every == 0) MOTE_TRY(mote_copy_on_device(t->stream, t->state[l / t->every], t->now, bytes));
-    MOTE_TRY(mote_interaction_run(t->stream, &t->model->layer[l], &t->edges, t->n, t->h[l + skip], t->now,
-                                  t->length, t->propagation.data, &t->room, t->sum[l], t->h[l + skip + 1]));
+    const mote_interaction layer = mote_tape_layer(t, l);
+    MOTE_TRY(mote_interaction_run(t->stream, &layer, &t->edges, t->n, t->h[l + skip], t->now, t->length,
+                                  t->propagation.data, &t->room, t->sum[l], t->h[l + skip + 1]));
   }
   return MOTE_OK;
 }
@@ -259,8 +317,8 @@ static mote_status decode(mote_tape *t) {
   MOTE_TRY(d->dense->mlp(t->stream, t->n, NULL, &m->node_out, h, none, none,
                          pairs ? t->wall : t->acceleration, dim));
   if (!pairs) return MOTE_OK;
-  MOTE_TRY(
-      d->dense->mlp(t->stream, t->edges.capacity, count, &m->edge_out, states, none, none, t->pair, dim));
+  const mote_mlp edge_out = mote_tape_edge_out(t);
+  MOTE_TRY(d->dense->mlp(t->stream, t->edges.capacity, count, &edge_out, states, none, none, t->pair, dim));
   return d->pair->accelerate(t->stream, t->n, &t->forces, &t->edges, position_of(t), t->wall, t->pair,
                              t->acceleration);
 }

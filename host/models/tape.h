@@ -1,8 +1,9 @@
 /* A time-stepper's evaluation that is kept, and its reverse: from a history to normalised accelerations, and
    from the loss's gradient by them to that by the weights.
 
-   The trick: values of nodes are all kept; the state of edges, by far the most, is kept before as many layers
-   as a budget of memory allows and computed again from there. */
+   The trick: values of nodes are all kept; what edges compute, by far the most, as a budget of memory allows:
+   all that stands between the layers of their networks (where the device takes it up), or their state before
+   each message passing, or before some of them, and the rest is computed again from there. */
 #ifndef MOTE_MODELS_TAPE_H
 #define MOTE_MODELS_TAPE_H
 
@@ -17,11 +18,11 @@ typedef struct mote_tape {
   const mote_model *model;
   mote_stream *stream; /* not owned */
   float radius;
-  size_t budget; /* bytes for edge states */
+  size_t budget; /* bytes for what edges compute */
   mote_node_features features;
   mote_pair_forces forces; /* where the model decodes pairs */
   mote_graph *graph, *reached, *reaching;
-  mote_buffer points, values, states, sent_memory, propagation; /* the memory */
+  mote_buffer points, values, states, kept_memory, sent_memory, propagation; /* the memory */
   mote_interaction_room room;
   mote_interaction_reverse reverse;
   mote_latent_reverse latent_reverse;
@@ -37,9 +38,10 @@ typedef struct mote_tape {
   float *state[MOTE_INTERACTIONS]; /* before layer l, for each l that is a multiple of `every`; then spares */
   float *now;
   int every;
-  const int32_t *type;  /* (n), of the caller */
-  const float *history; /* (frames, n, dim), of the caller */
-  const float *rest;    /* (n, dim), of the caller, who may set it; NULL: the history's first frame */
+  float *kept_in, *kept[MOTE_INTERACTIONS], *kept_out; /* of the edges' networks (mote_mlp.kept), or NULL */
+  const int32_t *type;                                 /* (n), of the caller */
+  const float *history;                                /* (frames, n, dim), of the caller */
+  const float *rest;  /* (n, dim), of the caller, who may set it; NULL: the history's first frame */
   float *wall, *pair; /* (n, dim), (capacity, dim): the answers of nodes and edges, where pairs are decoded */
   float *acceleration; /* (n, dim) normalised */
 } mote_tape;
@@ -57,6 +59,11 @@ mote_status mote_tape_forward(mote_tape *tape, int64_t n, const float *history, 
    and to d_history (frames, n, dim) unless NULL. Of a graph, which pairs are in it is held constant. */
 mote_status mote_tape_backward(mote_tape *tape, const mote_arena *arena, const float *d_acceleration,
                                float *d_shared, float *d_history);
+
+/* The edges' networks of the evaluation, which keep their values. */
+mote_mlp mote_tape_edge_in(const mote_tape *tape);
+mote_mlp mote_tape_edge_out(const mote_tape *tape);
+mote_interaction mote_tape_layer(const mote_tape *tape, int layer);
 
 /* Bytes of device memory that the tape holds. */
 size_t mote_tape_bytes(const mote_tape *tape);

@@ -78,8 +78,9 @@ static mote_status interact(mote_tape *t, const mote_arena *arena, int first, in
                                       .propagation = t->propagation.data,
                                       .sum = t->sum[l]};
     MOTE_TRY(mote_fill_bytes(t->stream, g->h[1], 0, bytes));
-    MOTE_TRY(mote_interaction_backward(t->stream, &t->model->layer[l], arena, &record, &t->room, &t->reverse,
-                                       g->h[0], g->edge, g->length, g->h[1]));
+    const mote_interaction layer = mote_tape_layer(t, l);
+    MOTE_TRY(mote_interaction_backward(t->stream, &layer, arena, &record, &t->room, &t->reverse, g->h[0],
+                                       g->edge, g->length, g->h[1]));
     float *swap = g->h[0];
     g->h[0] = g->h[1];
     g->h[1] = swap;
@@ -98,8 +99,9 @@ static mote_status decode_pairs(mote_tape *t, const mote_arena *arena, const flo
   mote_sink to = {g->edge, w}, unwanted = {0};
   MOTE_TRY(d->pair->accelerate_backward(t->stream, t->n, &t->forces, &t->edges, x, t->wall, d_acceleration,
                                         g->wall, g->pair, d_position));
+  const mote_mlp edge_out = mote_tape_edge_out(t);
   return d->dense->mlp_backward(t->stream, t->edges.capacity, t->edges.row_offsets + t->edges.receivers,
-                                &m->edge_out, arena, states, none, d_pair, to, unwanted, &t->scratch);
+                                &edge_out, arena, states, none, d_pair, to, unwanted, &t->scratch);
 }
 
 static mote_status decode(mote_tape *t, const mote_arena *arena, const float *d_acceleration, gradients *g,
@@ -124,8 +126,9 @@ static mote_status encode_edges(mote_tape *t, const mote_arena *arena, const gra
   mote_rows rest = {t->rest_length, m->config.rest_lengths, m->config.rest_lengths};
   mote_rows pairs = {t->edge_feature, dim + 1, dim + 1}, d_edge = {g->edge, w, w};
   mote_sink to_pairs = {g->edge_feature, dim + 1}, unwanted = {0};
-  MOTE_TRY(d->dense->mlp_backward(t->stream, t->edges.capacity, count, &m->edge_in, arena, pairs, rest,
-                                  d_edge, to_pairs, unwanted, &t->scratch));
+  const mote_mlp edge_in = mote_tape_edge_in(t);
+  MOTE_TRY(d->dense->mlp_backward(t->stream, t->edges.capacity, count, &edge_in, arena, pairs, rest, d_edge,
+                                  to_pairs, unwanted, &t->scratch));
   if (!d_position) return MOTE_OK;
   return d->feature->edges_backward(t->stream, dim, &t->edges, &t->sent, x, x, 1 / t->radius, 1 / t->radius,
                                     g->edge_feature, g->length, d_position, d_position);

@@ -46,6 +46,10 @@ typedef struct mote_mlp {
   int layers;
   mote_linear layer[MOTE_MLP_LAYERS];
   mote_norm before, behind;
+  float
+      *kept; /* mote_kept_floats() in device memory, where a forward pass leaves what comes out of the layers
+                and its reverse finds it; NULL: nothing is left, and computed again. Experts
+                of a gated layer leave nothing */
 } mote_mlp;
 
 /* `width` values a row, rows `stride` floats apart. */
@@ -71,9 +75,28 @@ typedef struct mote_sink {
 
 #define MOTE_GRADIENT_ROWS 2048 /* rows whose weight gradients are summed together, always the same ones */
 
+/* What comes out of layer l (in front of the LayerNorm behind the last one), a row of whole panels for each
+   of the n rows that a call is of: behind the rows of the layers before, and a block of rows for the
+   reverse's tiles to end in. */
+static inline int64_t mote_kept_at(const mote_mlp *mlp, int64_t n, int l) {
+  int64_t widths = 0;
+  for (int k = 0; k < l; k++) widths += (mlp->layer[k].out + MOTE_PANEL - 1) / MOTE_PANEL * MOTE_PANEL;
+  return widths * (n + MOTE_PANEL);
+}
+
+/* Floats that a chain keeps of n rows, at a multiple of 64 bytes. 0: it is computed again, as the reverse
+   wants more of it than outputs tell (GELU's slopes, a LayerNorm in front). */
+static inline int64_t mote_kept_floats(const mote_mlp *mlp, int64_t n) {
+  for (int l = 0; l < mlp->layers; l++)
+    if (mlp->layer[l].activation == MOTE_GELU || mlp->layer[l].residual) return 0;
+  return mlp->before.weight ? 0 : mote_kept_at(mlp, n, mlp->layers);
+}
+
 /* n rows at most; `count`, if not NULL, is a number in device memory: only rows below it are computed. What
    stands in rows behind is left as it is. `out` may be `residual`, but no input. */
 struct mote_dense_kernels {
+  int keeps; /* takes up mote_mlp.kept; else it is passed over, and chains are always computed again */
+
   /* out = residual + mlp([a, b]); b.width 0: there is no b; residual.data NULL: none. The residual is as wide
      as the last layer. */
   mote_status (*mlp)(mote_stream *stream, int64_t n, const int32_t *count, const mote_mlp *mlp, mote_rows a,
@@ -87,10 +110,10 @@ struct mote_dense_kernels {
 
   /* The reverse of mlp: from d_out (n, width of the last layer), the gradient of the loss by `out`, adds the
      gradients of weights and biases to the arena and those of a and b to their sinks. Forward values are
-     computed again from a and b. The residual's gradient is d_out itself, which is the caller's to pass on.
-     d_a may be the rows that d_out is. Weight gradients are summed over chunks of MOTE_GRADIENT_ROWS rows (on
-     a GPU fewer, by n) in their order, then over the chunks in theirs. `scratch` grows in the first call of a
-     size. */
+     those that mlp->kept holds, else computed again from a and b. The residual's gradient is d_out itself,
+     which is the caller's to pass on. d_a may be the rows that d_out is. Weight gradients are summed over
+     chunks of MOTE_GRADIENT_ROWS rows (on a GPU fewer, by n) in their order, then over the chunks in theirs.
+     `scratch` grows in the first call of a size. */
   mote_status (*mlp_backward)(mote_stream *stream, int64_t n, const int32_t *count, const mote_mlp *mlp,
                               const mote_arena *arena, mote_rows a, mote_rows b, mote_rows d_out,
                               mote_sink d_a, mote_sink d_b, mote_buffer *scratch);

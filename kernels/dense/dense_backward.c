@@ -21,11 +21,12 @@ static void mlp_tile(const void *context, int64_t first, int used, float *memory
   const mlp_job *j = context;
   const mote_reverse *v = &j->chain;
   const int stride = mote_tile_stride(v->mlp->layer[0].in);
-  mote_tile_fill(j->a, first, used, 0, memory + v->raw, stride);
+  const float *input = mote_reverse_input(v, j->a, first);
+  if (!input) mote_tile_fill(j->a, first, used, 0, memory + v->raw, stride);
   if (j->b.width) mote_tile_fill(j->b, first, used, j->a.width, memory + v->raw, stride);
   mote_reverse_forward(v, used, memory, 0, 0);
   mote_reverse_fill(j->d_out, first, used, memory + v->gradient[0]);
-  const float *d = mote_reverse_back(v, used, memory, g, j->d_a.data || j->d_b.data).input;
+  const float *d = mote_reverse_back(v, first, used, memory, input, g, j->d_a.data || j->d_b.data).input;
   if (!d) return;
   mote_reverse_add(j->d_a, j->a.width, first, used, d, stride);
   mote_reverse_add(j->d_b, j->b.width, first, used, d + j->a.width, stride);
@@ -34,7 +35,7 @@ static void mlp_tile(const void *context, int64_t first, int used, float *memory
 mote_status mote_cpu_mlp_backward(mote_stream *stream, int64_t n, const int32_t *count, const mote_mlp *mlp,
                                   const mote_arena *arena, mote_rows a, mote_rows b, mote_rows d_out,
                                   mote_sink d_a, mote_sink d_b, mote_buffer *scratch) {
-  mlp_job job = {mote_reverse_plan(mlp, arena, 0), a, b, d_out, d_a, d_b};
+  mlp_job job = {mote_reverse_plan(mlp, arena, n, 0), a, b, d_out, d_a, d_b};
   job.d_out.width = mlp->layer[mlp->layers - 1].out;
   mote_reverse_job work = {.arena = arena,
                            .chains = 1,
@@ -108,7 +109,7 @@ static void gated_tile(const void *context, int64_t first, int used, float *memo
     for (int r = 0; r < rows; r++)
       for (int c = 0; c < stride; c++)
         d[r * stride + c] = r < used ? gate[r * MOTE_MOST_GATED + e] * d_sum[r * stride + c] : 0;
-    const float *d_a = mote_reverse_back(v, used, memory, &g[e], j->d_a.data != NULL).input;
+    const float *d_a = mote_reverse_back(v, first, used, memory, NULL, &g[e], j->d_a.data != NULL).input;
     if (d_a) mote_reverse_add(j->d_a, j->a.width, first, used, d_a, mote_tile_stride(j->a.width));
   }
 }
@@ -138,7 +139,7 @@ mote_status mote_cpu_gated_backward(mote_stream *stream, int64_t n, const int32_
                            .tile = gated_tile,
                            .context = &job};
   for (int e = 0; e < experts; e++) {
-    job.expert[e] = mote_reverse_plan(&expert[e], arena, work.tile_floats);
+    job.expert[e] = mote_reverse_plan(&expert[e], arena, 0, work.tile_floats);
     work.tile_floats = job.expert[e].floats;
     work.chain[e] = &expert[e];
   }

@@ -13,9 +13,9 @@ static int keeps_slope(const mote_linear *l) {
   return l->activation == MOTE_GELU || (l->activation == MOTE_RELU && l->residual);
 }
 
-mote_reverse mote_reverse_plan(const mote_mlp *mlp, const mote_arena *arena, int64_t from) {
-  mote_reverse v = {.mlp = mlp, .arena = arena, .floats = from};
-  for (int l = 0; l <= mlp->layers; l++) {
+mote_reverse mote_reverse_plan(const mote_mlp *mlp, const mote_arena *arena, int64_t n, int64_t from) {
+  mote_reverse v = {.mlp = mlp, .arena = arena, .rows = mlp->kept ? n : 0, .floats = from};
+  for (int l = 0; l <= mlp->layers && (l == 0 || !v.rows); l++) {
     int width = l < mlp->layers ? mlp->layer[l].in : mlp->layer[mlp->layers - 1].out;
     v.input[l] = v.floats;
     v.floats += (int64_t)MOTE_REVERSE_ROWS * mote_tile_stride(width);
@@ -63,6 +63,7 @@ static void activate(const mote_linear *l, int rows, float *z, const float *x, f
 void mote_reverse_forward(const mote_reverse *v, int used, float *tile, int started, int output) {
   const mote_mlp *mlp = v->mlp;
   const int rows = mote_tile_blocks(used), in = mlp->layer[0].in, stride = mote_tile_stride(in);
+  if (v->rows) return;
   clear_rest(used, stride, tile + v->raw);
   if (mlp->before.weight) {
     memcpy(tile + v->input[0], tile + v->raw, (size_t)rows * (size_t)stride * sizeof(float));
@@ -220,25 +221,25 @@ void mote_reverse_norm(mote_norm norm, int width, int rows, const float *x, floa
     norm_row(norm.weight, width, x + r * stride, d + r * stride, d_weight, d_bias);
 }
 
-mote_reversed mote_reverse_back(const mote_reverse *v, int used, float *tile, const mote_gradients *g,
-                                int wanted) {
+mote_reversed mote_reverse_back(const mote_reverse *v, int64_t first, int used, float *tile,
+                                const float *input, const mote_gradients *g, int wanted) {
   const mote_mlp *mlp = v->mlp;
   const int rows = mote_tile_blocks(used), last = mlp->layers - 1;
   float *dy = tile + v->gradient[0], *other = tile + v->gradient[1];
   mote_reversed result = {0};
   if (mlp->behind.weight)
-    mote_reverse_norm(mlp->behind, mlp->layer[last].out, used, tile + v->input[last + 1], dy,
+    mote_reverse_norm(mlp->behind, mlp->layer[last].out, used, mote_reverse_output(v, tile, first, last), dy,
                       mote_tile_stride(mlp->layer[last].out), g->at[MOTE_OF_BEHIND],
                       g->at[MOTE_OF_BEHIND + 1]);
   for (int l = last; l >= 0; l--) {
     const mote_linear *layer = &mlp->layer[l];
     const int from = mote_tile_stride(layer->in), to = mote_tile_stride(layer->out);
     const int needed = l > 0 || wanted || mlp->before.weight;
-    const float *x = tile + v->input[l];
+    const float *x = l ? mote_reverse_output(v, tile, first, l - 1) : input ? input : tile + v->input[0];
     /* With a residual, the gradient by the input starts from dy, in its place. */
     float *dz = layer->residual ? other : dy, *dx = layer->residual ? dy : other;
     through_activation(layer->activation, v->slope[l] != 0, rows, to,
-                       tile + (v->slope[l] ? v->slope[l] : v->input[l + 1]), dy, dz,
+                       v->slope[l] ? tile + v->slope[l] : mote_reverse_output(v, tile, first, l), dy, dz,
                        g->at[2 * l + MOTE_OF_BIAS]);
     outer_products(layer, used, x, dz, g->at[2 * l + MOTE_OF_WEIGHT]);
     if (l == 0) result.first = dz;

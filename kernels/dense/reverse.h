@@ -1,10 +1,10 @@
 /* The reverse of a chain of layers on the CPU (backpropagation: Rumelhart, Hinton and Williams 1986), a tile
    of rows at a time.
 
-   The trick: the chain is computed again tile by tile, with each layer's input kept, so that all that the way
-   back needs lies in the core's second-level cache and the forward pass has to leave nothing behind. Three
-   products a layer are of one speed: the layer itself, its transpose for the gradient by its input (both by
-   the microkernel of tile.h), and the outer products of inputs and gradients for the weights. */
+   The trick: unless the forward pass kept them (mote_mlp.kept), the chain's values are computed again tile by
+   tile, so that all that the way back needs lies in the core's second-level cache. Three products a layer are
+   of one speed: the layer itself, its transpose for the gradient by its input (both by the microkernel of
+   tile.h), and the outer products of inputs and gradients for the weights. */
 #ifndef MOTE_KERNELS_DENSE_REVERSE_H
 #define MOTE_KERNELS_DENSE_REVERSE_H
 
@@ -17,8 +17,9 @@
 typedef struct mote_reverse {
   const mote_mlp *mlp;
   const mote_arena *arena;
-  int64_t raw; /* inputs in front of the first LayerNorm; input[0] where there is none */
-  int64_t input[MOTE_MLP_LAYERS + 1]; /* of each layer, then the last one's output */
+  int64_t rows; /* that mlp->kept is of; 0: it holds nothing */
+  int64_t raw;  /* inputs in front of the first LayerNorm; input[0] where there is none */
+  int64_t input[MOTE_MLP_LAYERS + 1]; /* of each layer, then the last one's output; not of what was kept */
   int64_t slope[MOTE_MLP_LAYERS];     /* derivatives of the activation; 0: the layer's output tells */
   int64_t gradient[2];                /* the first holds the gradient by the chain's output, to begin with */
   int64_t floats;
@@ -43,23 +44,38 @@ typedef struct mote_reversed {
   float *input; /* by the chain's input; NULL: not wanted */
 } mote_reversed;
 
-/* `from`: the tile's memory before that is the caller's. */
-mote_reverse mote_reverse_plan(const mote_mlp *mlp, const mote_arena *arena, int64_t from);
+/* `from`: the tile's memory before that is the caller's. n: rows that the call is of. */
+mote_reverse mote_reverse_plan(const mote_mlp *mlp, const mote_arena *arena, int64_t n, int64_t from);
+
+/* What comes out of layer l for the tile whose rows begin at `first`, behind mote_reverse_forward(). */
+static inline const float *mote_reverse_output(const mote_reverse *v, const float *tile, int64_t first,
+                                               int l) {
+  const mote_mlp *mlp = v->mlp;
+  if (!v->rows) return tile + v->input[l + 1];
+  return mlp->kept + mote_kept_at(mlp, v->rows, l) + first * mote_tile_stride(mlp->layer[l].out);
+}
 
 /* Where sums of the first layer start from, if they do not start from its bias. */
 static inline float *mote_reverse_start(const mote_reverse *v, float *tile) {
   return tile + (v->slope[0] ? v->slope[0] : v->input[1]);
 }
 
-/* The chain's values from its input, which stands at `raw`, for `used` rows and those up to a whole block.
+/* The chain's input, for mote_reverse_back(), where it stands: NULL if these rows are not as a tile's. */
+static inline const float *mote_reverse_input(const mote_reverse *v, mote_rows rows, int64_t first) {
+  const int in = v->mlp->layer[0].in, direct = rows.width == in && rows.stride == mote_tile_stride(in);
+  return v->rows && direct ? rows.data + first * rows.stride : NULL;
+}
+
+/* The chain's values, unless kept, from its input, which stands at `raw`, for `used` rows and those up to a
+   whole block.
    `output`: the last layer's values are wanted (without the LayerNorm behind), whether or not the way back
    needs them. */
 void mote_reverse_forward(const mote_reverse *v, int used, float *tile, int started, int output);
 
 /* The way back from the gradient by the chain's output (0 in columns behind its width and in rows behind
-   `used`), adding to `g`. */
-mote_reversed mote_reverse_back(const mote_reverse *v, int used, float *tile, const mote_gradients *g,
-                                int wanted);
+   `used`), adding to `g`. `input`: the chain's, in rows as a tile's, if it does not stand at `raw`. */
+mote_reversed mote_reverse_back(const mote_reverse *v, int64_t first, int used, float *tile,
+                                const float *input, const mote_gradients *g, int wanted);
 
 /* The reverse of a LayerNorm, for rows `d` in place: x what it was computed of. */
 void mote_reverse_norm(mote_norm norm, int width, int rows, const float *x, float *d, int stride,

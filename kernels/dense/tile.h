@@ -141,12 +141,29 @@ static inline void mote_tile_norm(mote_norm norm, int width, int rows, float *x,
     for (int r = 0; r < rows; r++) mote_row_norm(norm, width, x + r * stride);
 }
 
+/* Rows of a tile: [first, first + used) of the n that the call is of; n 0: nothing is kept of them. */
+typedef struct mote_tile_span {
+  int64_t n, first;
+  int used;
+} mote_tile_span;
+
+/* What came out of layer l, for the reverse. */
+static inline void mote_tile_keep(const mote_mlp *mlp, mote_tile_span span, int l, const float *y) {
+  const int stride = mote_tile_stride(mlp->layer[l].out);
+  if (mlp->kept && span.n)
+    mote_stream_floats(mlp->kept + mote_kept_at(mlp, span.n, l) + span.first * stride, y,
+                       (int64_t)span.used * stride / MOTE_PANEL);
+}
+
 /* The layers from `first` on, on what buffer `at` holds; which buffer then holds the result. The chain's
    LayerNorms are the caller's. */
-static inline int mote_tile_layers(const mote_mlp *mlp, int first, int rows, mote_tile *tile, int at) {
-  for (int l = first; l < mlp->layers; l++, at ^= 1)
+static inline int mote_tile_layers(const mote_mlp *mlp, int first, mote_tile_span span, mote_tile *tile,
+                                   int at) {
+  for (int l = first, rows = mote_tile_blocks(span.used); l < mlp->layers; l++, at ^= 1) {
     mote_tile_linear(&mlp->layer[l], 0, rows, tile->buffer[at], mote_tile_stride(mlp->layer[l].in),
                      tile->buffer[at ^ 1], mote_tile_stride(mlp->layer[l].out));
+    mote_tile_keep(mlp, span, l, tile->buffer[at ^ 1]);
+  }
   return at;
 }
 

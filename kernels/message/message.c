@@ -61,10 +61,12 @@ static void range(const pass_job *j, int64_t begin, int64_t end, int rows) {
   for (int64_t first = offsets[begin]; first < offsets[end]; first += rows) {
     int used = offsets[end] - first < rows ? (int)(offsets[end] - first) : rows;
     int whole = mote_tile_blocks(used);
+    mote_tile_span span = {j->edges->capacity, first, used};
     gather(j, first, used, whole, &tile);
     mote_tile_linear(&mlp->layer[0], 1, whole, tile.buffer[0], mote_tile_stride(j->state_width),
                      tile.buffer[1], mote_tile_stride(mlp->layer[0].out));
-    int at = mote_tile_layers(mlp, 1, whole, &tile, 1);
+    mote_tile_keep(mlp, span, 0, tile.buffer[1]);
+    int at = mote_tile_layers(mlp, 1, span, &tile, 1);
     mote_tile_norm(mlp->behind, j->width, used, tile.buffer[at], mote_tile_stride(j->width));
     scatter(j, first, used, tile.buffer[at], mote_tile_stride(j->width));
   }

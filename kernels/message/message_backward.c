@@ -85,16 +85,18 @@ static void edge_tile(const void *context, int64_t first, int used, float *memor
   const int wanted = j->d_factor || j->d_length, stride = mote_tile_stride(j->width);
   float *message = memory, *d = memory + v->gradient[0]; /* messages stand in front of the chain's values */
   mote_rows state = {j->state, j->state_width, j->state_width};
-  mote_tile_fill(state, first, used, 0, memory + v->raw, mote_tile_stride(j->state_width));
-  gather(j, first, used, mote_reverse_start(v, memory));
+  const float *input = mote_reverse_input(v, state, first);
+  if (!input) mote_tile_fill(state, first, used, 0, memory + v->raw, mote_tile_stride(j->state_width));
+  if (!v->rows) gather(j, first, used, mote_reverse_start(v, memory));
   mote_reverse_forward(v, used, memory, 1, wanted);
   if (wanted) {
-    memcpy(message, memory + v->input[v->mlp->layers], (size_t)(used * stride) * sizeof(float));
+    memcpy(message, mote_reverse_output(v, memory, first, v->mlp->layers - 1),
+           (size_t)(used * stride) * sizeof(float));
     mote_tile_norm(v->mlp->behind, j->width, used, message, stride);
   }
   memset(d, 0, (size_t)(mote_tile_blocks(used) * stride) * sizeof(float));
   for (int r = 0; r < used; r++) message_gradient(j, first + r, message + r * stride, d + r * stride);
-  mote_reversed back = mote_reverse_back(v, used, memory, g, j->d_state != NULL);
+  mote_reversed back = mote_reverse_back(v, first, used, memory, input, g, j->d_state != NULL);
   mote_sink d_state = {j->d_state, j->state_width};
   if (back.input)
     mote_reverse_add(d_state, j->state_width, first, used, back.input, mote_tile_stride(j->state_width));
@@ -144,7 +146,8 @@ mote_status mote_cpu_pass_backward(mote_stream *stream, const mote_edges *edges,
                   .state_width = mlp->layer[0].in,
                   .hidden = hidden,
                   .width = width};
-  job.chain = mote_reverse_plan(mlp, arena, (int64_t)MOTE_REVERSE_ROWS * mote_tile_stride(width));
+  job.chain =
+      mote_reverse_plan(mlp, arena, edges->capacity, (int64_t)MOTE_REVERSE_ROWS * mote_tile_stride(width));
   mote_reverse_job work = {.arena = arena,
                            .chains = 1,
                            .chain = {mlp},

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# A model of scripts/models once more, from nothing: model.sh NAME BUILD OUT [options of mote train but --minutes]. Makes the
-# data that its training/N.yaml name (of training/ or scripts/datasets/), then trains the phases in turn, each from the end
-# of the one before; OUT/NAME-model is the last one's. Begun again after a stop it goes on where it was.
+# A model of scripts/models once more: model.sh NAME BUILD OUT [options of mote train but --minutes]. Makes the data that its
+# training/N.yaml name (of training/ or scripts/datasets/), then trains the phases in turn, each from the end of the one
+# before, the first from nothing or from the shipped model that training/from names; OUT/NAME-model is the last one's. Begun
+# again after a stop it goes on where it was.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 if [ $# -lt 3 ] || [ ! -d "$here/models/$1/training" ] || [ ! -x "$2/mote" ]; then
@@ -13,6 +14,7 @@ name=$1 mote=$(realpath "$2/mote") out=$3 training="$here/models/$1/training"
 shift 3
 mkdir -p "$out"
 last=()
+[ ! -f "$training/from" ] || last=(--from "$here/models/$(cat "$training/from")")
 for phase in "$training"/[0-9]*.yaml; do
   number=$(basename "$phase" .yaml) run="$out/$name-$(basename "$phase")" model="$out/$name-$(basename "$phase" .yaml)"
   data=$(sed -n 's/^data: *//p' "$phase")

@@ -5,6 +5,7 @@ using mote_test::Arena;
 using mote_test::Array;
 using mote_test::Chain64;
 using mote_test::Device;
+using mote_test::Kept;
 using mote_test::noise;
 using mote_test::Shape;
 using mote_test::Vector;
@@ -48,7 +49,8 @@ void compare(const std::vector<float> &found, const std::vector<float> &before, 
   EXPECT_LT(worst_error(part, reference), tolerance);
 }
 
-void check(Device &device, const Shape &shape, const Call &call, uint64_t stream) {
+/* Whether the chain can keep its values. */
+bool check(Device &device, const Shape &shape, const Call &call, uint64_t stream, bool keeping) {
   Chain64 chain(shape, stream);
   Arena memory(device);
   memory.add(chain);
@@ -67,9 +69,17 @@ void check(Device &device, const Shape &shape, const Call &call, uint64_t stream
   mote_sink to_a = {call.d_a ? d_as.data() : nullptr, a_stride};
   mote_sink to_b = {call.d_b && b_width ? d_bs.data() : nullptr, b_stride};
   mote_buffer scratch = {};
-  MOTE_ASSERT_OK(device->dense->mlp_backward(device.stream, call.n, call.count >= 0 ? count.data() : nullptr,
-                                             &mlp, &arena, {as.data(), a_width, a_stride}, rows_b, rows_out,
-                                             to_a, to_b, &scratch));
+  const int32_t *counted = call.count >= 0 ? count.data() : nullptr;
+  Kept kept(device, mlp, call.n);
+  if (keeping) {
+    Array<float> y(device, size_t(call.n * out));
+    mlp.kept = kept.data();
+    MOTE_EXPECT_OK(device->dense->mlp(device.stream, call.n, counted, &mlp, {as.data(), a_width, a_stride},
+                                      rows_b, {}, y.data(), out));
+  }
+  MOTE_EXPECT_OK(device->dense->mlp_backward(device.stream, call.n, counted, &mlp, &arena,
+                                             {as.data(), a_width, a_stride}, rows_b, rows_out, to_a, to_b,
+                                             &scratch));
   std::vector<float> found_a = d_as.host(), found_b = d_bs.host();
   mote_buffer_free(&scratch);
   const int64_t n = call.count >= 0 ? std::min(call.count, call.n) : call.n;
@@ -82,6 +92,12 @@ void check(Device &device, const Shape &shape, const Call &call, uint64_t stream
   memory.check(tolerance);
   compare(found_a, d_a, a_stride, 0, a_width, call.d_a ? n : 0, expected);
   compare(found_b, d_b, b_stride, a_width, b_width, call.d_b ? n : 0, expected);
+  return kept.any();
+}
+
+/* From values computed again, then from kept ones. */
+bool check(Device &device, const Shape &shape, const Call &call, uint64_t stream) {
+  return check(device, shape, call, stream, false) && check(device, shape, call, stream, true);
 }
 
 } // namespace
@@ -270,6 +286,18 @@ struct Reverse {
 };
 
 } // namespace
+
+TEST_P(DenseBackwardTest, WhatIsKeptIsWhatIsReversed) {
+  Device device(GetParam());
+  EXPECT_EQ(std::string(GetParam()) == "cpu", bool(device->dense->keeps));
+  Call call;
+  call.n = 100;
+  EXPECT_EQ(bool(device->dense->keeps), check(device, {{9, 40, 24, 5}, relu, {}, false, true}, call, 1));
+  call.n = 2 * MOTE_GRADIENT_ROWS + 5, call.count = MOTE_GRADIENT_ROWS + 49;
+  check(device, {{32, 64, 16}, relu, {}}, call, 2);
+  EXPECT_FALSE(check(device, {{9, 40, 24, 5}, gelu, {}, false, true}, call, 3)) << "wants slopes";
+  EXPECT_FALSE(check(device, {{9, 40, 24, 5}, relu, {}, true, false}, call, 4)) << "wants what is normalised";
+}
 
 TEST_P(DenseBackwardTest, SameBitsWhateverTheThreads) {
   const int64_t n = GetParam() == "cpu" ? 5 * MOTE_GRADIENT_ROWS + 100 : 300;

@@ -9,23 +9,17 @@
 
 using mote_test::Array;
 using mote_test::Device;
+using mote_test::narrowed;
 using mote_test::noise;
+using mote_test::Vector;
+using mote_test::widened;
 using mote_test::worst_error;
 
 namespace {
 
-typedef std::vector<double> Vector;
-
 /* Of the root mean square: float32's 6e-8, times the few ulps of a term, the cancelling of velocities'
    gradients and sums of up to a thousand terms. */
 const double tolerance = 2e-5;
-
-Vector widened(const std::vector<float> &x) {
-  return Vector(x.begin(), x.end());
-}
-std::vector<float> narrowed(const Vector &x) {
-  return std::vector<float>(x.begin(), x.end());
-}
 
 /* Of some of x's values: central differences of `loss`, of which `gradient` is the derivative by x. */
 void expect_derivative(Vector &x, const Vector &gradient, const std::function<double()> &loss) {

@@ -8,6 +8,7 @@ using mote_test::Arena;
 using mote_test::Array;
 using mote_test::Chain64;
 using mote_test::Device;
+using mote_test::Kept;
 using mote_test::noise;
 using mote_test::Shape;
 using mote_test::Vector;
@@ -160,7 +161,7 @@ std::vector<int32_t> padded(std::vector<int32_t> x, int64_t spare, int32_t rest 
   return x;
 }
 
-void check(Device &device, const Case &test, uint64_t stream) {
+void check(Device &device, const Case &test, uint64_t stream, bool keeping) {
   Pass64 pass(test, stream);
   Arena memory(device);
   memory.add(pass.chain);
@@ -183,6 +184,14 @@ void check(Device &device, const Case &test, uint64_t stream) {
       d_length(device, {}, 1, 0, capacity), d_factor(device, {}, width, 1, pass.senders);
   mote_rows factors = {};
   if (test.factor) factors = factor.rows();
+  Kept memory_kept(device, block.mlp, capacity);
+  if (keeping) {
+    Array<float> after(device, state.array.host()), sum(device, size_t(pass.receivers * width));
+    block.mlp.kept = memory_kept.data();
+    MOTE_ASSERT_OK(device->message->pass(device.stream, &edges, &block, after, a.rows(), b.rows(),
+                                         test.length ? length.array.data() : nullptr, factors, sum, width,
+                                         &scratch));
+  }
   MOTE_ASSERT_OK(device->message->pass_backward(
       device.stream, &edges, &sent.sent, &block, &arena, state.array, a.rows(), b.rows(),
       test.length ? length.array.data() : nullptr, factors, d_sum.rows(),
@@ -199,6 +208,12 @@ void check(Device &device, const Case &test, uint64_t stream) {
   d_length.check(pass.d_length, test.length, "lengths");
   d_factor.check(pass.d_factor, test.factor, "senders' factors");
   mote_test::expect_same_bits(state.before, kept);
+}
+
+/* From values computed again, then from kept ones where the device keeps them. */
+void check(Device &device, const Case &test, uint64_t stream) {
+  check(device, test, stream, false);
+  if (device->dense->keeps) check(device, test, stream, true);
 }
 
 std::vector<int> degrees(int64_t n, int most, uint64_t stream) {

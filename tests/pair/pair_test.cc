@@ -8,20 +8,16 @@
 
 using mote_test::Array;
 using mote_test::Device;
+using mote_test::narrowed;
 using mote_test::noise;
+using mote_test::Vector;
 using mote_test::worst_error;
 
 namespace {
 
-typedef std::vector<double> Vector;
-
 /* Of the root mean square: float32's 6e-8 times sums of up to 50 terms that partly cancel. */
 const double kTolerance = 1e-5;
 const double kReach = 0.1;
-
-std::vector<float> narrowed(const Vector &x) {
-  return std::vector<float>(x.begin(), x.end());
-}
 
 /* A cloud in a box a little smaller than it, its radius graph with loops, random answers. */
 struct Pairs64 {

@@ -13,6 +13,15 @@
 
 namespace mote_test {
 
+typedef std::vector<double> Vector;
+
+inline Vector widened(const std::vector<float> &x) {
+  return Vector(x.begin(), x.end());
+}
+inline std::vector<float> narrowed(const Vector &x) {
+  return std::vector<float>(x.begin(), x.end());
+}
+
 inline std::vector<float> noise(int64_t n, uint64_t stream, double scale = 1) {
   std::vector<float> x(n);
   for (int64_t i = 0; i < n; i++) x[i] = float(scale * mote_random_normal(7, stream, i, 0));

@@ -7,12 +7,6 @@
 
 namespace mote_test {
 
-typedef std::vector<double> Vector;
-
-inline Vector widened(const std::vector<float> &x) {
-  return Vector(x.begin(), x.end());
-}
-
 /* A LayerNorm in float64. */
 struct Norm64 {
   Vector weight, bias, d_weight, d_bias; /* empty: none */
@@ -133,6 +127,21 @@ private:
     if (activation == MOTE_GELU) return normal_below(z) + z * std::exp(-z * z / 2) / std::sqrt(2 * M_PI);
     return 1;
   }
+};
+
+/* What a chain keeps of n rows (mote_mlp.kept), on devices that keep: not a number until a forward pass has
+   been there. A chain that keeps nothing has none. */
+class Kept {
+public:
+  Kept(Device &device, const mote_mlp &mlp, int64_t n)
+      : floats_(device->dense->keeps ? mote_kept_floats(&mlp, n) : 0),
+        memory_(device, std::vector<float>(size_t(floats_), NAN)) {}
+  bool any() const { return floats_ > 0; }
+  float *data() { return any() ? memory_.data() : nullptr; }
+
+private:
+  int64_t floats_;
+  Array<float> memory_;
 };
 
 /* Parameters of chains on a device. Gradients are noise to begin with, which has to be kept and added to;
