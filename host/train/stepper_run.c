@@ -312,7 +312,7 @@ static mote_status read_run(const mote_document *document, mote_stepper_run *r) 
   static const char *const keys[] = {"kind",       "data",      "model",    "particles",  "noise",
                                      "loss",       "optimizer", "schedule", "validation", "pushforward",
                                      "clip",       "ema",       "batch",    "steps",      "seed",
-                                     "save_every", "memory",    "symmetry", NULL};
+                                     "save_every", "memory",    "symmetry", "statistics", NULL};
   static const char *const kinds[] = {"stepper", NULL};
   const yaml_node_t *root = mote_document_root(document), *node;
   mote_map map;
@@ -323,6 +323,8 @@ static mote_status read_run(const mote_document *document, mote_stepper_run *r) 
   MOTE_TRY(read_model(&map, r));
   MOTE_TRY(mote_map_real(&map, "noise", 0, 1e6, &r->noise));
   MOTE_TRY(mote_map_flag(&map, "symmetry", &r->symmetry));
+  if (mote_map_find(&map, "statistics"))
+    MOTE_TRY(mote_stepper_run_folder(&map, "statistics", "another data set", &r->statistics));
   r->config.noise = (float)r->noise;
   MOTE_TRY(read_push(&map, r));
   MOTE_TRY(read_loss(&map, r));

@@ -17,10 +17,11 @@ last=()
 [ ! -f "$training/from" ] || last=(--from "$here/models/$(cat "$training/from")")
 for phase in "$training"/[0-9]*.yaml; do
   number=$(basename "$phase" .yaml) run="$out/$name-$(basename "$phase")" model="$out/$name-$(basename "$phase" .yaml)"
-  data=$(sed -n 's/^data: *//p' "$phase")
-  spec="$training/$data.yaml"
-  [ -f "$spec" ] || spec="$here/datasets/$data.yaml"
-  [ -f "$out/$data/test.h5" ] || "$mote" dataset "$spec" -o "$out/$data"
+  for data in $(sed -nE 's/^(data|statistics): *//p' "$phase"); do
+    spec="$training/$data.yaml"
+    [ -f "$spec" ] || spec="$here/datasets/$data.yaml"
+    [ -f "$out/$data/test.h5" ] || "$mote" dataset "$spec" -o "$out/$data"
+  done
   cp "$phase" "$run"
   if [ -f "$model/done" ]; then
     echo "phase $number is done"

@@ -57,6 +57,7 @@ mote_metadata metadata(int dim, double radius) {
 TEST_F(StepperRunTest, Defaults) {
   MOTE_ASSERT_OK(load(kMinimal));
   EXPECT_EQ(folder.file("set"), run.data);
+  EXPECT_EQ(nullptr, run.statistics) << "those of the data";
   EXPECT_TRUE(run.any_dim);
   EXPECT_EQ(0, run.radius);
   EXPECT_EQ(MOTE_SAMPLE_FARTHEST, run.method);
@@ -216,6 +217,8 @@ TEST_F(StepperRunTest, EveryKey) {
 }
 
 TEST_F(StepperRunTest, OtherChoices) {
+  MOTE_ASSERT_OK(load(kMinimal + "statistics: other\n"));
+  EXPECT_EQ(folder.file("other"), run.statistics);
   MOTE_ASSERT_OK(load("kind: stepper\ndata: set\nmodel: {architecture: gns, hidden_layers: 0, layers: 5}\n"
                       "particles: {method: uniform, count: 250}\nschedule: {kind: constant, warmup: 0}\n"));
   EXPECT_EQ(1, run.config.linears);
@@ -289,6 +292,7 @@ TEST_F(StepperRunTest, UnknownWords) {
   refuse_model("architecture: giorom, latent: {points: all}", {"all", "occupied"});
   refuse_model("architecture: giorom, latent: {output: 12}", {"output"});
   refuse_line("data: twice", {"data", "second"});
+  refuse_line("statistics: {mean: 0}", {"statistics", "folder"});
 }
 
 /* A key of the other architecture would be a wish that is passed over. */

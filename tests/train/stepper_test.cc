@@ -1,6 +1,8 @@
 /* Training a time-stepper, from RUN.yaml to a folder that rolls out. The data are blobs that breathe: each
    particle's next velocity follows from its last two, v'' = 2 cos(w) v' - v, which a network learns quickly.
  */
+#include <sys/stat.h>
+
 #include <mote/rollout.h>
 #include <mote/train.h>
 
@@ -91,6 +93,24 @@ TEST_F(Stepper, ThreadsDoNotMatterToGiorom) {
 TEST_F(Stepper, ResumesToTheSameBits) {
   for (const char *text : {kGns, kGiorom})
     resumes_to_the_same_bits(std::string(text) + "steps: 14\n", 14, 26, 34);
+}
+
+/* The scales, and what MODEL keeps of them, are the other set's. */
+TEST_F(Stepper, StatisticsOfAnotherDataSet) {
+  const std::string other = folder.file("other");
+  ASSERT_EQ(0, mkdir(other.c_str(), 0777));
+  write_split(other + "/train.h5", 2, 9, kParticles / 2);
+  train(std::string(kGns) + "steps: 6\n", "own", 1);
+  train(std::string(kGns) + "steps: 6\nstatistics: other\n", "others", 1);
+  auto scales = [](const std::string &path) {
+    std::string text = bytes(path);
+    size_t begin = text.find("\"vel_mean\"");
+    return begin == std::string::npos ? "none" : text.substr(begin, text.find("\"acc_mean\"") - begin);
+  };
+  EXPECT_EQ(scales(folder.file("own/metadata.json")), scales(folder.file("metadata.json")));
+  EXPECT_EQ(scales(folder.file("others/metadata.json")), scales(other + "/metadata.json"));
+  EXPECT_NE(scales(other + "/metadata.json"), scales(folder.file("metadata.json")));
+  EXPECT_NE(bytes(folder.file("own/model.safetensors")), bytes(folder.file("others/model.safetensors")));
 }
 
 TEST_F(Stepper, TheModelRollsOut) {
