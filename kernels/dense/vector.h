@@ -4,9 +4,12 @@
 #ifndef MOTE_KERNELS_DENSE_VECTOR_H
 #define MOTE_KERNELS_DENSE_VECTOR_H
 
-#include <immintrin.h>
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
+#ifdef __AVX__
+#include <immintrin.h>
+#endif
 
 #ifdef __AVX512F__
 #define MOTE_LANES 16
@@ -34,15 +37,17 @@ MOTE_VECTOR mote_v mote_v_load(const float *p) {
 MOTE_VECTOR void mote_v_store(float *p, mote_v x) {
   *(mote_vu *)p = x;
 }
-/* Past the caches, for what is not read again before they are full; `to` at a multiple of 64 bytes. A fence
-   has to follow before another thread may read. */
-static inline void mote_stream_floats(float *to, const float *from, int64_t panels16) {
-#ifdef __AVX512F__
-  for (int64_t i = 0; i < 16 * panels16; i += 16) _mm512_stream_ps(to + i, _mm512_loadu_ps(from + i));
-#else
-  for (int64_t i = 0; i < 16 * panels16; i += 8) _mm256_stream_ps(to + i, _mm256_loadu_ps(from + i));
-#endif
+/* Past the caches, for what is not read again before they are full; `to` at a multiple of 64 bytes. */
+static inline void mote_stream_floats(float *to, const float *from, int64_t sixteens) {
+#if defined __AVX512F__
+  for (int64_t i = 0; i < 16 * sixteens; i += 16) _mm512_stream_ps(to + i, _mm512_loadu_ps(from + i));
   _mm_sfence();
+#elif defined __AVX__
+  for (int64_t i = 0; i < 16 * sixteens; i += 8) _mm256_stream_ps(to + i, _mm256_loadu_ps(from + i));
+  _mm_sfence();
+#else
+  memcpy(to, from, (size_t)(16 * sixteens) * sizeof(float));
+#endif
 }
 MOTE_VECTOR mote_v mote_v_select(mote_vi mask, mote_v yes, mote_v no) {
   return (mote_v)((mask & (mote_vi)yes) | (~mask & (mote_vi)no));
