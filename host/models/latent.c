@@ -55,12 +55,6 @@ void mote_latent_room_free(mote_latent_room *room) {
   *room = (mote_latent_room){0};
 }
 
-mote_message_block mote_latent_keeping(const mote_message_block *block, float *kept) {
-  mote_message_block keeping = *block;
-  keeping.mlp.kept = kept;
-  return keeping;
-}
-
 mote_edges mote_edges_of(const mote_graph *graph) {
   mote_graph_arrays g = mote_graph_arrays_of(graph);
   return (mote_edges){g.receiver_count, g.edge_capacity, g.row_offsets, g.senders, g.receivers};
@@ -108,7 +102,7 @@ static mote_status way_in(mote_stream *stream, const mote_latent *l, const mote_
   MOTE_TRY(d->feature->edges(stream, l->dim, &f->reached, f->position, l->grid.data, per_radius, per_radius,
                              f->pair_in, NULL));
   MOTE_TRY(d->dense->mlp(stream, n, NULL, &l->pair_ends, nodes, none, none, v->kernel, hidden));
-  const mote_message_block pairs = mote_latent_keeping(&l->pairs_in, v->kept_in);
+  const mote_message_block pairs = mote_message_keeping(&l->pairs_in, v->kept_in);
   MOTE_TRY(d->message->pass(stream, &f->reached, &pairs, f->pair_in, zero, ends, NULL, none, v->pair_sum,
                             trunk, scratch));
   return d->integral->pick(stream, f->rows, f->count, f->point_of, sums, v->value, trunk);
@@ -183,7 +177,7 @@ static mote_status way_back(mote_stream *stream, const mote_latent *l, const mot
   MOTE_TRY(d->integral->pick(stream, l->points, NULL, f->row_of, value, v->picked, output));
   MOTE_TRY(d->feature->edges(stream, l->dim, &f->reaching, l->grid.data, f->position, per_radius, per_radius,
                              f->pair_out, NULL));
-  const mote_message_block pairs = mote_latent_keeping(&l->pairs_out, v->kept_out);
+  const mote_message_block pairs = mote_message_keeping(&l->pairs_out, v->kept_out);
   return d->message->pass(stream, &f->reaching, &pairs, f->pair_out, bias, zero, NULL, factor, v->result,
                           output, scratch);
 }

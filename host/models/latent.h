@@ -112,9 +112,6 @@ mote_status mote_latent_forward(mote_stream *stream, const mote_latent *latent,
                                 const mote_latent_frame *frame, const float *h, mote_buffer *scratch,
                                 float *out);
 
-/* A kernel on pairs that keeps its values there. */
-mote_message_block mote_latent_keeping(const mote_message_block *block, float *kept);
-
 /* A graph's arrays as kernels take them. */
 mote_edges mote_edges_of(const mote_graph *graph);
 

@@ -54,7 +54,7 @@ static mote_status pairs_out(mote_stream *stream, const mote_latent *l, const mo
   if (d_position) MOTE_TRY(clear(stream, &v->pairs, f->reaching.capacity * pair));
   mote_sink d_bias = {v->bias.data, hidden}, d_picked = {v->points.data, output}, unwanted = {0};
   float *d_pairs = d_position ? v->pairs.data : NULL;
-  const mote_message_block pairs = mote_latent_keeping(&l->pairs_out, f->values.kept_out);
+  const mote_message_block pairs = mote_message_keeping(&l->pairs_out, f->values.kept_out);
   MOTE_TRY(d->message->pass_backward(stream, &f->reaching, sent, &pairs, arena, f->pair_out, bias, zero, NULL,
                                      factor, d_result, d_pairs, d_bias, unwanted, d_picked, NULL,
                                      &v->scratch));
@@ -198,7 +198,7 @@ static mote_status pairs_in(mote_stream *stream, const mote_latent *l, const mot
   float *d_pairs = d_position ? v->pairs.data : NULL;
   mote_rows d_sum = {v->points.data, trunk, trunk}, d_ends = {v->kernel.data, hidden, hidden};
   mote_sink to_ends = {v->kernel.data, hidden}, to_h = {d_h, l->node_width}, unwanted = {0};
-  const mote_message_block pairs = mote_latent_keeping(&l->pairs_in, f->values.kept_in);
+  const mote_message_block pairs = mote_message_keeping(&l->pairs_in, f->values.kept_in);
   MOTE_TRY(d->message->pass_backward(stream, &f->reached, sent, &pairs, arena, f->pair_in, zero, ends, NULL,
                                      none, d_sum, d_pairs, unwanted, to_ends, unwanted, NULL, &v->scratch));
   if (d_position)

@@ -257,23 +257,17 @@ static mote_status reserve(mote_tape *t) {
 
 /* ---- the evaluation ---- */
 
-static mote_mlp keeping(const mote_mlp *mlp, float *kept) {
-  mote_mlp copy = *mlp;
-  copy.kept = kept;
-  return copy;
-}
-
 mote_mlp mote_tape_edge_in(const mote_tape *t) {
-  return keeping(&t->model->edge_in, t->kept_in);
+  return mote_mlp_keeping(&t->model->edge_in, t->kept_in);
 }
 
 mote_mlp mote_tape_edge_out(const mote_tape *t) {
-  return keeping(&t->model->edge_out, t->kept_out);
+  return mote_mlp_keeping(&t->model->edge_out, t->kept_out);
 }
 
 mote_interaction mote_tape_layer(const mote_tape *t, int layer) {
   mote_interaction copy = t->model->layer[layer];
-  copy.message.mlp.kept = t->kept[layer];
+  copy.message = mote_message_keeping(&copy.message, t->kept[layer]);
   return copy;
 }
 

@@ -46,10 +46,9 @@ typedef struct mote_mlp {
   int layers;
   mote_linear layer[MOTE_MLP_LAYERS];
   mote_norm before, behind;
-  float
-      *kept; /* mote_kept_floats() in device memory, where a forward pass leaves what comes out of the layers
-                and its reverse finds it; NULL: nothing is left, and computed again. Experts
-                of a gated layer leave nothing */
+  /* mote_kept_floats() in device memory, where a forward pass leaves what comes out of the layers and its
+     reverse finds it; NULL: nothing is left, and computed again. Experts of a gated layer leave nothing. */
+  float *kept;
 } mote_mlp;
 
 /* `width` values a row, rows `stride` floats apart. */
@@ -74,23 +73,6 @@ typedef struct mote_sink {
 } mote_sink;
 
 #define MOTE_GRADIENT_ROWS 2048 /* rows whose weight gradients are summed together, always the same ones */
-
-/* What comes out of layer l (in front of the LayerNorm behind the last one), a row of whole panels for each
-   of the n rows that a call is of: behind the rows of the layers before, and a block of rows for the
-   reverse's tiles to end in. */
-static inline int64_t mote_kept_at(const mote_mlp *mlp, int64_t n, int l) {
-  int64_t widths = 0;
-  for (int k = 0; k < l; k++) widths += (mlp->layer[k].out + MOTE_PANEL - 1) / MOTE_PANEL * MOTE_PANEL;
-  return widths * (n + MOTE_PANEL);
-}
-
-/* Floats that a chain keeps of n rows, at a multiple of 64 bytes. 0: it is computed again, as the reverse
-   wants more of it than outputs tell (GELU's slopes, a LayerNorm in front). */
-static inline int64_t mote_kept_floats(const mote_mlp *mlp, int64_t n) {
-  for (int l = 0; l < mlp->layers; l++)
-    if (mlp->layer[l].activation == MOTE_GELU || mlp->layer[l].residual) return 0;
-  return mlp->before.weight ? 0 : mote_kept_at(mlp, n, mlp->layers);
-}
 
 /* n rows at most; `count`, if not NULL, is a number in device memory: only rows below it are computed. What
    stands in rows behind is left as it is. `out` may be `residual`, but no input. */
@@ -135,6 +117,30 @@ static inline MOTE_HD int mote_panels(int out) {
 }
 static inline int64_t mote_linear_floats(int in, int out) { /* of the packed weight */
   return (int64_t)mote_panels(out) * MOTE_PANEL * in;
+}
+
+/* What comes out of layer l (in front of the LayerNorm behind the last one), a row of whole panels for each
+   of the n rows that a call is of: behind the rows of the layers before, and a block of rows for the
+   reverse's tiles to end in. */
+static inline int64_t mote_kept_at(const mote_mlp *mlp, int64_t n, int l) {
+  int64_t widths = 0;
+  for (int k = 0; k < l; k++) widths += mote_panels(mlp->layer[k].out) * MOTE_PANEL;
+  return widths * (n + MOTE_PANEL);
+}
+
+/* Floats that a chain keeps of n rows, at a multiple of 64 bytes. 0: it is computed again, as the reverse
+   wants more of it than outputs tell (GELU's slopes, a LayerNorm in front). */
+static inline int64_t mote_kept_floats(const mote_mlp *mlp, int64_t n) {
+  for (int l = 0; l < mlp->layers; l++)
+    if (mlp->layer[l].activation == MOTE_GELU || mlp->layer[l].residual) return 0;
+  return mlp->before.weight ? 0 : mote_kept_at(mlp, n, mlp->layers);
+}
+
+/* The same chain, which keeps its values there. */
+static inline mote_mlp mote_mlp_keeping(const mote_mlp *mlp, float *kept) {
+  mote_mlp keeping = *mlp;
+  keeping.kept = kept;
+  return keeping;
 }
 
 static inline int64_t mote_linear_slot(int in, int out) { /* in an arena: W or W^T, packed */

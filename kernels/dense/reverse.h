@@ -67,9 +67,8 @@ static inline const float *mote_reverse_input(const mote_reverse *v, mote_rows r
 }
 
 /* The chain's values, unless kept, from its input, which stands at `raw`, for `used` rows and those up to a
-   whole block.
-   `output`: the last layer's values are wanted (without the LayerNorm behind), whether or not the way back
-   needs them. */
+   whole block. `output`: the last layer's values are wanted (without the LayerNorm behind), whether or not
+   the way back needs them. */
 void mote_reverse_forward(const mote_reverse *v, int used, float *tile, int started, int output);
 
 /* The way back from the gradient by the chain's output (0 in columns behind its width and in rows behind

@@ -37,6 +37,7 @@ MOTE_VECTOR mote_v mote_v_load(const float *p) {
 MOTE_VECTOR void mote_v_store(float *p, mote_v x) {
   *(mote_vu *)p = x;
 }
+
 /* Past the caches, for what is not read again before they are full; `to` at a multiple of 64 bytes. */
 static inline void mote_stream_floats(float *to, const float *from, int64_t sixteens) {
 #if defined __AVX512F__
@@ -49,6 +50,7 @@ static inline void mote_stream_floats(float *to, const float *from, int64_t sixt
   memcpy(to, from, (size_t)(16 * sixteens) * sizeof(float));
 #endif
 }
+
 MOTE_VECTOR mote_v mote_v_select(mote_vi mask, mote_v yes, mote_v no) {
   return (mote_v)((mask & (mote_vi)yes) | (~mask & (mote_vi)no));
 }

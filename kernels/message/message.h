@@ -39,6 +39,13 @@ typedef struct mote_message_block {
   int mean;     /* divide by the number of edges of a receiver; a receiver without any has 0 */
 } mote_message_block;
 
+/* The same block, whose chain keeps its values there. */
+static inline mote_message_block mote_message_keeping(const mote_message_block *block, float *kept) {
+  mote_message_block keeping = *block;
+  keeping.mlp.kept = kept;
+  return keeping;
+}
+
 /* `receiver_part`, `sender_part`: rows of the first layer's width, of receivers and senders; `length`
    (capacity) or NULL: weights 1; `sender_factor`: rows of the message's width, or data NULL: 1. `state`
    (capacity, in of layer[0]), updated in place or left alone. sum (receivers, sum_stride). `scratch`: grows
