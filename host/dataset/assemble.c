@@ -76,6 +76,7 @@ static void join(mote_metadata *all, const mote_metadata *one, int number) {
     all->write_every = 1;
   }
   if (one->sequence_length < all->sequence_length) all->sequence_length = one->sequence_length;
+  all->reach = fmax(all->reach, one->reach);
   if (one->particle_count > all->particle_count) all->particle_count = one->particle_count;
   all->dx += (one->dx - all->dx) / (number + 1);
 }
@@ -119,6 +120,7 @@ static mote_status survey(const parts *p, int dim, const char *phase, const mote
 
 static void take_statistics(mote_metadata *to, const mote_metadata *from) {
   to->has_statistics = from->has_statistics;
+  to->reach = from->reach;
   memcpy(to->velocity_mean, from->velocity_mean, sizeof to->velocity_mean);
   memcpy(to->velocity_std, from->velocity_std, sizeof to->velocity_std);
   memcpy(to->acceleration_mean, from->acceleration_mean, sizeof to->acceleration_mean);

@@ -50,7 +50,7 @@ double mote_inside(const mote_room *room, const float *x, int64_t n, const unsig
       if (room->period[a] > 0) continue;
       double slack = 1e-6 * (room->bounds[a][1] - room->bounds[a][0]), at = (double)x[i * room->dim + a];
       double off = fmax(room->bounds[a][0] - at, at - room->bounds[a][1]);
-      within &= off <= slack;
+      within &= off <= room->reach + slack;
       if (!(off <= farthest)) farthest = off; /* NaN too */
     }
     inside += within;

@@ -13,14 +13,15 @@ typedef struct mote_room {
   int dim;
   double bounds[3][2];
   double period[3]; /* m; 0: not periodic */
+  double reach;     /* m beyond the bounds that is inside still, as the data's own matter gets there */
 } mote_room;
 
 /* mean |now - before|^2 / 2 over particles that are not kinematic, the shorter way round; NaN without any. */
 double mote_kinetic_per_frame(const mote_room *room, const float *before, const float *now, int64_t n,
                               const unsigned char *kinematic, int threads);
 
-/* The share of particles inside the bounds of the axes that are not periodic, within 1e-6 of their extent;
-   NaN without any. `beyond`: how far the farthest is outside, m. */
+/* The share of particles no farther than the reach beyond the bounds of the axes that are not periodic,
+   within 1e-6 of their extent; NaN without any. `beyond`: how far the farthest is beyond the bounds, m. */
 double mote_inside(const mote_room *room, const float *x, int64_t n, const unsigned char *kinematic,
                    double *beyond);
 

@@ -116,6 +116,7 @@ static void read_room(mote_pair *p) {
   int known =
       mote_trajectory_read_metadata(p->reader[1], &p->metadata) == MOTE_OK && p->metadata.dim == p->room.dim;
   if (!known) p->metadata = (mote_metadata){0};
+  p->room.reach = p->metadata.reach;
   for (int a = 0; a < p->room.dim; a++) {
     p->room.bounds[a][0] = known ? p->metadata.bounds[a][0] : -INFINITY;
     p->room.bounds[a][1] = known ? p->metadata.bounds[a][1] : INFINITY;

@@ -156,10 +156,10 @@ static void put_notes(FILE *out, const mote_evaluation *e, int count) {
   for (int k = 0; k < count; k++) {
     note_frames(out, &e[k]);
     if (!is_part(&e[k])) note_history(out, &e[k]);
-    if (e[k].groups[0].worst.inside_truth < 1 && !is_part(&e[k]))
+    if (e[k].groups[0].worst.beyond_truth > 0 && !is_part(&e[k]))
       fprintf(out,
-              "%s: of the truth, %.2f %% are inside the bounds in its worst frame, and none is farther than "
-              "%.3f mm beyond\n",
+              "%s: of the truth, %.2f %% are inside in its worst frame, and none is farther than %.3f mm "
+              "beyond the bounds\n",
               e[k].name, 100 * e[k].groups[0].worst.inside_truth, 1000 * e[k].groups[0].worst.beyond_truth);
     if (e[k].sinkhorn_blur > 0 && !is_part(&e[k]))
       fprintf(out, "%s: Sinkhorn distances of %lld particles, epsilon (%.4g m)^2\n", e[k].name,

@@ -37,6 +37,7 @@ static void put_metadata(FILE *out, const mote_metadata *m) {
     fprintf(out, "%s[%.6g, %.6g]%s", d ? " x " : "", m->bounds[d][0], m->bounds[d][1],
             m->periodic[d] ? " periodic" : "");
   fprintf(out, " m\n");
+  put_number(out, "reach beyond the bounds", m->reach, "m");
   put_number(out, "time step", m->dt, "s");
   put_number(out, "steps between frames", m->write_every, "");
   put_number(out, "particle spacing", m->dx, "m");

@@ -122,6 +122,7 @@ static mote_status from_tree(const char *name, const cJSON *root, mote_metadata 
   MOTE_TRY(read_bounds(name, root, m));
   MOTE_TRY(read_not_negative(name, root, "dt", &m->dt));
   MOTE_TRY(read_not_negative(name, root, "dx", &m->dx));
+  MOTE_TRY(read_not_negative(name, root, "reach", &m->reach));
   MOTE_TRY(read_not_negative(name, root, "default_connectivity_radius", &m->connectivity_radius));
   MOTE_TRY(mote_json_integer(name, root, "write_every", 1, INT32_MAX, &every, &found));
   MOTE_TRY(mote_json_integer(name, root, "sequence_length_train", 0, INT32_MAX, &length, &found));
@@ -190,6 +191,7 @@ char *mote_metadata_format(const mote_metadata *metadata, const char *file) {
   if (file) cJSON_AddStringToObject(root, "file", file);
   cJSON_AddNumberToObject(root, "dim", m.dim);
   if (m.dx > 0) cJSON_AddNumberToObject(root, "dx", m.dx);
+  if (m.reach > 0) cJSON_AddNumberToObject(root, "reach", m.reach);
   if (m.dt > 0) cJSON_AddNumberToObject(root, "dt", m.dt);
   cJSON_AddNumberToObject(root, "write_every", m.write_every > 0 ? m.write_every : 1);
   /* LagrangeBench's name and that of GNS. */

@@ -10,8 +10,14 @@
 
 void mote_statistics_init(mote_statistics *s, int dim, const mote_metadata *metadata) {
   *s = (mote_statistics){.dim = dim};
-  for (int d = 0; metadata && d < dim; d++)
-    if (metadata->periodic[d]) s->period[d] = metadata->bounds[d][1] - metadata->bounds[d][0];
+  for (int d = 0; d < dim; d++) {
+    double low = metadata ? metadata->bounds[d][0] : 0, high = metadata ? metadata->bounds[d][1] : 0;
+    int walled = low < high && !metadata->periodic[d];
+    s->period[d] = low < high && !walled ? high - low : 0;
+    s->wall[d][0] = walled ? low : -INFINITY;
+    s->wall[d][1] = walled ? high : INFINITY;
+    s->walled |= walled;
+  }
 }
 
 mote_status mote_statistics_begin(mote_statistics *s, int64_t n, const int32_t *particle_type) {
@@ -58,6 +64,14 @@ static inline double shorter(double difference, double period) {
   return period > 0 ? difference - period * nearbyint(difference / period) : difference;
 }
 
+static void add_reach(mote_statistics *s, const float *position) {
+  for (int64_t i = 0; i < s->particles; i++)
+    for (int d = 0; d < s->dim && !s->ignored[i]; d++) {
+      double at = (double)position[i * s->dim + d];
+      s->reach = fmax(s->reach, fmax(s->wall[d][0] - at, at - s->wall[d][1]));
+    }
+}
+
 void mote_statistics_add(mote_statistics *s, const float *position) {
   int dim = s->dim;
   float *last = s->before[0], *older = s->before[1];
@@ -75,6 +89,7 @@ void mote_statistics_add(mote_statistics *s, const float *position) {
     velocity.count++;
     acceleration.count += s->frames > 1;
   }
+  if (s->walled) add_reach(s, position);
   join(&s->velocity, &velocity, dim);
   join(&s->acceleration, &acceleration, dim);
   memcpy(older, position, (size_t)s->particles * (size_t)dim * sizeof(float));
@@ -92,6 +107,7 @@ static void deviations(const mote_moments *m, int dim, double *mean, double *dev
 }
 
 void mote_statistics_get(const mote_statistics *s, mote_metadata *metadata) {
+  if (s->walled) metadata->reach = s->reach;
   metadata->has_statistics = s->acceleration.count > 0;
   if (!metadata->has_statistics) return;
   deviations(&s->velocity, s->dim, metadata->velocity_mean, metadata->velocity_std);

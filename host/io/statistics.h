@@ -1,5 +1,5 @@
-/* Mean and standard deviation of velocities and accelerations (first and second differences of frames),
-   streamed in float64. */
+/* Mean and standard deviation of velocities and accelerations (first and second differences of frames), and
+   how far beyond the walls matter gets, streamed in float64. */
 #ifndef MOTE_IO_STATISTICS_H
 #define MOTE_IO_STATISTICS_H
 
@@ -17,7 +17,10 @@ typedef struct mote_moments {
 
 typedef struct mote_statistics {
   int dim;
-  double period[3]; /* the length of a periodic axis; 0: not periodic */
+  double period[3];  /* the length of a periodic axis; 0: not periodic */
+  double wall[3][2]; /* infinite along a periodic axis, and where no bounds are known */
+  int walled;        /* some axis has walls */
+  double reach;      /* m that a particle has been beyond a wall at most */
   mote_moments velocity, acceleration;
   int64_t particles; /* of the trajectory that runs */
   int64_t frames;
@@ -25,14 +28,15 @@ typedef struct mote_statistics {
   unsigned char *ignored; /* 1 for kinematic particles */
 } mote_statistics;
 
-/* Starts empty; periodic axes and their lengths come from `metadata` (NULL: none). */
+/* Starts empty; walls, periodic axes and their lengths come from `metadata` (NULL: none). */
 void mote_statistics_init(mote_statistics *statistics, int dim, const mote_metadata *metadata);
 
 /* Starts a trajectory of n particles; differences never reach across trajectories. */
 mote_status mote_statistics_begin(mote_statistics *statistics, int64_t n, const int32_t *particle_type);
 void mote_statistics_add(mote_statistics *statistics, const float *position);
 
-/* Puts the results into `metadata`; has_statistics is 0 when there were fewer than three frames. */
+/* Puts the results into `metadata`; has_statistics is 0 when there were fewer than three frames, and reach is
+   left alone without walls. */
 void mote_statistics_get(const mote_statistics *statistics, mote_metadata *metadata);
 void mote_statistics_destroy(mote_statistics *statistics);
 

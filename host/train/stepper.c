@@ -79,8 +79,9 @@ static mote_status check_particles(mote_trajectory_reader *reader, int dim, int 
   return MOTE_OK;
 }
 
-static mote_status check_data(mote_stepper_trainer *t, const char *path) {
-  mote_window_options options = {.frames = t->run.config.window + 1, .steps = (int)t->run.push_steps};
+static mote_status check_data(mote_stepper_trainer *t, const char *path, int64_t within) {
+  mote_window_options options = {
+      .frames = t->run.config.window + 1, .steps = (int)t->run.push_steps, .within = within};
   mote_trajectory_reader *reader;
   int64_t trajectories, windows;
   MOTE_TRY(mote_trajectory_open(path, &reader));
@@ -102,9 +103,9 @@ static mote_status open_data(mote_stepper_trainer *t) {
   t->symmetry = mote_symmetry_of(&t->metadata);
   if (t->run.symmetry) mote_symmetry_statistics(&t->symmetry, &t->metadata);
   MOTE_TRY(mote_stepper_run_fit(&t->run, &t->metadata));
-  MOTE_TRY(check_data(t, t->train_path));
+  MOTE_TRY(check_data(t, t->train_path, t->run.frames));
   if (t->run.validate_trajectories > 0 && stat(t->valid_path, &found) == 0)
-    return check_data(t, t->valid_path);
+    return check_data(t, t->valid_path, 0);
   free(t->valid_path);
   t->valid_path = NULL;
   return MOTE_OK;

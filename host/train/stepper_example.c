@@ -19,6 +19,7 @@ static mote_window_options options_of(const mote_stepper_trainer *t) {
   const mote_stepper_run *r = &t->run;
   return (mote_window_options){.frames = r->config.window + 1,
                                .steps = t->step >= r->push_from ? (int)r->push_steps : 1,
+                               .within = r->frames,
                                .noise = r->noise,
                                .method = r->method,
                                .least = r->least,

@@ -103,6 +103,7 @@ mote_status mote_stepper_run_fit(mote_stepper_run *run, const mote_metadata *met
     return mote_fail(MOTE_ERROR_ARGUMENT,
                      "%s: the data have no default_connectivity_radius: give 'radius' in the run's model",
                      run->data);
+  if (run->stops_at_reach) c->stop = (float)metadata->reach;
   if (c->kind == MOTE_GNS) return MOTE_OK;
   for (int a = 0; a < c->dim; a++) {
     c->latent.limits[a][0] = metadata->bounds[a][0];
@@ -142,6 +143,14 @@ static mote_status read_giorom(const mote_map *map, mote_network_config *c) {
   return MOTE_OK;
 }
 
+/* A distance, or the word "reach": that of the data's metadata. */
+static mote_status read_stop(const mote_map *map, mote_stepper_run *r) {
+  const yaml_node_t *node = mote_map_find(map, "wall_stop");
+  const char *text = mote_node_text(node);
+  r->stops_at_reach = text && !strcmp(text, "reach");
+  return r->stops_at_reach ? MOTE_OK : read_float(map, "wall_stop", 0, 1e9, &r->config.stop);
+}
+
 static mote_status read_model(const mote_map *run, mote_stepper_run *r) {
   static const char *const keys[] = {
       "architecture", "width",       "layers",  "hidden_layers", "window",    "types",
@@ -167,7 +176,7 @@ static mote_status read_model(const mote_map *run, mote_stepper_run *r) {
   MOTE_TRY(read_int(&map, "types", 1, 1024, &c->types));
   MOTE_TRY(read_int(&map, "type_width", 1, 256, &c->type_width));
   MOTE_TRY(read_float(&map, "clip", 1e-6, 1e6, &c->clip));
-  MOTE_TRY(read_float(&map, "wall_stop", 0, 1e9, &c->stop));
+  MOTE_TRY(read_stop(&map, r));
   MOTE_TRY(mote_map_flag(&map, "normalized_velocities", &c->normalized_velocities));
   MOTE_TRY(mote_map_real(&map, "radius", 1e-9, 1e9, &r->radius));
   MOTE_TRY(mote_map_flag(&map, "rest_lengths", &c->rest_lengths));
@@ -309,10 +318,10 @@ mote_status mote_stepper_run_read(const mote_map *map, mote_stepper_run *r) {
 }
 
 static mote_status read_run(const mote_document *document, mote_stepper_run *r) {
-  static const char *const keys[] = {"kind",       "data",      "model",    "particles",  "noise",
-                                     "loss",       "optimizer", "schedule", "validation", "pushforward",
-                                     "clip",       "ema",       "batch",    "steps",      "seed",
-                                     "save_every", "memory",    "symmetry", "statistics", NULL};
+  static const char *const keys[] = {
+      "kind",     "data",       "model",       "particles", "noise",      "loss",   "optimizer",
+      "schedule", "validation", "pushforward", "clip",      "ema",        "batch",  "steps",
+      "seed",     "save_every", "memory",      "symmetry",  "statistics", "frames", NULL};
   static const char *const kinds[] = {"stepper", NULL};
   const yaml_node_t *root = mote_document_root(document), *node;
   mote_map map;
@@ -323,6 +332,7 @@ static mote_status read_run(const mote_document *document, mote_stepper_run *r) 
   MOTE_TRY(read_model(&map, r));
   MOTE_TRY(mote_map_real(&map, "noise", 0, 1e6, &r->noise));
   MOTE_TRY(mote_map_flag(&map, "symmetry", &r->symmetry));
+  MOTE_TRY(mote_map_integer(&map, "frames", 1, 1000000, &r->frames));
   if (mote_map_find(&map, "statistics"))
     MOTE_TRY(mote_stepper_run_folder(&map, "statistics", "another data set", &r->statistics));
   r->config.noise = (float)r->noise;

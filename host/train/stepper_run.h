@@ -16,8 +16,10 @@ extern "C" {
 
 typedef struct mote_stepper_run {
   char *data;                 /* folder of the data set, the path resolved against the run's own */
+  int64_t frames;             /* of each trajectory, its first ones, that examples are of; 0: all */
   char *statistics;           /* folder whose metadata.json tells the model's scales; NULL: `data` */
   mote_network_config config; /* noise is that of `noise` below; as config.json will have it */
+  int stops_at_reach;         /* the model's stop is the reach that the metadata tell */
   int any_dim;                /* the run does not tell the model's dim: it is the data's */
   double radius;              /* m, of the graph; 0: the data's default_connectivity_radius */
   /* The sparse set of each example. */
@@ -48,8 +50,8 @@ void mote_stepper_run_defaults(mote_stepper_run *run);
 mote_status mote_stepper_run_read(const mote_map *map, mote_stepper_run *run);
 mote_status mote_stepper_run_folder(const mote_map *map, const char *key, const char *what, char **folder);
 
-/* What the model takes from the data: dim, radius where the run gives none, and the bounds as those of the
-   latent grid. MOTE_ERROR_ARGUMENT: they do not go together. */
+/* What the model takes from the data: dim, radius where the run gives none, the reach where it stops there,
+   and the bounds as those of the latent grid. MOTE_ERROR_ARGUMENT: they do not go together. */
 mote_status mote_stepper_run_fit(mote_stepper_run *run, const mote_metadata *metadata);
 void mote_stepper_run_free(mote_stepper_run *run);
 

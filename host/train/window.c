@@ -20,10 +20,12 @@ static mote_status windows_of(mote_trajectory_reader *reader, const mote_window_
                               int64_t *windows) {
   mote_trajectory_info info;
   MOTE_TRY(mote_trajectory_get_info(reader, trajectory, &info));
-  *windows = info.frames - length_of(o) + 1;
+  int64_t frames = o->within && o->within < info.frames ? o->within : info.frames;
+  *windows = frames - length_of(o) + 1;
   if (*windows >= 1) return MOTE_OK;
-  return mote_fail(MOTE_ERROR_FORMAT, "trajectory %s has %lld frames: an example takes %lld",
-                   mote_trajectory_name(reader, trajectory), (long long)info.frames, (long long)length_of(o));
+  return mote_fail(MOTE_ERROR_FORMAT, "trajectory %s has %lld frames%s: an example takes %lld",
+                   mote_trajectory_name(reader, trajectory), (long long)frames,
+                   frames < info.frames ? " that count" : "", (long long)length_of(o));
 }
 
 mote_status mote_windows_count(mote_trajectory_reader *reader, const mote_window_options *o,

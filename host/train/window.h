@@ -18,6 +18,7 @@ extern "C" {
 typedef struct mote_window_options {
   int frames;                    /* of the history */
   int steps;                     /* frames behind it that are stepped to, at least 1 */
+  int64_t within;                /* the first frames of a trajectory that windows are of; 0: all */
   double noise;                  /* m a frame: deviation of the last velocity of the history; 0: none */
   mote_sample_method method;     /* of the sparse set, which is drawn anew for each example */
   int64_t least, most;           /* particles of it: uniform between, and never more than there are */

@@ -204,10 +204,13 @@ TEST(Dataset, StatisticsAreThoseOfTrain) {
   TemporaryFolder at;
   std::string spec = write_text(at.file("spec.yaml"), small_spec());
   MOTE_ASSERT_OK(make(spec, at.file("set")));
-  double sum[2][2] = {}, square[2][2] = {}, count[2] = {};
+  double sum[2][2] = {}, square[2][2] = {}, count[2] = {}, reach = 0;
   for (int k = 0; k < 3; k++) {
     Read t(at.file("set"), MOTE_TRAIN, k);
     int64_t row = t.info.particles * 2;
+    for (int64_t i = 0; i < t.info.frames * row; i++)
+      for (int side = 0; side < 2; side++)
+        reach = std::max(reach, (side ? 1 : -1) * (double(t.position[i]) - t.metadata.bounds[i % 2][side]));
     for (int64_t i = row; i < t.info.frames * row; i++) {
       double v = double(t.position[i]) - double(t.position[i - row]);
       sum[0][i % 2] += v, square[0][i % 2] += v * v, count[0] += 0.5;
@@ -226,6 +229,7 @@ TEST(Dataset, StatisticsAreThoseOfTrain) {
     EXPECT_NEAR(std::sqrt(square[0][d] / count[0] - v * v), metadata.velocity_std[d], 1e-10);
     EXPECT_NEAR(std::sqrt(square[1][d] / count[1] - a * a), metadata.acceleration_std[d], 1e-10);
   }
+  EXPECT_EQ(reach, metadata.reach);
   EXPECT_EQ(7, metadata.sequence_length);
   EXPECT_NEAR(0.01, metadata.dt * metadata.write_every, 1e-7);
   EXPECT_NEAR(1.0 / 32, metadata.dx, 2e-3);
@@ -233,6 +237,7 @@ TEST(Dataset, StatisticsAreThoseOfTrain) {
   for (int split = 0; split < MOTE_SPLITS; split++) {
     Read t(at.file("set"), split, 0);
     EXPECT_EQ(metadata.velocity_std[1], t.metadata.velocity_std[1]) << split;
+    EXPECT_EQ(metadata.reach, t.metadata.reach) << split;
     EXPECT_EQ(metadata.acceleration_mean[0], t.metadata.acceleration_mean[0]) << split;
   }
 }

@@ -186,6 +186,20 @@ TEST_F(EvaluateTrivial, BoundsStopABallisticPrediction) {
   EXPECT_EQ(e.trivial[MOTE_TRIVIAL_BOUNDED].worst.inside, 1);
 }
 
+/* Matter that the data have beyond the walls is inside; `beyond` tells of the walls still. */
+TEST_F(EvaluateTrivial, InsideReachesAsFarAsTheData) {
+  auto out = [](int f, int i, int a) { return a == 1 && f > 4 ? -1 - float(i % 4) / 8 : 0.0f; };
+  write("t.h5", out, 1, [](mote_metadata &m, auto &) { m.bounds[1][0] = -1; });
+  write("d.h5",
+        [&](int f, int i, int a) { return out(f, i, a) - (a == 1 && f > 4 && i % 4 == 3 ? 0.125f : 0); });
+  MOTE_ASSERT_OK(compare());
+  EXPECT_EQ(e.groups[0].frame[4].inside, 1);
+  EXPECT_EQ(e.groups[0].frame[6].inside_truth, 1) << "its own farthest, 3/8 m";
+  EXPECT_EQ(e.groups[0].frame[6].beyond_truth, 0.375);
+  EXPECT_EQ(e.groups[0].frame[6].inside, 0.75);
+  EXPECT_EQ(e.groups[0].frame[6].beyond, 0.5);
+}
+
 /* They are told where kinematic particles go, and kinetic energies leave those out. */
 TEST_F(EvaluateTrivial, KinematicParticlesAreGiven) {
   std::vector<int32_t> type(8, 1);

@@ -222,9 +222,9 @@ TEST(metadata, reads_what_lagrangebench_and_gns_write) {
   EXPECT_EQ(m.velocity_std[1], 0.0012);
   spill(path,
         R"({"bounds": [[0.1, 0.9], [0.1, 0.9]], "sequence_length": 320, "default_connectivity_radius": 0.015,
-    "dim": 2, "dt": 0.0025, "vel_mean": [0, 0], "vel_std": [1, 1], "acc_mean": [0, 0], "acc_std": [1, 1]})");
+    "dim": 2, "dt": 0.0025, "reach": 0.0123456789012345678, "vel_mean": [0, 0], "vel_std": [1, 1], "acc_mean": [0, 0], "acc_std": [1, 1]})");
   MOTE_ASSERT_OK(mote_metadata_read(path.c_str(), &m));
-  EXPECT_TRUE(m.sequence_length == 320 && m.write_every == 1);
+  EXPECT_TRUE(m.sequence_length == 320 && m.write_every == 1 && m.reach == 0.0123456789012345678);
   mote_metadata again;
   MOTE_ASSERT_OK(mote_metadata_write(path.c_str(), &m));
   MOTE_ASSERT_OK(mote_metadata_read(path.c_str(), &again));
@@ -246,6 +246,7 @@ TEST(metadata, names_the_key_that_is_wrong) {
       {"{" + box + ", \"dim\": 3}", "dim"},
       {"{" + box + ", \"dt\": -1}", "dt"},
       {"{" + box + ", \"dt\": \"x\"}", "dt"},
+      {"{" + box + ", \"reach\": -0.1}", "reach"},
       {"{" + box + ", \"write_every\": 0}", "write_every"},
       {"{" + box + ", \"write_every\": 1e30}", "write_every"},
       {"{" + box + ", \"vel_mean\": [0, 0]}", "vel_mean"},

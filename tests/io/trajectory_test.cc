@@ -1,5 +1,4 @@
-/* Trajectory files: what is written is read back bit for bit, statistics against a two-pass float64
-   reference, failures leave nothing. */
+/* Trajectory files: what is written is read back bit for bit, failures leave nothing. */
 #include "tests/support/testing.h"
 
 #include <fcntl.h>
@@ -17,83 +16,16 @@
 #include <mote/trajectory.h>
 
 #include "tests/io/files.h"
+#include "tests/io/motion.h"
 
+using mote_test::metadata_of;
+using mote_test::Motion;
+using mote_test::Reader;
 using mote_test::TemporaryFolder;
+using mote_test::write;
 namespace fs = std::filesystem;
 
 namespace {
-
-/* Particles that drift and shake: frame t, the same numbers each time. */
-struct Motion {
-  int64_t n;
-  int dim, frames;
-  std::vector<float> position(int t) const {
-    std::vector<float> x(n * dim);
-    for (int64_t i = 0; i < n; i++)
-      for (int d = 0; d < dim; d++)
-        x[i * dim + d] = float(0.5 + 0.3 * std::sin(0.37 * i + 1.1 * d + 0.05 * t * (1 + d)) + 1e-3 * t);
-    return x;
-  }
-  std::vector<float> velocity(int t) const {
-    std::vector<float> v(n * dim);
-    for (int64_t i = 0; i < n * dim; i++) v[i] = float(std::cos(0.1 * i + t));
-    return v;
-  }
-  std::vector<int32_t> type() const {
-    std::vector<int32_t> type(n);
-    for (int64_t i = 0; i < n; i++) type[i] = i % 7 == 0 ? MOTE_TYPE_KINEMATIC : MOTE_TYPE_FLUID;
-    return type;
-  }
-};
-
-mote_metadata metadata_of(int dim) {
-  mote_metadata m = {};
-  m.dim = dim;
-  for (int d = 0; d < dim; d++) m.bounds[d][1] = 2;
-  m.dt = 1e-3;
-  m.dx = 0.02;
-  m.write_every = 10;
-  m.connectivity_radius = 0.03;
-  m.gravity[1] = -9.81;
-  return m;
-}
-
-mote_status write(const std::string &path, const Motion &motion, int compression, int xdmf = 0) {
-  mote_trajectory_field fields[] = {{"position", 1, {motion.dim, 0}}, {"velocity", 1, {motion.dim, 0}}};
-  mote_metadata m = metadata_of(motion.dim);
-  std::vector<int32_t> type = motion.type();
-  mote_trajectory_options options = {};
-  options.particles = motion.n;
-  options.dim = motion.dim;
-  options.field_count = 2;
-  options.fields = fields;
-  options.particle_type = type.data();
-  options.compression = compression;
-  options.metadata = &m;
-  options.write_xdmf = xdmf;
-  mote_trajectory_writer *writer;
-  mote_status status = mote_trajectory_create(path.c_str(), &options, &writer);
-  if (status != MOTE_OK) return status;
-  for (int t = 0; t < motion.frames && status == MOTE_OK; t++) {
-    std::vector<float> x = motion.position(t), v = motion.velocity(t);
-    const float *values[] = {x.data(), v.data()};
-    status = mote_trajectory_append(writer, 0.01 * t, values);
-  }
-  if (status != MOTE_OK) {
-    std::string why = mote_last_error();
-    mote_trajectory_abort(writer);
-    EXPECT_EQ(why, mote_last_error());
-    return status;
-  }
-  return mote_trajectory_finish(writer);
-}
-
-struct Reader {
-  explicit Reader(const std::string &path) { MOTE_EXPECT_OK(mote_trajectory_open(path.c_str(), &reader)); }
-  ~Reader() { mote_trajectory_close(reader); }
-  operator mote_trajectory_reader *() { return reader; }
-  mote_trajectory_reader *reader = nullptr;
-};
 
 void expect_motion(const std::string &path, const Motion &motion) {
   Reader reader(path);
@@ -138,98 +70,6 @@ TEST(trajectory, same_input_gives_the_same_bytes) {
   std::string first = mote_test::slurp(folder.file("a.h5"));
   MOTE_ASSERT_OK(write(folder.file("a.h5"), {3000, 3, 7}, 4));
   EXPECT_TRUE(first == mote_test::slurp(folder.file("a.h5")));
-}
-
-/* Two passes over all differences in float64; the streamed result may differ by rounding alone (1e-12). */
-TEST(trajectory, statistics_are_those_of_two_passes) {
-  TemporaryFolder folder;
-  Motion motion = {300, 3, 25};
-  MOTE_ASSERT_OK(write(folder.file("T.h5"), motion, 1));
-  mote_metadata m;
-  MOTE_ASSERT_OK(mote_metadata_read(folder.file("metadata.json").c_str(), &m));
-  ASSERT_TRUE(m.has_statistics);
-  EXPECT_EQ(m.sequence_length, 25);
-  EXPECT_EQ(m.particle_count, 300);
-  EXPECT_EQ(m.write_every, 10);
-  EXPECT_DOUBLE_EQ(m.dt, 1e-3);
-  EXPECT_DOUBLE_EQ(m.gravity[1], -9.81);
-  for (int d = 0; d < 3; d++)
-    for (int order = 1; order <= 2; order++) {
-      std::vector<double> values;
-      for (int t = order; t < motion.frames; t++) {
-        auto a = motion.position(t), b = motion.position(t - 1), c = motion.position(std::max(t - 2, 0));
-        for (int i = 0; i < motion.n; i++) {
-          if (i % 7 == 0) continue; /* kinematic */
-          int k = i * 3 + d;
-          values.push_back(order == 1 ? double(a[k]) - b[k] : double(a[k]) - 2 * double(b[k]) + c[k]);
-        }
-      }
-      double mean = 0, square = 0;
-      for (double v : values) mean += v / values.size();
-      for (double v : values) square += (v - mean) * (v - mean) / values.size();
-      EXPECT_NEAR(order == 1 ? m.velocity_mean[d] : m.acceleration_mean[d], mean, 1e-12);
-      EXPECT_NEAR(order == 1 ? m.velocity_std[d] : m.acceleration_std[d], std::sqrt(square), 1e-12);
-    }
-}
-
-/* A particle that crosses a periodic face has moved the shorter way. */
-TEST(trajectory, statistics_know_periodic_domains) {
-  TemporaryFolder folder;
-  mote_metadata m = metadata_of(2);
-  for (int d = 0; d < 2; d++) m.bounds[d][1] = 1, m.periodic[d] = 1;
-  mote_trajectory_options options = {};
-  options.particles = 1;
-  options.dim = 2;
-  options.metadata = &m;
-  mote_trajectory_writer *writer;
-  MOTE_ASSERT_OK(mote_trajectory_create(folder.file("T.h5").c_str(), &options, &writer));
-  for (int t = 0; t < 20; t++) {
-    float x[2] = {float(std::fmod(0.1 * t, 1.0)), 0.5f};
-    const float *values[] = {x};
-    MOTE_ASSERT_OK(mote_trajectory_append(writer, t, values));
-  }
-  MOTE_ASSERT_OK(mote_trajectory_finish(writer));
-  MOTE_ASSERT_OK(mote_metadata_read(folder.file("metadata.json").c_str(), &m));
-  EXPECT_NEAR(m.velocity_mean[0], 0.1, 1e-7); /* positions are float32 */
-  EXPECT_LT(m.velocity_std[0], 1e-6);
-  EXPECT_EQ(m.velocity_std[1], 1); /* exactly zero is stored as one */
-  EXPECT_EQ(m.periodic[1], 1);
-}
-
-TEST(trajectory, several_trajectories_share_a_file_and_statistics) {
-  TemporaryFolder folder;
-  Motion small = {40, 2, 9}, large = {90, 2, 5};
-  mote_trajectory_options options = {};
-  options.dim = 2;
-  options.particles = small.n;
-  mote_trajectory_writer *writer;
-  MOTE_ASSERT_OK(mote_trajectory_create(folder.file("train.h5").c_str(), &options, &writer));
-  int started = 0;
-  for (const Motion &motion : {small, large, small}) {
-    options.particles = motion.n;
-    if (started++) {
-      MOTE_ASSERT_OK(mote_trajectory_next(writer, &options));
-    }
-    for (int t = 0; t < motion.frames; t++) {
-      std::vector<float> x = motion.position(t);
-      const float *values[] = {x.data()};
-      MOTE_ASSERT_OK(mote_trajectory_append(writer, t, values));
-    }
-  }
-  MOTE_ASSERT_OK(mote_trajectory_finish(writer));
-  Reader reader(folder.file("train.h5"));
-  ASSERT_EQ(mote_trajectory_count(reader), 3);
-  EXPECT_STREQ(mote_trajectory_name(reader, 1), "00001");
-  mote_trajectory_info info;
-  MOTE_ASSERT_OK(mote_trajectory_get_info(reader, 1, &info));
-  EXPECT_EQ(info.particles, 90);
-  std::vector<float> x(90 * 2);
-  MOTE_ASSERT_OK(mote_trajectory_read_frames(reader, 1, "position", 4, 1, x.data()));
-  EXPECT_EQ(x, large.position(4));
-  mote_metadata m;
-  MOTE_ASSERT_OK(mote_trajectory_read_metadata(reader, &m));
-  EXPECT_EQ(m.particle_count, 90);
-  EXPECT_EQ(m.sequence_length, 5);
 }
 
 /* Another file's metadata.json is nobody's to overwrite. */

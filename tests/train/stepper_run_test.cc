@@ -219,6 +219,9 @@ TEST_F(StepperRunTest, EveryKey) {
 TEST_F(StepperRunTest, OtherChoices) {
   MOTE_ASSERT_OK(load(kMinimal + "statistics: other\n"));
   EXPECT_EQ(folder.file("other"), run.statistics);
+  EXPECT_EQ(0, run.frames) << "all";
+  MOTE_ASSERT_OK(load(kMinimal + "frames: 104\n"));
+  EXPECT_EQ(104, run.frames);
   MOTE_ASSERT_OK(load("kind: stepper\ndata: set\nmodel: {architecture: gns, hidden_layers: 0, layers: 5}\n"
                       "particles: {method: uniform, count: 250}\nschedule: {kind: constant, warmup: 0}\n"));
   EXPECT_EQ(1, run.config.linears);
@@ -253,6 +256,13 @@ TEST_F(StepperRunTest, FitsTheData) {
   std::string config = folder.file("config.json");
   MOTE_ASSERT_OK(mote_network_config_write(config.c_str(), &run.config));
   MOTE_EXPECT_OK(mote_network_config_read(config.c_str(), &back));
+
+  /* Where particles stop may be as far as the data's matter gets; else the model has no stop. */
+  EXPECT_TRUE(std::isinf(run.config.stop));
+  flat.reach = 0.03125;
+  MOTE_ASSERT_OK(load("kind: stepper\ndata: set\nmodel: {architecture: gns, wall_stop: reach}\n"));
+  MOTE_ASSERT_OK(mote_stepper_run_fit(&run, &flat));
+  EXPECT_EQ(0.03125f, run.config.stop);
 
   MOTE_ASSERT_OK(load("kind: stepper\ndata: set\nmodel: {architecture: gns, dim: 3, radius: 0.02}\n"));
   EXPECT_EQ(MOTE_ERROR_ARGUMENT, mote_stepper_run_fit(&run, &flat));
@@ -312,6 +322,7 @@ TEST_F(StepperRunTest, Ranges) {
                {"steps", "0", "1000000001", "from 1 to"},
                {"seed", "-1", "1.0e30", "from 0 to"},
                {"save_every", "0", "1000000001", "from 1 to"},
+               {"frames", "0", "1000001", "from 1 to 1000000"},
                {"memory", "-1", "1048577", "from 0 to 1048576"}};
   for (auto &l : lines)
     for (const char *value : {l.below, l.above, "many", "[1]", "'2'", ".nan"})
@@ -337,11 +348,17 @@ TEST_F(StepperRunTest, Ranges) {
       refuse_line(std::string(c.map) + ": {" + c.key + ": " + value + "}", {c.map, c.key, "expected"});
   const struct {
     const char *key, *below, *above;
-  } model[] = {{"dim", "1", "4"},         {"width", "0", "257"},
-               {"layers", "0", "33"},     {"window", "0", "16"},
-               {"types", "0", "1025"},    {"type_width", "0", "257"},
-               {"radius", "0", "1.0e10"}, {"clip", "0", "1.0e7"},
-               {"alpha", "-1", "1.1"},    {"normalized_velocities", "0", "yes"}};
+  } model[] = {{"dim", "1", "4"},
+               {"width", "0", "257"},
+               {"layers", "0", "33"},
+               {"window", "0", "16"},
+               {"types", "0", "1025"},
+               {"type_width", "0", "257"},
+               {"radius", "0", "1.0e10"},
+               {"clip", "0", "1.0e7"},
+               {"wall_stop", "-1", "far"},
+               {"alpha", "-1", "1.1"},
+               {"normalized_velocities", "0", "yes"}};
   for (auto &m : model)
     for (const char *value : {m.below, m.above})
       refuse_model(std::string("architecture: giorom, ") + m.key + ": " + value, {m.key, "expected"});

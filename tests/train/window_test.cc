@@ -140,6 +140,31 @@ TEST_F(WindowTest, AnExampleIsAFunctionOfSeedAndNumber) {
   EXPECT_NE(first[0], contents());
 }
 
+/* Windows of the first frames alone: all of these, and the same examples as of a file that ends there. */
+TEST_F(WindowTest, WithinTheFirstFrames) {
+  std::vector<Length> lengths = {{8, 50}, {11, 80}}, ended = {{7, 50}, {7, 80}};
+  open(ended);
+  std::vector<std::vector<float>> expected;
+  for (uint64_t number = 0; number < 40; number++) draw(number), expected.push_back(contents());
+  mote_trajectory_close(reader);
+  open(lengths);
+  options.within = 7;
+  int64_t trajectories, windows;
+  MOTE_ASSERT_OK(mote_windows_count(reader, &options, &trajectories, &windows));
+  EXPECT_EQ(2 + 2, windows);
+  for (uint64_t number = 0; number < 40; number++) {
+    draw(number);
+    ASSERT_EQ(expected[number], contents()) << number;
+  }
+  options.within = 9; /* of the shorter one that is all */
+  MOTE_ASSERT_OK(mote_windows_count(reader, &options, &trajectories, &windows));
+  EXPECT_EQ(3 + 4, windows);
+  options.within = 5;
+  EXPECT_EQ(MOTE_ERROR_FORMAT, mote_windows_count(reader, &options, &trajectories, &windows));
+  EXPECT_NE(nullptr, strstr(mote_last_error(), "00000 has 5 frames that count: an example takes 6"))
+      << mote_last_error();
+}
+
 /* Every window of every trajectory comes, trajectories about as often as each other, and what comes is what
    the file has. 400 draws from two: 200 +- 10 each; 50 is five deviations. */
 TEST_F(WindowTest, AllWindowsCome) {
