@@ -1,8 +1,6 @@
 /* Hostile HDF5: files built through HDF5's own interface that are wrong in one thing each, truncated at every
    place, and with random bytes changed. Each gives a clear error or a sound result, and never follows a path
    out of the file. */
-#include "tests/support/testing.h"
-
 #include <functional>
 #include <omp.h>
 #include <random>
@@ -14,80 +12,10 @@
 #include <mote/trajectory.h>
 
 #include "tests/io/files.h"
+#include "tests/io/hostile.h"
 
 using mote_test::TemporaryFolder;
-
-namespace {
-
-/* A new file with a group "00000"; closed at the end of the scope. */
-struct File {
-  explicit File(const std::string &path) {
-    id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-    group = H5Gcreate2(id, "00000", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-  }
-  ~File() {
-    H5Gclose(group);
-    H5Fclose(id);
-  }
-  hid_t id, group;
-};
-
-void put(hid_t where, const char *name, std::vector<hsize_t> size, hid_t type = H5T_IEEE_F32LE,
-         const std::function<void(hid_t)> &with = nullptr, bool write = true, float value = 0.5f) {
-  hid_t space =
-      size.empty() ? H5Screate(H5S_SCALAR) : H5Screate_simple(int(size.size()), size.data(), nullptr);
-  hid_t list = H5Pcreate(H5P_DATASET_CREATE);
-  if (with) with(list);
-  hid_t set = H5Dcreate2(where, name, type, space, H5P_DEFAULT, list, H5P_DEFAULT);
-  ASSERT_GE(set, 0) << name;
-  if (write) {
-    hsize_t count = 1;
-    for (hsize_t s : size) count *= s;
-    std::vector<float> values(count, value);
-    ASSERT_GE(H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), 0) << name;
-  }
-  H5Dclose(set);
-  H5Pclose(list);
-  H5Sclose(space);
-}
-
-/* Opens and reads all that the file offers, as an honest reader would. */
-mote_status read_all(const std::string &path) {
-  mote_trajectory_reader *reader;
-  mote_status status = mote_trajectory_open(path.c_str(), &reader);
-  if (status != MOTE_OK) return status;
-  mote_metadata metadata;
-  mote_trajectory_read_metadata(reader, &metadata);
-  for (int k = 0; k < mote_trajectory_count(reader) && status == MOTE_OK; k++) {
-    mote_trajectory_info info;
-    status = mote_trajectory_get_info(reader, k, &info);
-    const mote_trajectory_field *field;
-    for (int f = 0; status == MOTE_OK && (field = mote_trajectory_get_field(reader, k, f)) != nullptr; f++) {
-      int width = mote_trajectory_field_width(reader, k, field->name);
-      std::vector<float> frame(size_t(info.particles) * width);
-      for (int64_t t = 0; t < std::min<int64_t>(info.frames, 20) && status == MOTE_OK; t++)
-        status = mote_trajectory_read_frames(reader, k, field->name, t, 1, frame.data());
-    }
-    std::vector<int32_t> labels(info.particles);
-    if (status == MOTE_OK) status = mote_trajectory_read_labels(reader, k, "particle_type", labels.data());
-    double time;
-    if (status == MOTE_OK) status = mote_trajectory_read_times(reader, k, info.frames - 1, 1, &time);
-  }
-  mote_trajectory_close(reader);
-  return status;
-}
-
-void expect_refused(const std::string &path, mote_status expected, const std::string &part) {
-  SCOPED_TRACE(part);
-  EXPECT_EQ(read_all(path), expected) << mote_last_error();
-  EXPECT_NE(std::string(mote_last_error()).find(part), std::string::npos) << mote_last_error();
-}
-
-void chunked(hid_t list, std::vector<hsize_t> chunk) {
-  ASSERT_GE(H5Pset_chunk(list, int(chunk.size()), chunk.data()), 0);
-}
-
-} // namespace
+using namespace mote_test::hostile;
 
 TEST(hostile_hdf5, sound_files_of_others_are_read) {
   TemporaryFolder folder;
@@ -248,109 +176,6 @@ TEST(hostile_hdf5, cycles_of_links_end) {
     H5Lcreate_soft("position", f.group, "position", H5P_DEFAULT, H5P_DEFAULT);
   }
   expect_refused(path, MOTE_ERROR_FORMAT, "link");
-}
-
-TEST(hostile_hdf5, filters_and_values) {
-  TemporaryFolder folder;
-  std::string path = folder.file("f.h5");
-  {
-    File f(path);
-    put(f.group, "position", {4, 5, 3}, H5T_IEEE_F32LE, [](hid_t l) {
-      chunked(l, {1, 5, 3});
-      H5Pset_fletcher32(l);
-    });
-  }
-  expect_refused(path, MOTE_ERROR_UNSUPPORTED, "h5repack");
-  {
-    File f(path);
-    put(f.group, "position", {4, 5, 3}, H5T_IEEE_F32LE, [](hid_t l) {
-      chunked(l, {1, 5, 3});
-      H5Pset_scaleoffset(l, H5Z_SO_FLOAT_DSCALE, 3);
-    });
-  }
-  expect_refused(path, MOTE_ERROR_UNSUPPORTED, "h5repack");
-  for (float value : {NAN, INFINITY}) {
-    {
-      File f(path);
-      put(f.group, "position", {4, 5, 3}, H5T_IEEE_F32LE, nullptr, true, value);
-    }
-    expect_refused(path, MOTE_ERROR_NUMERIC, "frame 0, particle 0");
-  }
-  {
-    File f(path);
-    hid_t set;
-    double huge[6] = {0, 0, 0, 1e300, 0, 0};
-    put(f.group, "position", {1, 2, 3}, H5T_IEEE_F64LE, nullptr, false);
-    set = H5Dopen2(f.group, "position", H5P_DEFAULT);
-    H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, huge);
-    H5Dclose(set);
-  }
-  expect_refused(path, MOTE_ERROR_NUMERIC, "particle 1");
-}
-
-/* Any shape of chunks, any number of filters, windows of any length: the values are those that were written.
- */
-TEST(hostile_hdf5, chunks_of_any_shape) {
-  TemporaryFolder folder;
-  std::string path = folder.file("f.h5");
-  const int64_t frames = 23, n = 17, dim = 3;
-  std::vector<float> x(size_t(frames * n * dim));
-  for (size_t k = 0; k < x.size(); k++) x[k] = float(k) * 0.25f;
-  for (std::vector<hsize_t> chunk : std::vector<std::vector<hsize_t>>{
-           {1, 17, 3}, {5, 4, 2}, {23, 17, 3}, {100, 100, 3}, {7, 1, 1}, {2, 17, 3}, {1, 1, 1}})
-    for (int filters = 0; filters < 4; filters++)
-      for (hid_t type : {H5T_IEEE_F32LE, H5T_IEEE_F64LE, H5T_IEEE_F32BE}) {
-        {
-          File f(path);
-          hsize_t size[] = {hsize_t(frames), hsize_t(n), hsize_t(dim)},
-                  most[] = {H5S_UNLIMITED, H5S_UNLIMITED, 3};
-          hid_t space = H5Screate_simple(3, size, most), list = H5Pcreate(H5P_DATASET_CREATE);
-          chunked(list, chunk);
-          if (filters & 1) H5Pset_shuffle(list);
-          if (filters & 2) H5Pset_deflate(list, 3);
-          hid_t set = H5Dcreate2(f.group, "position", type, space, H5P_DEFAULT, list, H5P_DEFAULT);
-          ASSERT_GE(H5Dwrite(set, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, x.data()), 0);
-          H5Dclose(set);
-          H5Pclose(list);
-          H5Sclose(space);
-        }
-        mote_trajectory_reader *reader;
-        MOTE_ASSERT_OK(mote_trajectory_open(path.c_str(), &reader));
-        for (int64_t count : {int64_t(1), int64_t(6), frames})
-          for (int64_t first = 0; first + count <= frames; first += count) {
-            std::vector<float> got(size_t(count * n * dim));
-            MOTE_ASSERT_OK(mote_trajectory_read_frames(reader, 0, "position", first, count, got.data()));
-            ASSERT_TRUE(std::equal(got.begin(), got.end(), x.begin() + first * n * dim))
-                << first << " " << count;
-          }
-        mote_trajectory_close(reader);
-      }
-}
-
-/* A chunk that unpacks to less than a chunk, or to more: HDF5's own reader runs beyond its end. */
-TEST(hostile_hdf5, chunks_of_the_wrong_size) {
-  TemporaryFolder folder;
-  std::string path = folder.file("f.h5");
-  for (size_t bytes : {0, 11, 239, 241, 100000}) {
-    {
-      File f(path);
-      put(
-          f.group, "position", {1, 20, 3}, H5T_IEEE_F32LE,
-          [](hid_t l) {
-            chunked(l, {1, 20, 3});
-            H5Pset_deflate(l, 1);
-          },
-          false);
-      hid_t set = H5Dopen2(f.group, "position", H5P_DEFAULT);
-      std::vector<unsigned char> plain(bytes), packed(compressBound(bytes));
-      uLongf size = packed.size();
-      ASSERT_EQ(compress2(packed.data(), &size, plain.data(), bytes, 1), Z_OK);
-      hsize_t corner[] = {0, 0, 0};
-      ASSERT_GE(H5Dwrite_chunk(set, H5P_DEFAULT, 0, corner, size, packed.data()), 0);
-      H5Dclose(set);
-    }
-    expect_refused(path, MOTE_ERROR_FORMAT, "unpack");
-  }
 }
 
 TEST(hostile_hdf5, metadata_attributes) {
