@@ -1,14 +1,12 @@
 /* Hostile HDF5: files built through HDF5's own interface that are wrong in one thing each, truncated at every
    place, and with random bytes changed. Each gives a clear error or a sound result, and never follows a path
    out of the file. */
-#include <functional>
 #include <omp.h>
 #include <random>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <hdf5.h>
-#include <zlib.h>
 #include <mote/trajectory.h>
 
 #include "tests/io/files.h"
