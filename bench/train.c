@@ -142,10 +142,11 @@ static mote_status measure(bench_context *bench, const choice *c, train_job *j) 
   static const struct {
     const char *name;
     size_t at;
-  } parts[] = {{"forward", offsetof(train_times, forward)},
-               {"backward", offsetof(train_times, backward)},
-               {"update", offsetof(train_times, update)},
-               {"step", offsetof(train_times, step)}};
+    int passes; /* as much arithmetic as so many forward passes */
+  } parts[] = {{"forward", offsetof(train_times, forward), 1},
+               {"backward", offsetof(train_times, backward), 2},
+               {"update", offsetof(train_times, update), 0},
+               {"step", offsetof(train_times, step), 3}};
   train_times all[MOST_STEPS];
   int count = 0, least = bench->quick ? 3 : 7;
   MOTE_TRY(train_job_step(j, &all[0])); /* warm-up */
@@ -153,13 +154,18 @@ static mote_status measure(bench_context *bench, const choice *c, train_job *j) 
   while (count < MOST_STEPS && (count < least || mote_clock_seconds() - start < 0.3))
     MOTE_TRY(train_job_step(j, &all[count++]));
   int64_t particles = 0;
-  for (int b = 0; b < j->batch.count; b++) particles += j->batch.example[b].particles;
+  double operations = 0;
+  for (int b = 0; b < j->batch.count; b++) {
+    particles += j->batch.example[b].particles;
+    operations += train_operations(j->weights.model, j->batch.example[b].particles, &j->result[b]);
+  }
   for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) {
     char name[64];
     snprintf(name, sizeof name, "train/%s, %s", c->name, parts[k].name);
     bench_result r = {.name = name, .n = particles, .memory = memory_of(j), .unit = "samples/s"};
     sum_up(all, count, parts[k].at, &r);
     r.rate = j->batch.count / r.seconds;
+    r.operations = parts[k].passes * operations;
     bench_add(bench, &r);
   }
   bench_result processor = {0};

@@ -129,7 +129,9 @@ static mote_status work_out(train_job *j, train_worker *w, int b, float weight) 
   w->forward += middle - start;
   w->backward += mote_clock_seconds() - middle;
   MOTE_TRY(count_edges(w, &w->tape.edges, &j->result[b].edges));
-  return count_edges(w, &w->tape.latent.reached, &j->result[b].reached);
+  MOTE_TRY(count_edges(w, &w->tape.latent.reached, &j->result[b].reached));
+  j->result[b].rows = w->tape.latent.rows;
+  return count_edges(w, &w->tape.latent.reaching, &j->result[b].reaching);
 }
 
 /* An error's text is its thread's: kept for the one that reports. */
