@@ -21,8 +21,8 @@ typedef struct job {
 static mote_status run_edges(void *context, mote_stream *stream) {
   job *j = context;
   mote_rows receiver = {j->ends, WIDTH, 2 * WIDTH}, sender = {j->ends + WIDTH, WIDTH, 2 * WIDTH}, none = {0};
-  return stream->device->message->pass(stream, &j->edges, &j->block, j->state, receiver, sender, j->length,
-                                       none, j->sum, WIDTH, &j->scratch);
+  return stream->device->message->pass(stream, &j->edges, &j->block, j->state, j->state, receiver, sender,
+                                       j->length, none, j->sum, WIDTH, &j->scratch);
 }
 
 static mote_status run_dense(void *context, mote_stream *stream) {

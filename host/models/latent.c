@@ -103,8 +103,8 @@ static mote_status way_in(mote_stream *stream, const mote_latent *l, const mote_
                              f->pair_in, NULL));
   MOTE_TRY(d->dense->mlp(stream, n, NULL, &l->pair_ends, nodes, none, none, v->kernel, hidden));
   const mote_message_block pairs = mote_message_keeping(&l->pairs_in, v->kept_in);
-  MOTE_TRY(d->message->pass(stream, &f->reached, &pairs, f->pair_in, zero, ends, NULL, none, v->pair_sum,
-                            trunk, scratch));
+  MOTE_TRY(d->message->pass(stream, &f->reached, &pairs, f->pair_in, NULL, zero, ends, NULL, none,
+                            v->pair_sum, trunk, scratch));
   return d->integral->pick(stream, f->rows, f->count, f->point_of, sums, v->value, trunk);
 }
 
@@ -178,8 +178,8 @@ static mote_status way_back(mote_stream *stream, const mote_latent *l, const mot
   MOTE_TRY(d->feature->edges(stream, l->dim, &f->reaching, l->grid.data, f->position, per_radius, per_radius,
                              f->pair_out, NULL));
   const mote_message_block pairs = mote_message_keeping(&l->pairs_out, v->kept_out);
-  return d->message->pass(stream, &f->reaching, &pairs, f->pair_out, bias, zero, NULL, factor, v->result,
-                          output, scratch);
+  return d->message->pass(stream, &f->reaching, &pairs, f->pair_out, NULL, bias, zero, NULL, factor,
+                          v->result, output, scratch);
 }
 
 mote_status mote_latent_forward(mote_stream *stream, const mote_latent *l, const mote_latent_frame *f,

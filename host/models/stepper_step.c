@@ -58,8 +58,8 @@ static mote_status interact(mote_stepper *s, mote_stream *stream, int first, int
   for (int l = first; l < end; l++) {
     int from = side(s->model, l);
     MOTE_TRY(mote_interaction_run(stream, &s->model->layer[l], &edges, s->count, s->h[from].data,
-                                  s->edge.data, s->length.data, s->propagation.data, &s->room, s->sum.data,
-                                  s->h[!from].data));
+                                  s->edge.data, s->edge.data, s->length.data, s->propagation.data, &s->room,
+                                  s->sum.data, s->h[!from].data));
   }
   return MOTE_OK;
 }

@@ -257,6 +257,17 @@ static mote_status reserve(mote_tape *t) {
 
 /* ---- the evaluation ---- */
 
+int mote_tape_made_by(const mote_tape *t, int l) {
+  while (l > 0 && !t->model->layer[l - 1].message.update) l--;
+  return l;
+}
+
+/* The edges' states before layer l (behind the last one where there is no such layer). */
+static float *state_at(const mote_tape *t, int l) {
+  l = mote_tape_made_by(t, l);
+  return l < t->model->layers && l % t->every == 0 ? t->state[l / t->every] : t->now;
+}
+
 mote_mlp mote_tape_edge_in(const mote_tape *t) {
   return mote_mlp_keeping(&t->model->edge_in, t->kept_in);
 }
@@ -288,16 +299,15 @@ static mote_status encode(mote_tape *t) {
                                       1 / t->radius, t->rest_length));
   mote_rows rest = {t->rest_length, m->config.rest_lengths, m->config.rest_lengths};
   const mote_mlp edge_in = mote_tape_edge_in(t);
-  return d->dense->mlp(t->stream, t->edges.capacity, count, &edge_in, pairs, rest, none, t->now, w);
+  return d->dense->mlp(t->stream, t->edges.capacity, count, &edge_in, pairs, rest, none, state_at(t, 0), w);
 }
 
 static mote_status interact(mote_tape *t, int first, int end, int skip) {
-  size_t bytes = (size_t)t->edges.capacity * (size_t)t->model->config.width * sizeof(float);
   for (int l = first; l < end; l++) {
-    if (l % t->every == 0) MOTE_TRY(mote_copy_on_device(t->stream, t->state[l / t->every], t->now, bytes));
     const mote_interaction layer = mote_tape_layer(t, l);
-    MOTE_TRY(mote_interaction_run(t->stream, &layer, &t->edges, t->n, t->h[l + skip], t->now, t->length,
-                                  t->propagation.data, &t->room, t->sum[l], t->h[l + skip + 1]));
+    MOTE_TRY(mote_interaction_run(t->stream, &layer, &t->edges, t->n, t->h[l + skip], state_at(t, l),
+                                  state_at(t, l + 1), t->length, t->propagation.data, &t->room, t->sum[l],
+                                  t->h[l + skip + 1]));
   }
   return MOTE_OK;
 }

@@ -65,6 +65,10 @@ mote_mlp mote_tape_edge_in(const mote_tape *tape);
 mote_mlp mote_tape_edge_out(const mote_tape *tape);
 mote_interaction mote_tape_layer(const mote_tape *tape, int layer);
 
+/* The edges' states before layer l are those before the layer that this tells: layers in between left them as
+   they were. */
+int mote_tape_made_by(const mote_tape *tape, int layer);
+
 /* Bytes of device memory that the tape holds. */
 size_t mote_tape_bytes(const mote_tape *tape);
 

@@ -39,18 +39,17 @@ static mote_status recompute(mote_tape *t, int l) {
   const mote_device *d = t->stream->device;
   int w = m->config.width, kept = (m->layers + t->every - 1) / t->every;
   int first = l / t->every * t->every;
-  size_t bytes = (size_t)t->edges.capacity * (size_t)w * sizeof(float);
   mote_rows none = {0}, receiver = {t->room.ends.data, w, 2 * w},
             sender = {(float *)t->room.ends.data + w, w, 2 * w};
-  float *from = t->state[first / t->every];
+  const float *from = t->state[first / t->every];
   for (int k = first; k < l; k++) {
     const mote_interaction *layer = &m->layer[k];
+    if (!layer->message.update) continue;
     float *to = t->state[kept + k - first];
     int skip = m->config.has_latent && k >= m->config.layers_before;
     mote_rows h = {t->h[k + skip], w, w};
-    MOTE_TRY(mote_copy_on_device(t->stream, to, from, bytes));
     MOTE_TRY(d->dense->mlp(t->stream, t->n, NULL, &layer->ends, h, none, none, t->room.ends.data, 2 * w));
-    MOTE_TRY(d->message->pass(t->stream, &t->edges, &layer->message, to, receiver, sender,
+    MOTE_TRY(d->message->pass(t->stream, &t->edges, &layer->message, from, to, receiver, sender,
                               layer->weighted ? t->length : NULL, none, t->sum[k], w, &t->room.scratch));
     from = to;
   }
@@ -59,6 +58,7 @@ static mote_status recompute(mote_tape *t, int l) {
 
 static const float *state_before(const mote_tape *t, int l) {
   int kept = (t->model->layers + t->every - 1) / t->every;
+  l = mote_tape_made_by(t, l);
   return l % t->every == 0 ? t->state[l / t->every] : t->state[kept + l % t->every - 1];
 }
 

@@ -92,16 +92,16 @@ static mote_status convolve(mote_stream *stream, const mote_interaction *layer, 
 }
 
 mote_status mote_interaction_run(mote_stream *stream, const mote_interaction *layer, const mote_edges *edges,
-                                 int64_t n, const float *h, float *edge, const float *length,
-                                 const float *propagation, mote_interaction_room *room, float *sum,
-                                 float *out) {
+                                 int64_t n, const float *h, const float *edge, float *updated,
+                                 const float *length, const float *propagation, mote_interaction_room *room,
+                                 float *sum, float *out) {
   const mote_device *d = stream->device;
   int width = layer->node.layer[layer->node.layers - 1].out;
   float *ends = room->ends.data;
   mote_rows rows = {h, width, width}, none = {0}, sums = {sum, width, width}, residual = rows;
   mote_rows receiver = {ends, width, 2 * width}, sender = {ends + width, width, 2 * width};
   MOTE_TRY(d->dense->mlp(stream, n, NULL, &layer->ends, rows, none, none, ends, 2 * width));
-  MOTE_TRY(d->message->pass(stream, edges, &layer->message, edge, receiver, sender,
+  MOTE_TRY(d->message->pass(stream, edges, &layer->message, edge, updated, receiver, sender,
                             layer->weighted ? length : NULL, none, sum, width, &room->scratch));
   if (layer->has_convolution) {
     MOTE_TRY(convolve(stream, layer, edges, n, width, h, propagation, room, out));

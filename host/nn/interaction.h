@@ -52,13 +52,13 @@ mote_status mote_interaction_reserve(mote_interaction_room *room, mote_device *d
                                      int width, int convolves);
 void mote_interaction_room_free(mote_interaction_room *room);
 
-/* One layer: from h (n, width) to `out` (n, width), another buffer; `edge` (capacity, width) is updated where
-   the layer says so; `sum` (n, width): the messages' sums. `length` (capacity); `propagation` (capacity): P's
-   values, or NULL. */
+/* One layer: from h (n, width) to `out` (n, width), another buffer; from the states `edge` to `updated`
+   (capacity, width), which may be the same; `sum` (n, width): the messages' sums. `length` (capacity);
+   `propagation` (capacity): P's values, or NULL. */
 mote_status mote_interaction_run(mote_stream *stream, const mote_interaction *layer, const mote_edges *edges,
-                                 int64_t n, const float *h, float *edge, const float *length,
-                                 const float *propagation, mote_interaction_room *room, float *sum,
-                                 float *out);
+                                 int64_t n, const float *h, const float *edge, float *updated,
+                                 const float *length, const float *propagation, mote_interaction_room *room,
+                                 float *sum, float *out);
 
 /* room->convolved (n, width) = alpha h + (1 - alpha) P h, where the layer's P is not 0. */
 mote_status mote_interaction_propagate(mote_stream *stream, const mote_interaction *layer,

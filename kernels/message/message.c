@@ -8,20 +8,28 @@
 typedef struct pass_job {
   const mote_edges *edges;
   const mote_message_block *block;
-  float *state;
+  const float *state;
+  float *updated;
   mote_rows receiver_part, sender_part, sender_factor;
   const float *length;
   float *sum;
   int sum_stride, state_width, width;
 } pass_job;
 
-/* State to buffer 0; both ends' parts, added, to buffer 1. */
-static void gather(const pass_job *j, int64_t first, int used, int rows, mote_tile *tile) {
-  int in = mote_tile_stride(j->state_width), hidden = j->block->mlp.layer[0].out,
-      stride = mote_tile_stride(hidden);
+/* The tile's states, where they stand if they are rows of a tile and whole blocks of them, else in buffer 0.
+ */
+static const float *states(const pass_job *j, int64_t first, int used, int rows, mote_tile *tile) {
+  int in = mote_tile_stride(j->state_width);
   mote_rows state = {j->state, j->state_width, j->state_width};
+  if (in == j->state_width && used == rows) return j->state + first * in;
   mote_tile_fill(state, first, used, 0, tile->buffer[0], in);
   memset(tile->buffer[0] + used * in, 0, (size_t)((rows - used) * in) * sizeof(float));
+  return tile->buffer[0];
+}
+
+/* Both ends' parts, added, to buffer 1. */
+static void gather(const pass_job *j, int64_t first, int used, int rows, mote_tile *tile) {
+  int hidden = j->block->mlp.layer[0].out, stride = mote_tile_stride(hidden);
   for (int r = 0; r < used; r++) {
     const float *a = j->receiver_part.data + (int64_t)j->edges->receiver[first + r] * j->receiver_part.stride;
     const float *b = j->sender_part.data + (int64_t)j->edges->senders[first + r] * j->sender_part.stride;
@@ -40,8 +48,9 @@ static void scatter(const pass_job *j, int64_t first, int used, const float *mes
     float *sum = j->sum + (int64_t)j->edges->receiver[e] * j->sum_stride;
     float weight = j->length ? 1 / (1 + j->length[e]) : 1;
     if (j->block->update) {
-      float *state = j->state + e * width;
-      for (int c = 0; c < width; c++) state[c] += m[c];
+      const float *state = j->state + e * width;
+      float *updated = j->updated + e * width;
+      for (int c = 0; c < width; c++) updated[c] = state[c] + m[c];
     }
     if (j->sender_factor.data) {
       const float *factor = j->sender_factor.data + (int64_t)j->edges->senders[e] * j->sender_factor.stride;
@@ -63,8 +72,8 @@ static void range(const pass_job *j, int64_t begin, int64_t end, int rows) {
     int whole = mote_tile_blocks(used);
     mote_tile_span span = {j->edges->capacity, first, used};
     gather(j, first, used, whole, &tile);
-    mote_tile_linear(&mlp->layer[0], 1, whole, tile.buffer[0], mote_tile_stride(j->state_width),
-                     tile.buffer[1], mote_tile_stride(mlp->layer[0].out));
+    mote_tile_linear(&mlp->layer[0], 1, whole, states(j, first, used, whole, &tile),
+                     mote_tile_stride(j->state_width), tile.buffer[1], mote_tile_stride(mlp->layer[0].out));
     mote_tile_keep(mlp, span, 0, tile.buffer[1]);
     int at = mote_tile_layers(mlp, 1, span, &tile, 1);
     mote_tile_norm(mlp->behind, j->width, used, tile.buffer[at], mote_tile_stride(j->width));
@@ -91,13 +100,15 @@ static int64_t receiver_at(const mote_edges *edges, int64_t edge) {
 }
 
 static mote_status pass(mote_stream *stream, const mote_edges *edges, const mote_message_block *block,
-                        float *state, mote_rows receiver_part, mote_rows sender_part, const float *length,
-                        mote_rows sender_factor, float *sum, int sum_stride, mote_buffer *scratch) {
+                        const float *state, float *updated, mote_rows receiver_part, mote_rows sender_part,
+                        const float *length, mote_rows sender_factor, float *sum, int sum_stride,
+                        mote_buffer *scratch) {
   (void)scratch;
   const mote_mlp *mlp = &block->mlp;
   pass_job job = {.edges = edges,
                   .block = block,
                   .state = state,
+                  .updated = updated,
                   .receiver_part = receiver_part,
                   .sender_part = sender_part,
                   .sender_factor = sender_factor,

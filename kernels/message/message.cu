@@ -11,7 +11,8 @@ typedef struct pass_job {
   mote_edges edges;
   mote_rows receiver_part, sender_part, sender_factor;
   const float *length;
-  float *state, *sum;
+  const float *state;
+  float *updated, *sum;
   float *part; /* (tiles, 2, width): of the receiver that began in an earlier tile, of the one that goes on */
   int sum_stride, state_width, width, update, mean;
 } pass_job;
@@ -48,15 +49,15 @@ static __device__ void finish(const pass_job *job, mote_norm norm, int64_t first
   const int width = job->width, pitch = mote_pitch(width);
   for (int r = mote_own_warp(); r < used; r += MOTE_CHAIN_WARPS) {
     const int64_t e = first + r;
-    float *m = message + r * pitch, *state = job->state + e * width;
-    const float *factor = nullptr;
+    const float *state = job->state + e * width, *factor = nullptr;
+    float *m = message + r * pitch, *updated = job->updated + e * width;
     if (job->sender_factor.data)
       factor =
           job->sender_factor.data + static_cast<int64_t>(job->edges.senders[e]) * job->sender_factor.stride;
     float weight = job->length ? 1 / (1 + job->length[e]) : 1;
     mote_warp_norm(norm, width, m);
     for (int c = mote_own_lane(); c < width; c += 32) {
-      if (job->update) state[c] += m[c];
+      if (job->update) updated[c] = state[c] + m[c];
       m[c] = weight * (factor ? m[c] * factor[c] : m[c]);
     }
   }
@@ -131,8 +132,9 @@ static mote_status launch_pass(mote_stream *stream, const mote_chain_plan &plan,
 }
 
 static mote_status pass(mote_stream *stream, const mote_edges *edges, const mote_message_block *block,
-                        float *state, mote_rows receiver_part, mote_rows sender_part, const float *length,
-                        mote_rows sender_factor, float *sum, int sum_stride, mote_buffer *scratch) {
+                        const float *state, float *updated, mote_rows receiver_part, mote_rows sender_part,
+                        const float *length, mote_rows sender_factor, float *sum, int sum_stride,
+                        mote_buffer *scratch) {
   const mote_mlp *mlp = &block->mlp;
   mote_chain_plan plan = mote_plan_chain(stream->device, mlp, 0, edges->capacity);
   MOTE_TRY(mote_check_chain(stream->device, mlp, &plan));
@@ -140,12 +142,19 @@ static mote_status pass(mote_stream *stream, const mote_edges *edges, const mote
   const int64_t tiles = (edges->capacity + plan.rows - 1) / plan.rows;
   MOTE_TRY(
       mote_buffer_reserve(scratch, stream->device, static_cast<size_t>(tiles * 2 * width) * sizeof(float)));
-  pass_job job = {*edges,      receiver_part,
-                  sender_part, sender_factor,
-                  length,      state,
-                  sum,         static_cast<float *>(scratch->data),
-                  sum_stride,  mlp->layer[0].in,
-                  width,       block->update,
+  pass_job job = {*edges,
+                  receiver_part,
+                  sender_part,
+                  sender_factor,
+                  length,
+                  state,
+                  updated,
+                  sum,
+                  static_cast<float *>(scratch->data),
+                  sum_stride,
+                  mlp->layer[0].in,
+                  width,
+                  block->update,
                   block->mean};
   auto launch = plan.rows == 64 ? launch_pass<4> : plan.rows == 32 ? launch_pass<2> : launch_pass<1>;
   MOTE_TRY(launch(stream, plan, mlp, job));

@@ -48,12 +48,13 @@ static inline mote_message_block mote_message_keeping(const mote_message_block *
 
 /* `receiver_part`, `sender_part`: rows of the first layer's width, of receivers and senders; `length`
    (capacity) or NULL: weights 1; `sender_factor`: rows of the message's width, or data NULL: 1. `state`
-   (capacity, in of layer[0]), updated in place or left alone. sum (receivers, sum_stride). `scratch`: grows
-   in the first call of a size. */
+   (capacity, in of layer[0]); where the block updates it, `updated` (the same; may be `state`) is what it
+   becomes. sum (receivers, sum_stride). `scratch`: grows in the first call of a size. */
 struct mote_message_kernels {
   mote_status (*pass)(mote_stream *stream, const mote_edges *edges, const mote_message_block *block,
-                      float *state, mote_rows receiver_part, mote_rows sender_part, const float *length,
-                      mote_rows sender_factor, float *sum, int sum_stride, mote_buffer *scratch);
+                      const float *state, float *updated, mote_rows receiver_part, mote_rows sender_part,
+                      const float *length, mote_rows sender_factor, float *sum, int sum_stride,
+                      mote_buffer *scratch);
 
   /* Fills row_offsets (senders + 1) and edge (capacity) of a mote_sent; what is behind the last edge there is
      no edge. */

@@ -102,7 +102,7 @@ void check(Device &device, const Case &test, uint64_t stream, bool keeping) {
   if (keeping) {
     Array<float> after(device, state.array.host()), sum(device, size_t(pass.receivers * width));
     block.mlp.kept = memory_kept.data();
-    MOTE_ASSERT_OK(device->message->pass(device.stream, &edges, &block, after, a.rows(), b.rows(),
+    MOTE_ASSERT_OK(device->message->pass(device.stream, &edges, &block, after, after, a.rows(), b.rows(),
                                          test.length ? length.array.data() : nullptr, factors, sum, width,
                                          &scratch));
   }

@@ -69,9 +69,19 @@ void check(Device &device, const Case &test, uint64_t stream) {
   mote_rows factor_rows = {};
   if (test.factor) factor_rows = {factors.data(), width, width + 1};
   mote_buffer scratch = {};
-  MOTE_ASSERT_OK(device->message->pass(device.stream, &edges, &block, states, {a.data(), hidden, hidden + 1},
-                                       {b.data(), hidden, hidden + 3}, test.length ? lengths.data() : nullptr,
-                                       factor_rows, sums, sum_stride, &scratch));
+  const auto pass = [&](float *updated, float *to) {
+    return device->message->pass(device.stream, &edges, &block, states, updated,
+                                 {a.data(), hidden, hidden + 1}, {b.data(), hidden, hidden + 3},
+                                 test.length ? lengths.data() : nullptr, factor_rows, to, sum_stride,
+                                 &scratch);
+  };
+  /* Into other memory, then in place: the same bits. */
+  Array<float> elsewhere(device, state), sums_too(device, before);
+  MOTE_ASSERT_OK(pass(test.update ? elsewhere.data() : nullptr, sums_too));
+  ASSERT_EQ(state, states.host());
+  MOTE_ASSERT_OK(pass(states, sums));
+  ASSERT_EQ(states.host(), elsewhere.host());
+  ASSERT_EQ(sums.host(), sums_too.host());
   std::vector<float> found = sums.host(), moved = states.host(), found_sum, found_state;
   mote_buffer_free(&scratch);
 
@@ -230,7 +240,7 @@ struct Pass {
   }
   ~Pass() { mote_buffer_free(&scratch); }
   mote_status run(mote_stream *stream) {
-    return stream->device->message->pass(stream, &edges, &block, state, {a.data(), 40, 40},
+    return stream->device->message->pass(stream, &edges, &block, state, state, {a.data(), 40, 40},
                                          {b.data(), 40, 40}, length, {}, sum, 12, &scratch);
   }
   std::vector<float> result() {
