@@ -58,16 +58,22 @@ table() {
   "$mote" evaluate "${files[@]}" --against "$test" --chamfer-every 30 | grep -vE 'of its label|ends after'
 }
 
+# OUT TEST ...: a rollout of all particles, and what its steps took, mean over the trajectories.
+timed() {
+  local out=$1 test=$2
+  shift 2
+  "$mote" rollout "$@" --input "$test" --steps 150 -o "$data/$out" 2>/dev/null | tail -1
+}
+
 # NAME TEST: all particles, by the baseline and by the model with either operator.
 dense() {
   local ours=(--model "$here/scripts/models/$1" --sparse 1000)
-  "$mote" rollout --model "$here/scripts/models/$1-gns" --input "$2" --steps 150 -o "$data/dense.h5" --quiet || {
+  timed dense.h5 "$2" --model "$here/scripts/models/$1-gns" || {
     echo "the dense graph network diverged"
     return 0
   }
-  "$mote" rollout "${ours[@]}" --input "$2" --steps 150 -o "$data/unlearned.h5" --quiet || return
-  "$mote" rollout "${ours[@]}" --operator "$here/scripts/operators/matter" --input "$2" --steps 150 \
-    -o "$data/learned.h5" --quiet || return
+  timed unlearned.h5 "$2" "${ours[@]}" || return
+  timed learned.h5 "$2" "${ours[@]}" --operator "$here/scripts/operators/matter" || return
   "$mote" evaluate "$data"/{dense,unlearned,learned}.h5 --against "$2" --chamfer-every 30 | grep -vE 'ends after'
 }
 

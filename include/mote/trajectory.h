@@ -30,9 +30,8 @@ typedef struct mote_metadata_material {
 
 typedef struct mote_metadata {
   int dim;
-  double bounds[3][2];        /* the walls, m; axes with periodic[] have none */
-  double reach; /* m beyond the walls that matter gets, pressed into them: no particle of the data is farther
-                   out (an addition of ours; 0: none is out, or unknown) */
+  double bounds[3][2];        /* the walls, m; periodic axes have none */
+  double reach;               /* m beyond them: no matter is farther out (ours; 0: none is, or unknown) */
   double dt;                  /* s between solver steps; 0 when unknown */
   double dx;                  /* particle spacing, m; 0 when unknown */
   int write_every;            /* solver steps between frames */
