@@ -46,16 +46,20 @@ make_data() {
   [ -f "$data/$1/test.h5" ] || "$mote" dataset "$data/$1.yaml" -o "$data/$1" --quiet
 }
 
-# MODEL TEST COUNT...: rolls out, then the table without what is the same for every file of it.
+# How far beyond the walls matter gets in the model's own data: NAME.
+reach_of() { sed -nE 's/.*"reach":[[:space:]]*([0-9.e-]+).*/\1/p' "$data/$1/metadata.json"; }
+
+# NAME TEST COUNT...: rolls out, then the table without what is the same for every file of it.
 table() {
-  local model=$1 test=$2 files=()
+  local model="$here/scripts/models/$1" reach test=$2 files=()
+  reach=$(reach_of "$1")
   shift 2
   for count in "$@"; do
     "$mote" rollout --model "$model" --input "$test" --sparse "$count" --only-sparse --steps 150 \
       -o "$data/sparse-$count.h5" --quiet
     files+=("$data/sparse-$count.h5")
   done
-  "$mote" evaluate "${files[@]}" --against "$test" --chamfer-every 30 | grep -vE 'of its label|ends after'
+  "$mote" evaluate "${files[@]}" --against "$test" --reach "$reach" --chamfer-every 30 | grep -vE 'of its label|ends after'
 }
 
 # OUT TEST ...: a rollout of all particles, and what its steps took, mean over the trajectories.
@@ -74,7 +78,7 @@ dense() {
   }
   timed unlearned.h5 "$2" "${ours[@]}" || return
   timed learned.h5 "$2" "${ours[@]}" --operator "$here/scripts/operators/matter" || return
-  "$mote" evaluate "$data"/{dense,unlearned,learned}.h5 --against "$2" --chamfer-every 30 | grep -vE 'ends after'
+  "$mote" evaluate "$data"/{dense,unlearned,learned}.h5 --against "$2" --reach "$(reach_of "$1")" --chamfer-every 30 | grep -vE 'ends after'
 }
 
 for name in "${names[@]}"; do
@@ -85,16 +89,16 @@ for name in "${names[@]}"; do
     echo "$name: rollouts of 150 frames from as many particles as the name says"
     echo
     echo "scripts/datasets/$name.yaml, test split"
-    table "$model" "$data/$name/test.h5" 500 1000 1500
+    table "$name" "$data/$name/test.h5" 500 1000 1500
     echo
     echo "the same, scenes of fewer than 2,001 particles drawn again"
-    table "$model" "$data/$name-fine/test.h5" 500 1000 2000
+    table "$name" "$data/$name-fine/test.h5" 500 1000 2000
     echo
     if [ -f "$meshes/bunny.obj" ]; then
       size=$(grep -q 'cells: 24' "$spec" && echo 0.5 || echo 0.42)
       with_meshes "$spec" "$size" | make_data "$name-meshes"
       echo "meshes: bunny, spot and bob, of size $size m"
-      table "$model" "$data/$name-meshes/test.h5" 500
+      table "$name" "$data/$name-meshes/test.h5" 500
     else
       echo "meshes: ../shared/meshes is not there"
     fi

@@ -56,8 +56,10 @@ static int check_halves(const cli_evaluate_job *job, int sinkhorn, int64_t histo
   if (s->model && job->against)
     return cli_complain("evaluate",
                         "give --against or --model, not both: with --model, T.h5 itself is the truth");
-  if (s->model && (job->count > 1 || job->plot || sinkhorn || history != MOTE_HISTORY_OF_FILE))
-    return cli_complain("evaluate", "--model takes one T.h5, and none of --plot, --sinkhorn and --history");
+  if (s->model &&
+      (job->count > 1 || job->plot || sinkhorn || history != MOTE_HISTORY_OF_FILE || job->options.reach >= 0))
+    return cli_complain("evaluate",
+                        "--model takes one T.h5, and none of --plot, --sinkhorn, --history and --reach");
   if (!s->model && (s->metadata || s->radius != 0 || s->every || s->sampling.count || s->sampling.ratio > 0))
     return cli_complain("evaluate", "--metadata, --radius, --every, --sparse and --ratio are for --model");
   return -1;
@@ -68,6 +70,8 @@ static int check(cli_evaluate_job *job, const char *method, const char *metric) 
   mote_one_step_job *s = &job->step;
   if (o->chamfer_stride < 0 || o->sinkhorn_stride < 0)
     return cli_complain("evaluate", "--chamfer-every and --sinkhorn-every: expected positive numbers");
+  if (!(o->reach >= 0 || o->reach == -1) || isinf(o->reach))
+    return cli_complain("evaluate", "--reach: expected a length that is not negative");
   if (o->sinkhorn_points < 1 || !(o->sinkhorn_blur > 0))
     return cli_complain("evaluate", "--sinkhorn-points and --blur: expected positive numbers");
   if (o->history != MOTE_HISTORY_OF_FILE && (o->history < 0 || o->history == 1))
@@ -124,6 +128,7 @@ int cli_evaluate(int argc, char **argv) {
        "first frames that were given; 0: none, no trivial predictors (the file's, else 6)", 0},
       {"gravity", 0, CLI_TEXT, &job.gravity, "X,Y,Z",
        "m/s^2 (the metadata's, else estimated from the history)", 0},
+      {"reach", 0, CLI_REAL, &o->reach, "X", "m beyond the bounds that count as inside (the metadata's)", 0},
       {"chamfer-every", 0, CLI_INTEGER, &o->chamfer_stride, "N",
        "frames between Chamfer distances (about ten frames in all)", 0},
       {"sinkhorn", 0, CLI_FLAG, &sinkhorn, NULL, "Sinkhorn distances, not of fluids alone", 0},

@@ -18,7 +18,8 @@ void mote_evaluate_options_defaults(mote_evaluate_options *options) {
                                      .chamfer_stride = 1,
                                      .per_material = 1,
                                      .sinkhorn_points = 500,
-                                     .sinkhorn_blur = 0.5};
+                                     .sinkhorn_blur = 0.5,
+                                     .reach = -1};
 }
 
 typedef struct comparison {
@@ -74,6 +75,7 @@ static mote_status reserve(comparison *c) {
 static mote_status open_comparison(comparison *c, mote_evaluation *e) {
   const mote_evaluate_options *o = c->options;
   MOTE_TRY(mote_pair_open(&c->pair));
+  if (o->reach >= 0) c->pair.room.reach = o->reach;
   MOTE_TRY(choose_history(c, &c->history));
   e->history = c->history;
   MOTE_TRY(mote_groups_read(&c->pair, o->per_material, &c->groups));

@@ -31,7 +31,8 @@ typedef struct mote_errors {
   double kinetic_truth; /* T's */
   double beyond; /* how far D's particle that is farthest outside T's bounds is beyond them, m; 0: none is */
   double beyond_truth; /* T's: matter may rest a little beyond where its metadata has the bounds */
-  double inside;       /* share of D's particles inside T's bounds, 0 to 1; rounding aside */
+  double inside; /* share of D's particles inside T's bounds or no farther beyond them than the reach of T's
+                    metadata (or of the options), 0 to 1; rounding aside */
   double inside_truth; /* T's */
 } mote_errors;
 
@@ -136,6 +137,7 @@ typedef struct mote_evaluate_options {
                         behind them. 0: all count, and nothing is predicted; else at least 2; 0 */
   int has_gravity;   /* `gravity` instead of the metadata's; 0 */
   double gravity[3]; /* m/s^2, m a frame^2 where the frame time is unknown */
+  double reach;      /* m beyond T's bounds that count as inside; below 0: the reach of T's metadata; -1 */
   mote_sinkhorn_use sinkhorn; /* MOTE_SINKHORN_NEVER */
   int64_t sinkhorn_stride;    /* as the Chamfer distance's; 0 */
   int64_t sinkhorn_points; /* of each cloud at most, drawn by the seed, the same ones of both where they are

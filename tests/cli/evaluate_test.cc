@@ -84,6 +84,8 @@ TEST_F(Evaluate, MistakesAreAnswered) {
                {"evaluate d -a t --gravity 0,down", "X,Y or X,Y,Z"},
                {"evaluate d -a t --metric loss", "--metric is 'loss'"},
                {"evaluate d -a t --blur 0", "--blur"},
+               {"evaluate d -a t --reach -0.1", "--reach"},
+               {"evaluate t -m m --reach 0.1", "none of --plot"},
                {"evaluate d -a t --sinkhorn-points 0", "--sinkhorn-points"},
                {"evaluate d -a t --chamfer-every -1", "--chamfer-every"},
                {"evaluate d -a t --sinkhorn --no-sinkhorn", "exclude"},

@@ -198,6 +198,10 @@ TEST_F(EvaluateTrivial, InsideReachesAsFarAsTheData) {
   EXPECT_EQ(e.groups[0].frame[6].beyond_truth, 0.375);
   EXPECT_EQ(e.groups[0].frame[6].inside, 0.75);
   EXPECT_EQ(e.groups[0].frame[6].beyond, 0.5);
+  options.reach = 0.125;
+  MOTE_ASSERT_OK(compare());
+  EXPECT_EQ(e.groups[0].frame[6].inside, 0.5);
+  EXPECT_EQ(e.groups[0].frame[6].inside_truth, 0.5);
 }
 
 /* They are told where kinematic particles go, and kinetic energies leave those out. */
