@@ -59,7 +59,8 @@ table() {
       -o "$data/sparse-$count.h5" --quiet
     files+=("$data/sparse-$count.h5")
   done
-  "$mote" evaluate "${files[@]}" --against "$test" --reach "$reach" --chamfer-every 30 | grep -vE 'of its label|ends after'
+  "$mote" evaluate "${files[@]}" --against "$test" --reach "$reach" --chamfer-every 30 |
+    grep -vE 'of its label|ends after'
 }
 
 # OUT TEST ...: a rollout of all particles, and what its steps took, mean over the trajectories.
@@ -78,7 +79,8 @@ dense() {
   }
   timed unlearned.h5 "$2" "${ours[@]}" || return
   timed learned.h5 "$2" "${ours[@]}" --operator "$here/scripts/operators/matter" || return
-  "$mote" evaluate "$data"/{dense,unlearned,learned}.h5 --against "$2" --reach "$(reach_of "$1")" --chamfer-every 30 | grep -vE 'ends after'
+  "$mote" evaluate "$data"/{dense,unlearned,learned}.h5 --against "$2" --reach "$(reach_of "$1")" \
+    --chamfer-every 30 | grep -vE 'ends after'
 }
 
 for name in "${names[@]}"; do

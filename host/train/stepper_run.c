@@ -103,6 +103,9 @@ mote_status mote_stepper_run_fit(mote_stepper_run *run, const mote_metadata *met
     return mote_fail(MOTE_ERROR_ARGUMENT,
                      "%s: the data have no default_connectivity_radius: give 'radius' in the run's model",
                      run->data);
+  if (run->stops_at_reach && !(metadata->reach > 0))
+    return mote_fail(MOTE_ERROR_ARGUMENT,
+                     "%s: the metadata tell no reach: give 'wall_stop' in the run's model in m", run->data);
   if (run->stops_at_reach) c->stop = (float)metadata->reach;
   if (c->kind == MOTE_GNS) return MOTE_OK;
   for (int a = 0; a < c->dim; a++) {

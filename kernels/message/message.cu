@@ -50,14 +50,14 @@ static __device__ void finish(const pass_job *job, mote_norm norm, int64_t first
   for (int r = mote_own_warp(); r < used; r += MOTE_CHAIN_WARPS) {
     const int64_t e = first + r;
     const float *state = job->state + e * width, *factor = nullptr;
-    float *m = message + r * pitch, *updated = job->updated + e * width;
+    float *m = message + r * pitch;
     if (job->sender_factor.data)
       factor =
           job->sender_factor.data + static_cast<int64_t>(job->edges.senders[e]) * job->sender_factor.stride;
     float weight = job->length ? 1 / (1 + job->length[e]) : 1;
     mote_warp_norm(norm, width, m);
     for (int c = mote_own_lane(); c < width; c += 32) {
-      if (job->update) updated[c] = state[c] + m[c];
+      if (job->update) job->updated[e * width + c] = state[c] + m[c];
       m[c] = weight * (factor ? m[c] * factor[c] : m[c]);
     }
   }

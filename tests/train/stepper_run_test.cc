@@ -259,8 +259,10 @@ TEST_F(StepperRunTest, FitsTheData) {
 
   /* Where particles stop may be as far as the data's matter gets; else the model has no stop. */
   EXPECT_TRUE(std::isinf(run.config.stop));
-  flat.reach = 0.03125;
   MOTE_ASSERT_OK(load("kind: stepper\ndata: set\nmodel: {architecture: gns, wall_stop: reach}\n"));
+  EXPECT_EQ(MOTE_ERROR_ARGUMENT, mote_stepper_run_fit(&run, &flat)) << "no reach is told";
+  EXPECT_NE(nullptr, strstr(mote_last_error(), "'wall_stop'")) << mote_last_error();
+  flat.reach = 0.03125;
   MOTE_ASSERT_OK(mote_stepper_run_fit(&run, &flat));
   EXPECT_EQ(0.03125f, run.config.stop);
 
