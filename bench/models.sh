@@ -67,7 +67,7 @@ table() {
 timed() {
   local out=$1 test=$2
   shift 2
-  "$mote" rollout "$@" --input "$test" --steps 150 -o "$data/$out" 2>/dev/null | tail -1
+  "$mote" rollout "$@" --input "$test" --steps 150 -o "$data/$out" 2>&1 | tail -1
 }
 
 # NAME TEST: all particles, by the baseline and by the model with either operator.
