@@ -10,6 +10,7 @@
 #include <mote/random.h>
 
 #include "bench/bench.h"
+#include "bench/count.h"
 #include "bench/reduced.h"
 #include "host/core/clock.h"
 #include "host/core/error.h"
@@ -133,18 +134,6 @@ static mote_status both(void *context, mote_stream *stream) {
   return reconstruct(context, stream);
 }
 
-/* ---- work ---- */
-
-/* Multiplications and additions of the graph network as it is computed here. */
-static double operations_of(const mote_model *m, int64_t n, int64_t edges) {
-  const mote_network_config *c = &m->config;
-  double w = c->width, in = c->dim * (c->window + 2.0) + c->type_width, e = (double)edges, nodes = (double)n;
-  double encode = nodes * (in * w + 2 * w * w) + e * ((c->dim + 1) * w + 2 * w * w);
-  double layer = e * 3 * w * w + nodes * (2 * w * w + 2 * w * w + 2 * w * w);
-  double decode = nodes * (2 * w * w + w * c->dim);
-  return 2 * (encode + m->layers * layer + decode);
-}
-
 /* What the edge state, graph and features of the dense network take, against what the machine has free. */
 static int fits(const bench_context *bench, int64_t n) {
   if (!bench->device->has_unified_host_memory) return 1; /* the device itself will say */
@@ -168,7 +157,7 @@ static mote_status time_dense(bench_context *bench, int64_t n, reduced_row *row)
   if (status == MOTE_OK) status = mote_stepper_edge_count(s.stepper, &edges);
   if (status == MOTE_OK) {
     r.rate = (double)edges / r.seconds;
-    r.operations = operations_of(s.model, n, edges);
+    r.operations = bench_operations(s.model, &(bench_rows){.nodes = n, .edges = edges});
     r.memory = mote_device_memory_use(bench->device).bytes_now - before;
     row->dense_ms = 1e3 * r.seconds;
     row->dense_bytes = r.memory;

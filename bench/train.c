@@ -120,8 +120,8 @@ static void add_facts(bench_context *bench, const train_job *j, double loss, dou
   cJSON *row = cJSON_GetArrayItem(bench->results, cJSON_GetArraySize(bench->results) - 1);
   int64_t edges = 0, reached = 0;
   for (int b = 0; b < j->batch.count; b++) {
-    edges += j->result[b].edges;
-    reached += j->result[b].reached;
+    edges += j->result[b].rows.edges;
+    reached += j->result[b].rows.reached;
   }
   cJSON_AddNumberToObject(row, "batch", j->batch.count);
   cJSON_AddNumberToObject(row, "edges", (double)edges);
@@ -157,7 +157,7 @@ static mote_status measure(bench_context *bench, const choice *c, train_job *j) 
   double operations = 0;
   for (int b = 0; b < j->batch.count; b++) {
     particles += j->batch.example[b].particles;
-    operations += train_operations(j->weights.model, j->batch.example[b].particles, &j->result[b]);
+    operations += bench_operations(j->weights.model, &j->result[b].rows);
   }
   for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) {
     char name[64];

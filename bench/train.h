@@ -3,6 +3,7 @@
 #define MOTE_BENCH_TRAIN_H
 
 #include "bench/bench.h"
+#include "bench/count.h"
 #include "host/models/tape.h"
 #include "host/train/weights.h"
 
@@ -52,9 +53,8 @@ typedef struct train_worker {
 /* What came of an example. */
 typedef struct train_result {
   mote_buffer gradient, shared;
-  double loss;            /* its mean square, as if it were alone */
-  int64_t edges, reached; /* of the graph; pairs of a latent point and a particle around it */
-  int64_t reaching, rows; /* pairs of a particle and a latent point around it; latent points that count */
+  double loss; /* its mean square, as if it were alone */
+  bench_rows rows;
 } train_result;
 
 /* s. forward and backward: of the workers in their mean; update: with packing and the sum over the batch. */
@@ -81,9 +81,6 @@ void train_job_close(train_job *job);
 
 /* A step of AdamW on the mean loss of the batch. */
 mote_status train_job_step(train_job *job, train_times *times);
-
-/* Floating-point operations of an example's forward pass, of n particles; its reverse has twice as many. */
-double train_operations(const mote_model *model, int64_t n, const train_result *result);
 
 /* The gradient of the first example's loss, under the names of the model's tensors. */
 mote_status train_job_write_gradients(train_job *job, const char *path);

@@ -128,10 +128,11 @@ static mote_status work_out(train_job *j, train_worker *w, int b, float weight) 
   MOTE_TRY(mote_stream_synchronize(w->stream));
   w->forward += middle - start;
   w->backward += mote_clock_seconds() - middle;
-  MOTE_TRY(count_edges(w, &w->tape.edges, &j->result[b].edges));
-  MOTE_TRY(count_edges(w, &w->tape.latent.reached, &j->result[b].reached));
-  j->result[b].rows = w->tape.latent.rows;
-  return count_edges(w, &w->tape.latent.reaching, &j->result[b].reaching);
+  bench_rows *rows = &j->result[b].rows;
+  *rows = (bench_rows){.nodes = j->batch.example[b].particles, .points = w->tape.latent.rows};
+  MOTE_TRY(count_edges(w, &w->tape.edges, &rows->edges));
+  MOTE_TRY(count_edges(w, &w->tape.latent.reached, &rows->reached));
+  return count_edges(w, &w->tape.latent.reaching, &rows->reaching);
 }
 
 /* An error's text is its thread's: kept for the one that reports. */
