@@ -45,7 +45,7 @@ typedef struct choice {
 
 static mote_status open_model(mote_device *device, const choice *c, mote_model **model) {
   mote_network_config config = built_in(c->kind);
-  return c->folder ? mote_model_load_to_train(device, c->folder, model)
+  return c->folder ? mote_model_load_to_train(device, c->folder, NULL, model)
                    : mote_model_invent_to_train(device, &config, 1, model);
 }
 

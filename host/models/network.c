@@ -124,16 +124,36 @@ static mote_status read_model(mote_model *m, int trains) {
   return MOTE_OK;
 }
 
-static mote_status load(mote_model *m, const char *folder, int trains) {
+/* What the tensors alone tell of the latent part. */
+static mote_status check_latent(const mote_latent *latent, const mote_latent_config *run,
+                                const char *folder) {
+  const struct {
+    const char *key;
+    int run, trained;
+  } sizes[] = {{"width", run->width, latent->width},
+               {"experts", run->experts, latent->block[0].experts},
+               {"inner", run->inner, latent->trunk.layers - 2}};
+  if (!run->width) return MOTE_OK; /* of a config that was read: it does not tell */
+  for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
+    if (sizes[k].run != sizes[k].trained)
+      return mote_fail(MOTE_ERROR_ARGUMENT, "'%s' of the run's latent part is %d, that of %s is %d",
+                       sizes[k].key, sizes[k].run, folder, sizes[k].trained);
+  return MOTE_OK;
+}
+
+static mote_status load(mote_model *m, const char *folder, int trains, const mote_network_config *run) {
   char path[4096];
   if (snprintf(path, sizeof path, "%s/model.safetensors", folder) >= (int)sizeof path)
     return mote_fail(MOTE_ERROR_ARGUMENT, "the name of the folder is too long");
   snprintf(path, sizeof path, "%s/config.json", folder);
   MOTE_TRY(mote_network_config_read(path, &m->config));
+  if (run) MOTE_TRY(mote_network_config_take(&m->config, run, folder));
   snprintf(path, sizeof path, "%s/model.safetensors", folder);
   MOTE_TRY(mote_parameters_open(&m->parameters, m->stream, path));
   mote_status status = read_model(m, trains);
   m->parameters.path = "the model";
+  if (status == MOTE_OK && run && m->config.has_latent)
+    status = check_latent(&m->latent, &run->latent, folder);
   return status;
 }
 
@@ -151,18 +171,20 @@ static mote_status finish(mote_status status, mote_model **out) {
   return status;
 }
 
-static mote_status load_for(mote_device *device, const char *folder, int trains, mote_model **out) {
+static mote_status load_for(mote_device *device, const char *folder, int trains,
+                            const mote_network_config *run, mote_model **out) {
   mote_status status = allocate(device, out);
-  if (status == MOTE_OK) status = load(*out, folder, trains);
+  if (status == MOTE_OK) status = load(*out, folder, trains, run);
   return finish(status, out);
 }
 
 mote_status mote_model_load(mote_device *device, const char *folder, mote_model **out) {
-  return load_for(device, folder, 0, out);
+  return load_for(device, folder, 0, NULL, out);
 }
 
-mote_status mote_model_load_to_train(mote_device *device, const char *folder, mote_model **out) {
-  return load_for(device, folder, 1, out);
+mote_status mote_model_load_to_train(mote_device *device, const char *folder, const mote_network_config *run,
+                                     mote_model **out) {
+  return load_for(device, folder, 1, run, out);
 }
 
 static mote_status invent_for(mote_device *device, const mote_network_config *config, uint64_t seed,

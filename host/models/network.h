@@ -30,10 +30,12 @@ struct mote_model {
 mote_status mote_model_invent(mote_device *device, const mote_network_config *config, uint64_t seed,
                               mote_model **model);
 
-/* The same two ways to a model that can be trained: its map of weights is kept. */
+/* The same two ways to a model that can be trained: its map of weights is kept. `run`, unless NULL: what the
+   trained model must be, and what it takes from there (mote_network_config_take). */
 mote_status mote_model_invent_to_train(mote_device *device, const mote_network_config *config, uint64_t seed,
                                        mote_model **model);
-mote_status mote_model_load_to_train(mote_device *device, const char *folder, mote_model **model);
+mote_status mote_model_load_to_train(mote_device *device, const char *folder, const mote_network_config *run,
+                                     mote_model **model);
 
 #ifdef __cplusplus
 }

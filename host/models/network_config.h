@@ -70,6 +70,13 @@ void mote_network_config_published(mote_network_kind kind, mote_network_config *
 
 mote_status mote_network_config_read(const char *path, mote_network_config *config);
 
+/* A trained model's config for a run that goes on with its weights: what no weight is of is the run's (where
+   particles stop, if the run says so; the latent grid, its limits and its radius). MOTE_ERROR_ARGUMENT: the
+   run's model is another one; `name` is the trained one's. The latent part's `width`, `experts` and `inner`
+   are not looked at. */
+mote_status mote_network_config_take(mote_network_config *trained, const mote_network_config *run,
+                                     const char *name);
+
 /* Whole or not at all. What is read back is the same, but for the latent part's `width`, `experts` and
    `inner`, and the last bit of its `limits`. */
 mote_status mote_network_config_write(const char *path, const mote_network_config *config);

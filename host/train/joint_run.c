@@ -46,16 +46,6 @@ static mote_status read_run(const mote_document *document, mote_joint_run *r) {
   return mote_stepper_run_read(&map, &r->stepper);
 }
 
-/* The time-stepper's shape is that of its folder. */
-static mote_status read_config(mote_joint_run *r) {
-  char *path = mote_path_join(r->stepper.statistics, "config.json");
-  if (!path) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a name");
-  mote_status status = mote_network_config_read(path, &r->stepper.config);
-  free(path);
-  r->stepper.any_dim = 1;
-  return status;
-}
-
 mote_status mote_joint_run_load(const char *path, mote_joint_run *run) {
   mote_document document;
   *run = (mote_joint_run){.points = 1000, .operator_rate = 1e-4};
@@ -67,7 +57,7 @@ mote_status mote_joint_run_load(const char *path, mote_joint_run *run) {
   MOTE_TRY(mote_document_load(path, &document));
   mote_status status = read_run(&document, run);
   mote_document_free(&document);
-  if (status == MOTE_OK) status = read_config(run);
+  if (status == MOTE_OK) status = mote_stepper_run_take_model(&run->stepper, run->stepper.statistics);
   if (status != MOTE_OK) mote_joint_run_free(run);
   return status;
 }

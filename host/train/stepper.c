@@ -113,20 +113,14 @@ static mote_status open_data(mote_stepper_trainer *t) {
 
 /* ---- model and workers ---- */
 
-/* A trained model's sizes are its own; where particles stop is no weight, so that a run may say it anew. */
-static void take_config(mote_network_config *run, mote_model *model, mote_model *average) {
-  if (isfinite(run->stop)) model->config.stop = average->config.stop = run->stop;
-  *run = model->config;
-}
-
 static mote_status create_model(mote_stepper_trainer *t, const char *from) {
   mote_model *model = NULL, *average = NULL;
   uint64_t seed = (uint64_t)t->run.seed;
   mote_status status;
   if (from) {
-    status = mote_model_load_to_train(t->device, from, &model);
-    if (status == MOTE_OK) status = mote_model_load_to_train(t->device, from, &average);
-    if (status == MOTE_OK) take_config(&t->run.config, model, average);
+    status = mote_model_load_to_train(t->device, from, &t->run.config, &model);
+    if (status == MOTE_OK) status = mote_model_load_to_train(t->device, from, &t->run.config, &average);
+    if (status == MOTE_OK) t->run.config = model->config;
   } else {
     status = mote_model_invent_to_train(t->device, &t->run.config, seed, &model);
     if (status == MOTE_OK) status = mote_model_invent_to_train(t->device, &t->run.config, seed, &average);
@@ -187,11 +181,25 @@ static const mote_stepper_task alone = {.example = mote_stepper_trainer_example,
                                         .check = mote_stepper_trainer_check,
                                         .save_model = mote_stepper_trainer_save_model};
 
+/* A training that goes on is of the model in its own folder, whatever it was begun with. */
+static mote_status begin_alone(mote_stepper_trainer *t, const mote_train_options *options, const char *last) {
+  struct stat found;
+  const char *from = options->resume && stat(last, &found) == 0 ? last : options->from;
+  if (!t->run.has_model && !from)
+    return mote_fail(MOTE_ERROR_ARGUMENT,
+                     "the run has no 'model': give one, or begin with a trained one by --from");
+  if (!t->run.has_model) MOTE_TRY(mote_stepper_run_take_model(&t->run, from));
+  return mote_stepper_trainer_begin(t, options, from);
+}
+
 mote_status mote_stepper_trainer_open(const char *run, const char *folder, const mote_train_options *options,
                                       mote_stepper_trainer *t) {
   *t = (mote_stepper_trainer){.task = &alone, .folder = folder};
   MOTE_TRY(mote_stepper_run_load(run, &t->run));
-  return mote_stepper_trainer_begin(t, options, options->from);
+  char *last = mote_path_join(folder, "last");
+  mote_status status = last ? begin_alone(t, options, last) : out_of_memory();
+  free(last);
+  return status;
 }
 
 /* The folder comes last: a run that cannot begin leaves none. */

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "host/core/error.h"
 #include "host/core/file.h"
@@ -164,6 +165,8 @@ static mote_status read_model(const mote_map *run, mote_stepper_run *r) {
   mote_network_config *c = &r->config;
   mote_map map;
   int kind = 0, decoder = 0;
+  r->has_model = mote_map_find(run, "model") != NULL;
+  if (!r->has_model) return MOTE_OK;
   MOTE_TRY(mote_map_open_child(run, "model", keys, &map));
   const yaml_node_t *node;
   MOTE_TRY(mote_map_require(&map, "architecture", &node));
@@ -186,6 +189,20 @@ static mote_status read_model(const mote_map *run, mote_stepper_run *r) {
   MOTE_TRY(mote_map_choice(&map, "decoder", decoders, &decoder));
   c->decoder = decoder ? MOTE_DECODER_PAIRS : MOTE_DECODER_NODES;
   return c->kind == MOTE_GNS ? read_gns(&map, c) : read_giorom(&map, c);
+}
+
+mote_status mote_stepper_run_take_model(mote_stepper_run *run, const char *folder) {
+  char *config = mote_path_join(folder, "config.json"), *metadata = mote_path_join(folder, "metadata.json");
+  mote_metadata of_model = {0};
+  mote_status status =
+      config && metadata ? MOTE_OK : mote_fail(MOTE_ERROR_MEMORY, "out of memory for a name");
+  if (status == MOTE_OK) status = mote_network_config_read(config, &run->config);
+  if (status == MOTE_OK && access(metadata, F_OK) == 0) status = mote_metadata_read(metadata, &of_model);
+  run->radius = of_model.connectivity_radius;
+  run->any_dim = 1;
+  free(config);
+  free(metadata);
+  return status;
 }
 
 /* ---- data ---- */

@@ -18,6 +18,7 @@ typedef struct mote_stepper_run {
   char *data;                 /* folder of the data set, the path resolved against the run's own */
   int64_t frames;             /* of each trajectory, its first ones, that examples are of; 0: all */
   char *statistics;           /* folder whose metadata.json tells the model's scales; NULL: `data` */
+  int has_model;              /* else the model is that of mote_stepper_run_take_model() */
   mote_network_config config; /* noise is that of `noise` below; as config.json will have it */
   int stops_at_reach;         /* the model's stop is the reach that the metadata tell */
   int any_dim;                /* the run does not tell the model's dim: it is the data's */
@@ -49,6 +50,9 @@ mote_status mote_stepper_run_load(const char *path, mote_stepper_run *run);
 void mote_stepper_run_defaults(mote_stepper_run *run);
 mote_status mote_stepper_run_read(const mote_map *map, mote_stepper_run *run);
 mote_status mote_stepper_run_folder(const mote_map *map, const char *key, const char *what, char **folder);
+
+/* The model of a folder, for a run that has none; the radius is that of its metadata.json, if it is there. */
+mote_status mote_stepper_run_take_model(mote_stepper_run *run, const char *folder);
 
 /* What the model takes from the data: dim, radius where the run gives none, the reach where it stops there,
    and the bounds as those of the latent grid. MOTE_ERROR_ARGUMENT: they do not go together. */

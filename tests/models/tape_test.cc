@@ -37,8 +37,8 @@ public:
       : device_(device) {
     mote_model *model = nullptr, *average = nullptr;
     const char *folder = saved.folder.path.c_str();
-    check(mote_model_load_to_train(device.device, folder, &model));
-    check(mote_model_load_to_train(device.device, folder, &average));
+    check(mote_model_load_to_train(device.device, folder, nullptr, &model));
+    check(mote_model_load_to_train(device.device, folder, nullptr, &average));
     check(mote_trained_weights_create(model, average, &weights_));
     check(mote_tape_create(model, device.stream, &saved.metadata, cloud.radius, budget, &tape_));
     run(saved, cloud, cost);

@@ -279,7 +279,6 @@ TEST_F(StepperRunTest, FitsTheData) {
 TEST_F(StepperRunTest, WhatIsMissing) {
   refuse("data: set\nmodel: {architecture: gns}\n", 1, {"the run", "kind"});
   refuse("kind: stepper\nmodel: {architecture: gns}\n", 1, {"data"});
-  refuse("kind: stepper\ndata: set\n", 1, {"model"});
   refuse_model("width: 3", {"'model'", "architecture"});
   refuse("kind: operator\ndata: set\nmodel: {architecture: gns}\n", 1, {"operator", "stepper"});
   refuse("kind: stepper\ndata: [set]\nmodel: {architecture: gns}\n", 2, {"'data'", "folder"});
@@ -287,6 +286,15 @@ TEST_F(StepperRunTest, WhatIsMissing) {
   refuse("kind: stepper\ndata: set\nmodel: gns\n", 3, {"'model'", "mapping"});
   refuse("- kind\n", 1, {"the run", "mapping"});
   EXPECT_EQ(MOTE_ERROR_IO, mote_stepper_run_load(folder.file("nothing.yaml").c_str(), &run));
+}
+
+/* Then it is that of the trained model that the training begins with. */
+TEST_F(StepperRunTest, ARunNeedNoModel) {
+  MOTE_ASSERT_OK(load("kind: stepper\ndata: set\n"));
+  EXPECT_FALSE(run.has_model);
+  mote_stepper_run_free(&run);
+  MOTE_ASSERT_OK(load(kMinimal));
+  EXPECT_TRUE(run.has_model);
 }
 
 TEST_F(StepperRunTest, UnknownWords) {

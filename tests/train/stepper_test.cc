@@ -61,7 +61,27 @@ protected:
   Stepper()
       : Training({"/model.safetensors", "/last/model.safetensors", "/state.safetensors", "/config.json"}) {}
   void SetUp() override { write_data(folder.path); }
+  /* Returns the config of the model that comes of it. */
+  std::string train_from(const std::string &text, const char *from, const char *to,
+                         long long stop = 1 << 30) {
+    std::string run = write(folder.file("run.yaml"), text), begin = folder.file(from);
+    mote_test::Stopper stopper = {stop};
+    mote_monitor monitor = {nullptr, mote_test::Stopper::progress, &stopper};
+    mote_train_options options = {};
+    options.device = "cpu", options.threads = 1, options.from = begin.c_str();
+    MOTE_EXPECT_OK(mote_train(run.c_str(), folder.file(to).c_str(), &options, &monitor, nullptr));
+    return bytes(folder.file(to) + "/last/config.json");
+  }
 };
+
+std::string with(std::string text, const std::string &old, const std::string &now) {
+  return text.replace(text.find(old), old.size(), now);
+}
+
+std::string without_model(std::string text) {
+  size_t begin = text.find("model:");
+  return text.erase(begin, text.find('\n', begin) + 1 - begin);
+}
 
 } // namespace
 
@@ -180,41 +200,104 @@ TEST_F(Stepper, KinematicParticles) {
   EXPECT_TRUE(std::isfinite(summary.validation));
 }
 
-/* The model's sizes are the trained one's; where particles stop is the run's, if it says so. */
+/* Weights go on in a model like theirs, or in their own where the run has none: with scales of their own,
+   whatever the run's noise. Where particles stop is the run's, if it says so. */
 TEST_F(Stepper, BeginsFromATrainedModel) {
   train(std::string(kGns) + "steps: 10\n", "first");
-  std::string text = std::string(kGns) + "steps: 20\n", stopped = text;
-  stopped.replace(stopped.find("radius: 0.12"), 12, "radius: 0.12, wall_stop: 0.25");
-  auto train_from = [&](const std::string &content, const char *from, const char *to) {
-    std::string run = write(folder.file("run.yaml"), content), begin = folder.file(from);
-    mote_train_options options = {};
-    options.device = "cpu", options.from = begin.c_str();
-    mote_train_summary summary = {};
-    MOTE_EXPECT_OK(mote_train(run.c_str(), folder.file(to).c_str(), &options, nullptr, &summary));
-    return bytes(folder.file(to) + "/config.json");
-  };
-  EXPECT_EQ(bytes(folder.file("first/config.json")), train_from(text, "first", "second"));
+  std::string text = std::string(kGns) + "steps: 20\n";
+  std::string config = train_from(with(text, "noise: 1.0e-4", "noise: 3.0e-3"), "first", "second");
+  EXPECT_EQ(bytes(folder.file("first/config.json")), config);
   EXPECT_FALSE(bytes(folder.file("first/model.safetensors")) ==
                bytes(folder.file("second/model.safetensors")));
-  std::string with_stop = train_from(stopped, "first", "third");
+  std::string with_stop =
+      train_from(with(text, "radius: 0.12", "radius: 0.12, wall_stop: 0.25"), "first", "third");
   EXPECT_NE(std::string::npos, with_stop.find("\"wall_stop\":\t0.25")) << with_stop;
   EXPECT_EQ(with_stop, train_from(text, "third", "fourth"));
+  EXPECT_EQ(config, train_from(without_model(text), "first", "fifth"));
+  train_from(text, "first", "sixth");
+  for (const char *name : files)
+    EXPECT_TRUE(bytes(folder.file("fifth") + name) == bytes(folder.file("sixth") + name)) << name;
+}
+
+/* The latent grid is the run's; the radius of a run without a model that of the trained one. */
+TEST_F(Stepper, TakesWhatNoWeightIsOf) {
+  std::string text = with(kGiorom, "0.12", "0.15") + "steps: 6\n";
+  train(text, "first");
+  std::string config =
+      train_from(with(text, "grid: 8, radius: 0.2", "grid: 6, radius: 0.25"), "first", "second");
+  EXPECT_NE(std::string::npos, config.find("\"latent_grid_dim\":\t6")) << config;
+  EXPECT_NE(std::string::npos, config.find("\"gno_radius\":\t0.25")) << config;
+  EXPECT_EQ(config, train_from(without_model(text), "second", "third"));
+  std::string metadata = bytes(folder.file("third/metadata.json"));
+  EXPECT_EQ(metadata, bytes(folder.file("first/metadata.json")));
+  EXPECT_NE(std::string::npos, metadata.find("\"default_connectivity_radius\":\t0.15")) << metadata;
+}
+
+/* Of the run alone, what was begun with --from does not go on: its scales and its grid are others. */
+TEST_F(Stepper, ResumesWhatBeganFromATrainedModel) {
+  train(std::string(kGiorom) + "steps: 6\n", "first");
+  for (bool told : {true, false}) {
+    std::string text = with(kGiorom, "noise: 1.0e-4", "noise: 2.0e-3") + "steps: 14\n";
+    if (!told) text = without_model(text);
+    train_from(text, "first", "whole");
+    train_from(text, "first", "broken", 10);
+    train(text, "broken", 2, 1);
+    expect_same("whole", "broken");
+    for (const char *name : {"whole", "broken"})
+      ASSERT_EQ(0, std::rename(folder.file(name).c_str(),
+                               folder.file(std::string("old-") + name + (told ? "1" : "2")).c_str()));
+  }
+}
+
+TEST_F(Stepper, RefusesWeightsOfAnotherModel) {
+  std::string gns = std::string(kGns) + "steps: 6\n", giorom = std::string(kGiorom) + "steps: 6\n";
+  train(gns, "gns");
+  train(giorom, "giorom");
+  std::string from_gns = folder.file("gns"), from_giorom = folder.file("giorom");
+  const struct {
+    const char *old, *now, *words;
+  } of_gns[] = {{"width: 24", "width: 25", "'width' of the run's model is 25, that of"},
+                {"layers: 2", "layers: 3", "'layers'"},
+                {"window: 3", "window: 4", "'window'"},
+                {"dim: 2", "clip: 0.5", "'clip'"},
+                {"dim: 2", "types: 10", "'types'"},
+                {"dim: 2", "type_width: 3", "'type_width'"},
+                {"dim: 2", "hidden_layers: 1", "'hidden_layers' of the run's model is 1"},
+                {"dim: 2", "decoder: pairs", "'decoder'"},
+                {"dim: 2", "rest_lengths: true", "'rest_lengths'"},
+                {"dim: 2", "normalized_velocities: false", "'normalized_velocities'"}},
+    of_giorom[] = {{"heads: 2", "heads: 4", "'heads' of the run's latent part is 4"},
+                   {"heads: 2, width: 16", "heads: 2, width: 18", "'width' of the run's latent part is 18"},
+                   {"heads: 2", "heads: 2, experts: 1", "'experts'"},
+                   {"heads: 2", "heads: 2, inner: 2", "'inner'"},
+                   {"heads: 2", "heads: 2, blocks: 2", "'blocks'"},
+                   {"heads: 2", "heads: 2, space_width: 8", "'space_width'"},
+                   {"kernel_in: [12, 16]", "kernel_in: [10, 16]", "'kernel_in'"},
+                   {"kernel_out: [12, 16]", "kernel_out: [16]", "'kernel_out'"},
+                   {"projection: 16", "projection: 24", "'projection'"},
+                   {"projection: 16", "projection: 16, projection_layers: 2", "'projection_layers'"},
+                   {"pairs: true", "pairs: false", "'pairs'"},
+                   {"occupied", "grid", "'points' of the run's latent part is grid"},
+                   {"convolution: normalized", "convolution: degenerate",
+                    "'convolution' of the run's model is degenerate"},
+                   {"convolution: normalized", "convolution: normalized, alpha: 0.5", "'alpha'"}};
+  for (auto &c : of_gns)
+    expect_error(with(gns, c.old, c.now), MOTE_ERROR_ARGUMENT, c.words, from_gns.c_str());
+  for (auto &c : of_giorom)
+    expect_error(with(giorom, c.old, c.now), MOTE_ERROR_ARGUMENT, c.words, from_giorom.c_str());
+  expect_error(gns, MOTE_ERROR_ARGUMENT, "'architecture' of the run's model is gns", from_giorom.c_str());
+  expect_error(without_model(gns), MOTE_ERROR_ARGUMENT, "--from");
 }
 
 TEST_F(Stepper, SaysWhatIsWrong) {
   std::string good = std::string(kGns) + "steps: 10\n";
-  auto with = [&](const std::string &old, const std::string &now) {
-    std::string text = good;
-    text.replace(text.find(old), old.size(), now);
-    return text;
-  };
-  expect_error(with("data: .", "data: nowhere"), MOTE_ERROR_IO, "nowhere");
-  expect_error(with("window: 3", "window: 15"), MOTE_OK, "");
-  expect_error(with("dim: 2", "types: 1, dim: 2"), MOTE_OK, "");
-  expect_error(with("steps: 10", "steps: 0"), MOTE_ERROR_FORMAT, "run.yaml");
-  expect_error(with("architecture: gns", "architecture: mlp"), MOTE_ERROR_FORMAT, "architecture");
-  expect_error(with("batch: 3", "batsh: 3"), MOTE_ERROR_FORMAT, "batsh");
-  expect_error(with("kind: stepper", "kind: steper"), MOTE_ERROR_FORMAT, "kind");
+  expect_error(with(good, "data: .", "data: nowhere"), MOTE_ERROR_IO, "nowhere");
+  expect_error(with(good, "window: 3", "window: 15"), MOTE_OK, "");
+  expect_error(with(good, "dim: 2", "types: 1, dim: 2"), MOTE_OK, "");
+  expect_error(with(good, "steps: 10", "steps: 0"), MOTE_ERROR_FORMAT, "run.yaml");
+  expect_error(with(good, "architecture: gns", "architecture: mlp"), MOTE_ERROR_FORMAT, "architecture");
+  expect_error(with(good, "batch: 3", "batsh: 3"), MOTE_ERROR_FORMAT, "batsh");
+  expect_error(with(good, "kind: stepper", "kind: steper"), MOTE_ERROR_FORMAT, "kind");
   expect_error(good + "pushforward: {steps: 22}\n", MOTE_ERROR_FORMAT, "an example takes 26");
 }
 
