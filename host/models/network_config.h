@@ -49,7 +49,8 @@ typedef struct mote_network_config {
   mote_network_kind kind;
   int dim, window; /* velocities that the network sees: window + 1 frames */
   int width, layers_before, layers_after,
-      linears; /* interaction layers around the latent part; Linears of an MLP */
+      linears;        /* interaction layers around the latent part; Linears of an MLP */
+  int trained_layers; /* of each side, those that the file has weights of; 0: all */
   int types, type_width;
   int normalized_velocities;
   mote_convolution convolution;
@@ -71,9 +72,10 @@ void mote_network_config_published(mote_network_kind kind, mote_network_config *
 mote_status mote_network_config_read(const char *path, mote_network_config *config);
 
 /* A trained model's config for a run that goes on with its weights: what no weight is of is the run's (where
-   particles stop, if the run says so; the latent grid, its limits and its radius). MOTE_ERROR_ARGUMENT: the
-   run's model is another one; `name` is the trained one's. The latent part's `width`, `experts` and `inner`
-   are not looked at. */
+   particles stop, if the run says so; the latent grid, its limits and its radius), and so is the number of
+   interaction layers, if it is more: those behind the trained ones of each side change nothing to begin with.
+   MOTE_ERROR_ARGUMENT: the run's model is another one; `name` is the trained one's. The latent part's
+   `width`, `experts` and `inner` are not looked at. */
 mote_status mote_network_config_take(mote_network_config *trained, const mote_network_config *run,
                                      const char *name);
 

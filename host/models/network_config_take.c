@@ -70,7 +70,6 @@ mote_status mote_network_config_take(mote_network_config *trained, const mote_ne
   const pair pairs[] = {ALIKE("dim", dim),
                         ALIKE("window", window),
                         ALIKE("width", width),
-                        ALIKE("layers", layers_before),
                         ALIKE("types", types),
                         ALIKE("type_width", type_width),
                         ALIKE_WORD("normalized_velocities", normalized_velocities, flags),
@@ -83,8 +82,15 @@ mote_status mote_network_config_take(mote_network_config *trained, const mote_ne
   if (run->kind == MOTE_GNS && run->linears != trained->linears)
     return mote_fail(MOTE_ERROR_ARGUMENT, "'hidden_layers' of the run's model is %d, that of %s is %d",
                      run->linears - 1, name, trained->linears - 1);
+  if (run->layers_before < trained->layers_before)
+    return mote_fail(MOTE_ERROR_ARGUMENT,
+                     "'layers' of the run's model is %d, and %s has %d: expected as many or more",
+                     run->layers_before, name, trained->layers_before);
   if (trained->has_latent) MOTE_TRY(compare_latent(&run->latent, &trained->latent, name));
   if (isfinite(run->stop)) trained->stop = run->stop;
+  trained->trained_layers = trained->layers_before;
+  trained->layers_before = run->layers_before;
+  trained->layers_after = run->layers_after;
   trained->latent.grid = run->latent.grid;
   trained->latent.radius = run->latent.radius;
   memcpy(trained->latent.limits, run->latent.limits, sizeof trained->latent.limits);

@@ -93,7 +93,7 @@ static void invent(const mote_parameters *p, const mote_parameter *t, beginning 
   uint64_t stream = stream_of(t->name.text);
   for (int64_t k = 0; k < t->count; k++) switch (kind) {
     case TABLE: value[k] = mote_random_normal(p->seed, stream, (uint64_t)k, 0); break;
-    case NORM_WEIGHT: value[k] = 1; break;
+    case NORM_WEIGHT: value[k] = p->source == MOTE_FROM_FILE; break;
     case NORM_BIAS: value[k] = 0; break;
     default: value[k] = (2 * mote_random_uniform(p->seed, stream, (uint64_t)k, 0) - 1) / sqrtf((float)fan_in);
     }
@@ -137,7 +137,9 @@ static mote_status find(mote_parameters *p, const char *name, int64_t rows, int6
                         .slot = -1,
                         .decays = kind == WEIGHT || kind == TABLE};
   t->name = mote_name_of("%s", name);
-  if (p->file) {
+  if (p->source == MOTE_ZERO) {
+    memset(p->value + t->first, 0, (size_t)t->count * sizeof *p->value);
+  } else if (p->file && p->source == MOTE_FROM_FILE) {
     const mote_tensor *stored = mote_safetensors_find(p->file, name);
     if (stored && stored->rank > t->rank) t->rank = stored->rank;
     MOTE_TRY(mote_safetensors_read(p->file, name, t->rank, t->shape, p->value + t->first));

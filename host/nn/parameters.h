@@ -33,6 +33,13 @@ typedef struct mote_parameter {
   int decays;           /* a weight, which weight decay applies to; not a bias or a norm */
 } mote_parameter;
 
+/* Where the values of what is asked for come from. */
+typedef enum mote_parameter_source {
+  MOTE_FROM_FILE, /* or from chance, where there is no file */
+  MOTE_NEW_STILL, /* as in a new model, but that norms give 0: a chain in front of one adds nothing yet */
+  MOTE_ZERO
+} mote_parameter_source;
+
 typedef struct mote_parameters {
   mote_device *device;
   mote_stream *stream;
@@ -48,6 +55,7 @@ typedef struct mote_parameters {
   int32_t *transposed;             /* (slots) the same with the transpose of each linear layer */
   float *scale, *transposed_scale; /* (slots) what the value is multiplied by there */
   int placing;                     /* the second time */
+  mote_parameter_source source;    /* of what is asked for from now on */
   mote_buffer arena;
 } mote_parameters;
 

@@ -3,6 +3,8 @@
  */
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include <mote/rollout.h>
 #include <mote/train.h>
 
@@ -76,6 +78,22 @@ protected:
 
 std::string with(std::string text, const std::string &old, const std::string &now) {
   return text.replace(text.find(old), old.size(), now);
+}
+
+/* None of the tensors whose name contains `part` is 0 as a whole. */
+void expect_all_moved(const std::string &path, const std::string &part) {
+  mote_safetensors *file = nullptr;
+  MOTE_ASSERT_OK(mote_safetensors_open(path.c_str(), &file));
+  int found = 0;
+  for (int k = 0; const mote_tensor *tensor = mote_safetensors_tensor(file, k); k++) {
+    if (std::string(tensor->name).find(part) == std::string::npos) continue;
+    std::vector<float> value(size_t(tensor->count));
+    MOTE_EXPECT_OK(mote_safetensors_read(file, tensor->name, tensor->rank, tensor->shape, value.data()));
+    EXPECT_TRUE(std::any_of(value.begin(), value.end(), [](float v) { return v != 0; })) << tensor->name;
+    found++;
+  }
+  mote_safetensors_close(file);
+  EXPECT_GT(found, 10);
 }
 
 std::string without_model(std::string text) {
@@ -233,6 +251,40 @@ TEST_F(Stepper, TakesWhatNoWeightIsOf) {
   EXPECT_NE(std::string::npos, metadata.find("\"default_connectivity_radius\":\t0.15")) << metadata;
 }
 
+/* What they add is 0, exactly, in the forward pass; the gradient reaches the norms that make it so, and with
+   the first step all of their weights. */
+TEST_F(Stepper, LayersAddedToATrainedModelBeginStill) {
+  const std::string pairs = with(kGns, "layers: 2", "layers: 2, decoder: pairs, rest_lengths: true");
+  for (const std::string &text : {std::string(kGns), std::string(kGiorom), pairs}) {
+    const bool gns = text.find("gns") != std::string::npos;
+    const std::string trained = text + "steps: 6\n", more = gns ? "layers: 4" : "layers: 3";
+    const std::string deeper = with(trained, gns ? "layers: 2" : "layers: 1", more);
+    train(trained, "trained");
+    std::string begin = folder.file("trained");
+    mote_train_options options = {};
+    options.device = "cpu", options.threads = 1, options.from = begin.c_str();
+    double loss[2];
+    int64_t floats[2];
+    for (int k = 0; k < 2; k++) {
+      std::string run = write(folder.file("run.yaml"), k ? deeper : trained);
+      mote_stepper_trainer t;
+      MOTE_ASSERT_OK(mote_stepper_trainer_open(run.c_str(), "unused", &options, &t));
+      MOTE_EXPECT_OK(mote_stepper_trainer_example(&t, &t.worker[0], 5, 0));
+      loss[k] = t.loss[0], floats[k] = t.weights.floats;
+      mote_stepper_trainer_close(&t);
+    }
+    EXPECT_EQ(loss[0], loss[1]) << text;
+    EXPECT_GT(floats[1], floats[0]);
+    std::string config = train_from(deeper, "trained", "deep");
+    EXPECT_NE(std::string::npos, config.find(gns ? "\"n_mp_layers\":\t4" : "\"n_mp_layers\":\t3")) << config;
+    expect_all_moved(folder.file("deep/last/model.safetensors"), gns ? "gnn_stacks.3." : "out_layers.2.");
+    train_from(deeper, "deep", "deep-again");
+    for (const char *name : {"trained", "deep", "deep-again"})
+      ASSERT_EQ(
+          0, std::rename(folder.file(name).c_str(), folder.file(name + std::to_string(text.size())).c_str()));
+  }
+}
+
 /* Of the run alone, what was begun with --from does not go on: its scales and its grid are others. */
 TEST_F(Stepper, ResumesWhatBeganFromATrainedModel) {
   train(std::string(kGiorom) + "steps: 6\n", "first");
@@ -257,7 +309,7 @@ TEST_F(Stepper, RefusesWeightsOfAnotherModel) {
   const struct {
     const char *old, *now, *words;
   } of_gns[] = {{"width: 24", "width: 25", "'width' of the run's model is 25, that of"},
-                {"layers: 2", "layers: 3", "'layers'"},
+                {"layers: 2", "layers: 1", "'layers' of the run's model is 1"},
                 {"window: 3", "window: 4", "'window'"},
                 {"dim: 2", "clip: 0.5", "'clip'"},
                 {"dim: 2", "types: 10", "'types'"},
