@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Time-steppers in PyTorch as they are trained, the peers of Mote's training: the modules of giorom_torch.py and gns_torch.py,
 evaluated on a whole batch, whose graphs are one graph of disconnected parts, with what does not change between steps computed
-once. Mote's own variants of GIOROM are in it: kernels on pairs, occupied latent points, normalised velocities, and the
-normalised graph convolution (scripts/models/README.md).
+once. Mote's own variants are in it: kernels on pairs, occupied latent points, normalised velocities and the normalised graph
+convolution of GIOROM; and of both, lengths at rest and the decoder of forces between pairs (scripts/models/README.md).
 
 Three styles give the same numbers:
 
@@ -24,6 +24,7 @@ import giorom_torch
 import gns_torch
 
 STYLES = ("plain", "best", "split")
+PAIR_GAIN, FARTHEST_REST = 8, 2
 
 
 class Styled:
@@ -79,6 +80,9 @@ class Batch:
         self.per_degree = reciprocal_counts(self.receivers, self.n)
         root = self.per_degree.sqrt()
         self.propagation = root[self.receivers] * root[self.senders]
+        if config.get("decoder") == "pairs":
+            self.find_opposites()
+            self.find_walls()
         self.pairs = 0
         if "latent_grid_dim" in config:
             self.find_latent([x[-2] for x, _ in examples])
@@ -121,6 +125,30 @@ class Batch:
         distance = away.norm(dim=1, keepdim=True)
         self.pair_in, self.pair_out = torch.cat([away, distance], dim=1), torch.cat([-away, distance], dim=1)
 
+    def find_opposites(self):
+        """For each edge (j -> i) the place of (i -> j), and what their difference counts in a_i: nothing of i with itself."""
+        key = self.receivers * self.n + self.senders  # ascending
+        self.opposite = torch.searchsorted(key, self.senders * self.n + self.receivers)
+        degree = torch.bincount(self.receivers, minlength=self.n).to(torch.float32)
+        weight = PAIR_GAIN / (degree[self.receivers] * degree[self.senders]).sqrt()
+        self.pair_weight = torch.where(self.senders == self.receivers, 0, weight)[:, None]
+
+    def find_walls(self):
+        """The walls' share of each particle, and the normalised acceleration of free flight."""
+        reach = self.radius * self.config.get("boundary_clamp_limit", 1)
+        x, bounds = self.position[-1], torch.tensor(self.metadata["bounds"], dtype=torch.float32)
+        nearest = torch.minimum(x - bounds[:, 0], bounds[:, 1] - x).amin(dim=1, keepdim=True) / reach
+        self.wall_share = (2 - 2 * nearest).clamp(0, 1)
+        mean, deviation = self.scales("acc")
+        frame = self.metadata["dt"] * self.metadata["write_every"]
+        free = numpy.array(self.metadata.get("gravity", [0] * len(mean)), float) * frame ** 2
+        self.free = torch.tensor((free - mean) / deviation, dtype=torch.float32)
+
+    def accelerations(self, wall, pair):
+        """Of each particle, from the walls' answers and the edges'."""
+        difference = self.pair_weight * (pair - pair.index_select(0, self.opposite))
+        return add_up(difference, self.receivers, self.n) + self.wall_share * wall + self.free
+
     def double(self):
         for name, value in vars(self).items():
             if isinstance(value, torch.Tensor) and value.is_floating_point():
@@ -141,7 +169,11 @@ class Batch:
     def edge_features(self):
         x = self.position[-1]
         offset = (x[self.senders] - x[self.receivers]) / self.radius
-        return torch.cat([offset, offset.norm(dim=1, keepdim=True)], dim=1)
+        features = [offset, offset.norm(dim=1, keepdim=True)]
+        if self.config.get("edge_rest_lengths"):
+            rest = (self.position[0][self.senders] - self.position[0][self.receivers]) / self.radius
+            features.append(rest.norm(dim=1, keepdim=True).clamp(max=FARTHEST_REST))
+        return torch.cat(features, dim=1)
 
 
 def attend(query, key, value, heads, counts):
@@ -155,7 +187,11 @@ class Giorom(Styled, giorom_torch.Giorom):
 
     def __init__(self, config, style, **sizes):
         super().__init__(config, **sizes)
-        self.style = style
+        dim, width = config["dim"], config["hidden_size"]
+        self.style, self.pairs = style, config.get("decoder") == "pairs"
+        self.edge_in = giorom_torch.Layers([dim + 1 + config.get("edge_rest_lengths", False), width, width, width])
+        if self.pairs:
+            self.edge_out = giorom_torch.Layers([width, width, width, dim], norm=False)
         if config.get("latent_points") == "occupied":
             del self.gnot_layer.branch_mlps
             for block in self.gnot_layer.blocks:
@@ -210,22 +246,27 @@ class Giorom(Styled, giorom_torch.Giorom):
     def forward(self, batch):
         velocity, walls = batch.node_features(self.config.get("boundary_clamp_limit", 1),
                                               self.config.get("normalized_velocities", False))
-        pairs = batch.edge_features()
-        near = 1 / (1 + pairs[:, -1:])
+        pairs, dim = batch.edge_features(), self.config["dim"]
+        near = 1 / (1 + pairs[:, dim:dim + 1])
         h, e = self.node_in(torch.cat([self.embed_type(batch.kind), velocity, walls], dim=1)), self.edge_in(pairs)
         for layer in self.in_layers:
             h, e = self.interact(layer, h, e, batch, near, False)
         latent = self.transform(self.way_in(h, batch), batch)
         h = h + self.projection(self.way_back(latent, batch))
         for layer in self.out_layers:
-            h, e = self.interact(layer, h, e, batch, near, layer is self.out_layers[-1])
-        return self.node_out(h)
+            h, e = self.interact(layer, h, e, batch, near, layer is self.out_layers[-1] and not self.pairs)
+        return batch.accelerations(self.node_out(h), self.edge_out(e)) if self.pairs else self.node_out(h)
 
 
 class Gns(Styled, gns_torch.Gns):
     def __init__(self, config, style, **sizes):
         super().__init__(**sizes, edge_update=config.get("edge_update", "message"))
-        self.config, self.style = config, style
+        self.config, self.style, self.pairs = config, style, config.get("decoder") == "pairs"
+        inner = [sizes["width"]] * (sizes["hidden"] + 1)
+        if config.get("edge_rest_lengths"):
+            self._encode_process_decode._encoder.edge_fn[0] = gns_torch.multilayer([sizes["dim"] + 2] + inner)
+        if self.pairs:
+            self._encode_process_decode._decoder.edge_fn = gns_torch.multilayer(inner + [sizes["dim"]])
 
     def forward(self, batch):
         network = self._encode_process_decode
@@ -236,9 +277,10 @@ class Gns(Styled, gns_torch.Gns):
             edge, norm = layer.edge_fn
             m = norm(edge[1:](self.first_layer(edge[0], [(h, batch.receivers), (h, batch.senders), e])))
             h = h + layer.node_fn(torch.cat([add_up(m, batch.receivers, batch.n), h], dim=1))
-            if layer is not layers[-1]:
+            if layer is not layers[-1] or self.pairs:
                 e = e + (e if self.edge_update == "doubled" else m)
-        return network._decoder.node_fn(h)
+        decoder = network._decoder
+        return batch.accelerations(decoder.node_fn(h), decoder.edge_fn(e)) if self.pairs else decoder.node_fn(h)
 
 
 def load(folder, style="best"):
