@@ -75,7 +75,9 @@ case_stepper() {
 }
 case_training() {
   needs torch numpy h5py || return
-  python3 "$peers/training_peer.py" "$build/mote-bench" --styles plain best split --json "$results/training.json"
+  python3 "$peers/training_peer.py" "$build/mote-bench" --styles plain best split --json "$results/training.json" &&
+    python3 "$peers/training_peer.py" "$build/mote-bench" --models "$here"/scripts/models/{elastic,sand,elastic-gns} \
+      --particles 400 --batch 4 --rounds 5 --styles plain best split --json "$results/training-shipped.json"
 }
 case_mpm() {
   needs taichi || return

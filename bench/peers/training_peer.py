@@ -190,7 +190,7 @@ def measure(args, model, style, folder):
     facts, mote = worker.ask("facts"), run_mote(args, folder, "--model", folder, "--input", os.path.join(folder, "batch.h5"))
     print(f"{model}, {style}: {facts['particles']} particles, batch {args.batch}, {facts['edges']} edges, {facts['latent_pairs']} "
           f"latent pairs, {args.threads} threads, malloc {allocator}, waiting {args.wait}", flush=True)
-    result = {"model": model, "style": style, "particles": facts.pop("particles"), "batch": args.batch, **facts,
+    result = {"model": os.path.basename(os.path.normpath(model)), "style": style, "particles": facts.pop("particles"), "batch": args.batch, **facts,
               "parameters": int(mote["parameters"]), "threads": args.threads, "rounds": args.rounds, "repeat": args.repeat,
               "allocator": allocator, "wait": args.wait, "processor": processor()}
     for name, value in facts.items():
