@@ -22,8 +22,12 @@ double mote_draw_next(mote_draw *draw) {
 
 mote_status mote_draw_begin(mote_draw *draw, const mote_document *from, int dim, uint64_t seed,
                             uint64_t stream) {
-  *draw = (mote_draw){
-      .from = from, .to = {.name = from->name}, .dim = dim, .seed = seed, .stream = stream, .round = -1};
+  *draw = (mote_draw){.from = from,
+                      .to = {.name = from->name, .base = from->base},
+                      .dim = dim,
+                      .seed = seed,
+                      .stream = stream,
+                      .round = -1};
   if (yaml_document_initialize(&draw->to.yaml, NULL, NULL, NULL, 1, 1)) return MOTE_OK;
   draw->to = (mote_document){0};
   return mote_fail(MOTE_ERROR_MEMORY, "%s: out of memory", from->name);

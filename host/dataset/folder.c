@@ -111,7 +111,7 @@ static mote_status claim(const mote_dataset_folder *f, const char *text, size_t 
     memcpy(claim + head, text, size);
     size += (size_t)head;
     if (access(path, F_OK) == 0) {
-      status = mote_file_read(path, MOTE_DOCUMENT_LIMIT + 64, &there, &length);
+      status = mote_file_read(path, 4 * MOTE_DOCUMENT_LIMIT + 256, &there, &length);
       if (status == MOTE_OK && (length != size || memcmp(there, claim, size)))
         status = mote_fail(MOTE_ERROR_ARGUMENT,
                            "%s was begun with another spec or seed, see %s: name another folder, or remove "

@@ -14,9 +14,9 @@ typedef struct mote_dataset_folder {
   int fd; /* of the folder, locked; -1: not open */
 } mote_dataset_folder;
 
-/* Makes and locks the folder and its .parts, claims it for text[0, size) (the spec, kept as spec.yaml) and
-   `seed`, and removes what a killed call left half-written. MOTE_ERROR_ARGUMENT: it belongs to another spec,
-   or to another process now. */
+/* Makes and locks the folder and its .parts, claims it for text[0, size) (the spec and its base, kept as
+   spec.yaml) and `seed`, and removes what a killed call left half-written. MOTE_ERROR_ARGUMENT: it belongs to
+   another spec, or to another process now. */
 mote_status mote_folder_open(const char *path, const char *text, size_t size, int64_t seed,
                              mote_dataset_folder *folder);
 void mote_folder_close(mote_dataset_folder *folder);

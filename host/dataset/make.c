@@ -319,7 +319,10 @@ mote_status mote_dataset_make(const char *spec, const char *path, const mote_dat
   if (!options) options = &defaults;
   opened o;
   MOTE_TRY(open_spec(spec, options->seed, &o));
-  mote_status status = mote_folder_open(path, o.text, o.size, options->seed, &folder);
+  char *claim = mote_spec_base_note(&o.spec.base, o.text, &o.size);
+  mote_status status = claim ? mote_folder_open(path, claim, o.size, options->seed, &folder)
+                             : mote_fail(MOTE_ERROR_MEMORY, "out of memory for %s", spec);
+  free(claim);
   if (status == MOTE_OK) {
     status = make_in(&folder, &o.spec, options, monitor, &totals);
     mote_folder_close(&folder);

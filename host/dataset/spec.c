@@ -176,11 +176,13 @@ mote_status mote_spec_parse(const char *text, size_t length, const mote_scene_so
   spec->least = 1;
   spec->most = spec->source.particle_limit;
   MOTE_TRY(mote_document_parse(text, length, spec->source.name, &spec->document));
-  mote_status status = read_spec(spec);
+  mote_status status = mote_spec_put_under(&spec->document, source->folder, &spec->base);
+  if (status == MOTE_OK) status = read_spec(spec);
   if (status != MOTE_OK) mote_spec_free(spec);
   return status;
 }
 
 void mote_spec_free(mote_spec *spec) {
   mote_document_free(&spec->document);
+  mote_spec_base_free(&spec->base);
 }

@@ -7,7 +7,7 @@
 #include <mote/sample.h>
 #include <mote/scene.h>
 
-#include "host/scene/document.h"
+#include "host/dataset/base.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -20,6 +20,7 @@ typedef struct mote_spec_split {
 
 typedef struct mote_spec {
   mote_document document;
+  mote_spec_base base;
   mote_scene_source source; /* name and folder are the caller's */
   const yaml_node_t *scene;
   int dim;
@@ -36,7 +37,7 @@ typedef struct mote_spec {
 } mote_spec;
 
 /* Parses text[0, length), which lives as long as the spec needs it no more. `source->folder` may be NULL:
-   then bodies from files are refused. `seed` is added to the file's. */
+   then bodies from files and a base are refused. `seed` is added to the file's. */
 mote_status mote_spec_parse(const char *text, size_t length, const mote_scene_source *source, uint64_t seed,
                             mote_spec *spec);
 void mote_spec_free(mote_spec *spec);

@@ -130,18 +130,22 @@ const yaml_node_t *mote_document_root(const mote_document *document) {
 
 /* ---- errors ---- */
 
+static const char *file_of(const mote_document *document, const yaml_node_t *node) {
+  return node->start_mark.index & MOTE_MARK_OF_BASE ? document->base : document->name;
+}
+
 mote_status mote_node_fail(const mote_document *document, const yaml_node_t *node, const char *format, ...) {
   char message[1536];
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(message, sizeof message, format, arguments);
   va_end(arguments);
-  return mote_fail(MOTE_ERROR_FORMAT, "%s:%zu:%zu: %s", document->name, node->start_mark.line + 1,
+  return mote_fail(MOTE_ERROR_FORMAT, "%s:%zu:%zu: %s", file_of(document, node), node->start_mark.line + 1,
                    node->start_mark.column + 1, message);
 }
 
 mote_status mote_node_fail_at(const mote_document *document, const yaml_node_t *node, mote_status status) {
-  return mote_fail_within(status, "%s:%zu:%zu", document->name, node->start_mark.line + 1,
+  return mote_fail_within(status, "%s:%zu:%zu", file_of(document, node), node->start_mark.line + 1,
                           node->start_mark.column + 1);
 }
 

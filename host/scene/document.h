@@ -12,8 +12,13 @@
 extern "C" {
 #endif
 
+/* A document may hold nodes of two files: those of the second have this bit in start_mark.index. Copies of a
+   node keep its mark, and so the file that errors name. */
+#define MOTE_MARK_OF_BASE ((size_t)1 << (sizeof(size_t) * 8 - 1))
+
 typedef struct mote_document {
   const char *name; /* of the file, for errors; not owned */
+  const char *base; /* of the second file, or NULL; not owned */
   yaml_document_t yaml;
 } mote_document;
 
