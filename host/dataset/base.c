@@ -180,10 +180,18 @@ static mote_status put_base(mote_document *document, const mote_document *base, 
   return MOTE_OK;
 }
 
+mote_status mote_spec_join(mote_document *document, const char *text, size_t size, const char *path,
+                           const char *name) {
+  mote_document under;
+  MOTE_TRY(mote_document_parse(text, size, path, &under));
+  mote_status status = put_base(document, &under, name);
+  mote_document_free(&under);
+  return status;
+}
+
 mote_status mote_spec_put_under(mote_document *document, const char *folder, mote_spec_base *base) {
   const place own = {document, mote_document_root(document)};
   const yaml_node_t *node = is_mapping(own) ? find(own, "base").node : NULL;
-  mote_document under;
   *base = (mote_spec_base){0};
   if (!node) return MOTE_OK;
   const char *name = mote_node_text(node);
@@ -198,10 +206,7 @@ mote_status mote_spec_put_under(mote_document *document, const char *folder, mot
   if (!base->path) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a name");
   mote_status status = mote_file_read(base->path, MOTE_DOCUMENT_LIMIT, &base->text, &base->size);
   if (status != MOTE_OK) return mote_node_fail_at(document, node, status);
-  MOTE_TRY(mote_document_parse(base->text, base->size, base->path, &under));
-  status = put_base(document, &under, name);
-  mote_document_free(&under);
-  return status;
+  return mote_spec_join(document, base->text, base->size, base->path, name);
 }
 
 void mote_spec_base_free(mote_spec_base *base) {

@@ -20,6 +20,10 @@ typedef struct mote_spec_base {
    a slash or is empty; a `file` in the base's is relative to it. A base may not have one. *base is to be
    freed on failure too, and must outlive the document. */
 mote_status mote_spec_put_under(mote_document *document, const char *folder, mote_spec_base *base);
+/* The same of a base's text at hand: `path` for errors, which must outlive the document, and `name` as the
+   spec says it. */
+mote_status mote_spec_join(mote_document *document, const char *text, size_t size, const char *path,
+                           const char *name);
 void mote_spec_base_free(mote_spec_base *base);
 
 /* text[0, *size) with the base behind it, as comments; the caller frees it. NULL when memory is out. */
