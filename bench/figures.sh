@@ -41,9 +41,7 @@ case_demo() {
   MOTE_DEMO_OUTPUT="$work/demo" "$here/scripts/demo.sh" "$build" || return
   cp "$work/demo/errors.txt" "$results/demo-errors.txt"
   cp "$work/demo/jelly.txt" "$results/jelly-errors.txt"
-  "$build/mote" render "$work/demo/jelly.h5" "$work/demo/jelly_rollout.h5" --frame 110 \
-    --titles "truth,500 particles stepped and the rest reconstructed" -o "$results/jelly.png" &&
-    cp "$work/demo/demo.png" "$results/demo.png"
+  cp "$work/demo"/{demo,jelly}.png "$results/"
 }
 case_models() { MOTE_DATA="${MOTE_DATA:-$work/data}" "$here/bench/models.sh" "$build" "$results"; }
 operator_errors() { # JSON FILE.h5... [--method M]

@@ -33,11 +33,7 @@ static int is_mapping(place p) {
 }
 
 static place find(place p, const char *word) {
-  const mote_map map = {.document = p.document, .node = p.node};
-  const yaml_node_t *key, *value;
-  for (int i = 0; word && mote_map_pair(&map, i, &key, &value); i++)
-    if (mote_node_text(key) && !strcmp(mote_node_text(key), word)) return (place){p.document, value};
-  return (place){p.document, NULL};
+  return (place){p.document, mote_node_find(p.document, p.node, word)};
 }
 
 /* ---- copies ---- */

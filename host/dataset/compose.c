@@ -18,18 +18,8 @@ static const yaml_node_t *chosen(template t) {
   return t.over ? t.over : t.base;
 }
 
-/* The value of a word; the mapping's other keys may be anything. */
-static const yaml_node_t *find(const mote_document *document, const yaml_node_t *node, const char *word) {
-  mote_map map = {.document = document, .node = node};
-  const yaml_node_t *key, *value;
-  if (!word || !node || node->type != YAML_MAPPING_NODE) return NULL;
-  for (int i = 0; mote_map_pair(&map, i, &key, &value); i++)
-    if (mote_node_text(key) && !strcmp(mote_node_text(key), word)) return value;
-  return NULL;
-}
-
 static template child(const mote_document *document, template t, const char *key) {
-  return (template){find(document, t.base, key), find(document, t.over, key)};
+  return (template){mote_node_find(document, t.base, key), mote_node_find(document, t.over, key)};
 }
 
 /* The i-th pair of both mappings together: those of the base, then what only the other has. */
@@ -40,12 +30,12 @@ static int merged_pair(const mote_document *document, template t, int i, const y
   int n = 0;
   if (t.base) {
     if (mote_map_pair(&base, i, key, &node))
-      return *value = (template){node, find(document, t.over, mote_node_text(*key))}, 1;
+      return *value = (template){node, mote_node_find(document, t.over, mote_node_text(*key))}, 1;
     while (mote_map_pair(&base, n, key, &node)) n++;
   }
   if (!t.over) return 0;
   for (int k = 0; mote_map_pair(&over, k, key, &node); k++) {
-    if (find(document, t.base, mote_node_text(*key))) continue;
+    if (mote_node_find(document, t.base, mote_node_text(*key))) continue;
     if (n++ == i) return *value = (template){NULL, node}, 1;
   }
   return 0;
@@ -118,7 +108,7 @@ static mote_status check_position(const mote_draw *draw, int body, const yaml_no
     return mote_node_fail(draw->from, position,
                           "'position' of a body: expected 'anywhere', a list of %d numbers or a draw of one",
                           draw->dim);
-  if (!position || !find(&draw->to, draw->to.yaml.nodes.start + body - 1, "state")) return MOTE_OK;
+  if (!position || !mote_node_find(&draw->to, draw->to.yaml.nodes.start + body - 1, "state")) return MOTE_OK;
   return mote_node_fail(draw->from, position, "'position' has no meaning for a state");
 }
 

@@ -259,6 +259,15 @@ const yaml_node_t *mote_map_find(const mote_map *map, const char *key) {
   return NULL;
 }
 
+const yaml_node_t *mote_node_find(const mote_document *document, const yaml_node_t *node, const char *word) {
+  const mote_map map = {.document = document, .node = node};
+  const yaml_node_t *key, *value;
+  if (!word || !node || node->type != YAML_MAPPING_NODE) return NULL;
+  for (int i = 0; mote_map_pair(&map, i, &key, &value); i++)
+    if (mote_node_text(key) && !strcmp(mote_node_text(key), word)) return value;
+  return NULL;
+}
+
 mote_status mote_map_require(const mote_map *map, const char *key, const yaml_node_t **value) {
   *value = mote_map_find(map, key);
   if (*value) return MOTE_OK;

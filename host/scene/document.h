@@ -60,6 +60,9 @@ mote_status mote_map_require(const mote_map *map, const char *key, const yaml_no
 /* The i-th pair of a mapping, in the order of the file; 0 behind the last. The key is a NUL-ended scalar. */
 int mote_map_pair(const mote_map *map, int i, const yaml_node_t **key, const yaml_node_t **value);
 
+/* The same for a node that has not been opened: NULL where it is no mapping, or NULL itself. */
+const yaml_node_t *mote_node_find(const mote_document *document, const yaml_node_t *node, const char *word);
+
 /* Lists: `count` items, the i-th one. */
 mote_status mote_list_open(const mote_map *map, const char *key, int most, const yaml_node_t **list,
                            int *count);

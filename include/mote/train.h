@@ -13,8 +13,8 @@ extern "C" {
 typedef struct mote_train_options {
   const char *device; /* NULL: "auto" */
   int threads;        /* CPU threads, one example of a batch each; 0: all. The result does not depend on it */
-  const char *from;   /* folder of a trained model to begin with, where the kinds of matter match; NULL: none.
-                         Not of a joint training, whose run names its two */
+  const char *from;   /* folder of a trained model to begin with: an operator's kinds of matter that match, a
+                         time-stepper like the run's; NULL: none. Not of a joint training, whose run names two */
   int resume;         /* go on from the folder's state.safetensors; the same bits as without the break */
   int64_t seed;       /* added to the run's own */
   double minutes;     /* stop after so long, at a whole step, state saved; 0: no limit */
