@@ -252,13 +252,6 @@ mote_status mote_map_open_child(const mote_map *map, const char *key, const char
   return mote_map_open(map->document, node, keys, child, "'%s' of %s", key, map->title);
 }
 
-const yaml_node_t *mote_map_find(const mote_map *map, const char *key) {
-  const yaml_node_t *found, *value;
-  for (int i = 0; mote_map_pair(map, i, &found, &value); i++)
-    if (!strcmp((const char *)found->data.scalar.value, key)) return value;
-  return NULL;
-}
-
 const yaml_node_t *mote_node_find(const mote_document *document, const yaml_node_t *node, const char *word) {
   const mote_map map = {.document = document, .node = node};
   const yaml_node_t *key, *value;
@@ -266,6 +259,10 @@ const yaml_node_t *mote_node_find(const mote_document *document, const yaml_node
   for (int i = 0; mote_map_pair(&map, i, &key, &value); i++)
     if (mote_node_text(key) && !strcmp(mote_node_text(key), word)) return value;
   return NULL;
+}
+
+const yaml_node_t *mote_map_find(const mote_map *map, const char *key) {
+  return mote_node_find(map->document, map->node, key);
 }
 
 mote_status mote_map_require(const mote_map *map, const char *key, const yaml_node_t **value) {
