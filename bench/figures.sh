@@ -8,7 +8,7 @@
 #   reduced    reduced.json reduced.csv reduced.png
 #   bench      reconstruct.json
 #   stepper    stepper-*.json     against PyTorch
-#   training   training.json      against PyTorch
+#   training   training.json training-shipped.json   against PyTorch
 #   mpm        mpm-against-taichi.json
 #   neighbor   neighbor-against-nanoflann.txt
 #   transport  transport-against-assignment.json
@@ -74,8 +74,8 @@ case_stepper() {
 case_training() {
   needs torch numpy h5py || return
   python3 "$peers/training_peer.py" "$build/mote-bench" --styles plain best split --json "$results/training.json" &&
-    python3 "$peers/training_peer.py" "$build/mote-bench" --models "$here"/scripts/models/{elastic,sand,elastic-gns} \
-      --particles 400 --batch 4 --rounds 5 --styles plain best split --json "$results/training-shipped.json"
+    python3 "$peers/training_peer.py" "$build/mote-bench" --models "$here"/scripts/models/{sand,plasticine} \
+      --particles 400 --batch 4 --styles plain best split --json "$results/training-shipped.json"
 }
 case_mpm() {
   needs taichi || return
