@@ -195,10 +195,7 @@ mote_status mote_spec_put_under(mote_document *document, const char *folder, mot
     return mote_node_fail(document, node, "'base' of the data set: expected the name of a spec");
   if (!folder)
     return mote_node_fail(document, node, "'base' of the data set: this spec has no folder to find it from");
-  if (*name == '/')
-    base->path = strdup(name);
-  else if (asprintf(&base->path, "%s%s", folder, name) < 0)
-    base->path = NULL;
+  base->path = *name == '/' ? strdup(name) : mote_path_beside(document->name, name);
   if (!base->path) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for a name");
   mote_status status = mote_file_read(base->path, MOTE_DOCUMENT_LIMIT, &base->text, &base->size);
   if (status != MOTE_OK) return mote_node_fail_at(document, node, status);

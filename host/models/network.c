@@ -25,14 +25,13 @@ static mote_status read_convolution(mote_parameters *p, const mote_network_confi
   layer->has_convolution = 1;
   layer->propagation_share = degenerate ? 0 : 1 - c->convolution_alpha;
   layer->convolution = (mote_mlp){.layers = 1};
-  if (p->source == MOTE_NEW_STILL) p->source = MOTE_ZERO; /* no norm behind it */
   return mote_parameters_stack(p, 1, &part, c->width, MOTE_IDENTITY, &layer->convolution.layer[0]);
 }
 
-/* Layer l of a side; those that a trained model is given hand everything on, to begin with: h and the edges'
-   states are added to, and what is added is 0. */
-static mote_parameter_source source_of(const mote_network_config *c, int l) {
-  return c->trained_layers && l >= c->trained_layers ? MOTE_NEW_STILL : MOTE_FROM_FILE;
+/* Whether layer l of a side is given to a trained model. Such layers hand everything on, to begin with: h and
+   the edges' states are added to, and what is added is 0. */
+static int is_new(const mote_network_config *c, int l) {
+  return c->trained_layers && l >= c->trained_layers;
 }
 
 static mote_status read_giorom_layers(mote_parameters *p, const mote_network_config *c, const char *series,
@@ -40,9 +39,10 @@ static mote_status read_giorom_layers(mote_parameters *p, const mote_network_con
   for (int l = 0; l < count; l++) {
     mote_name name = mote_name_of("%s.%d", series, l);
     mote_name edge = mote_name_of("%s.lin_edge", name.text), node = mote_name_of("%s.lin_node", name.text);
-    p->source = source_of(c, l);
+    p->source = is_new(c, l) ? MOTE_NEW_STILL : MOTE_FROM_FILE;
     MOTE_TRY(mote_interaction_read(p, &giorom_names, edge.text, node.text, c->width, c->linears, &layer[l]));
     layer[l].message.mean = layer[l].weighted = 1;
+    if (is_new(c, l)) p->source = MOTE_ZERO; /* no norm behind the convolution */
     MOTE_TRY(read_convolution(p, c, name.text, &layer[l]));
   }
   p->source = MOTE_FROM_FILE;
@@ -104,7 +104,7 @@ static mote_status read_gns(mote_model *m) {
     MOTE_TRY(
         mote_mlp_read(p, &gns_bare_names, "_encode_process_decode._decoder.edge_fn", decode, &m->edge_out));
   for (int l = 0; l < c->layers_before; l++) {
-    p->source = source_of(c, l);
+    p->source = is_new(c, l) ? MOTE_NEW_STILL : MOTE_FROM_FILE;
     MOTE_TRY(read_gns_layer(p, c, l, &m->layer[l]));
   }
   p->source = MOTE_FROM_FILE;

@@ -66,12 +66,7 @@ protected:
   /* Returns the config of the model that comes of it. */
   std::string train_from(const std::string &text, const char *from, const char *to,
                          long long stop = 1 << 30) {
-    std::string run = write(folder.file("run.yaml"), text), begin = folder.file(from);
-    mote_test::Stopper stopper = {stop};
-    mote_monitor monitor = {nullptr, mote_test::Stopper::progress, &stopper};
-    mote_train_options options = {};
-    options.device = "cpu", options.threads = 1, options.from = begin.c_str();
-    MOTE_EXPECT_OK(mote_train(run.c_str(), folder.file(to).c_str(), &options, &monitor, nullptr));
+    train(text, to, 1, 0, stop, "cpu", folder.file(from).c_str());
     return bytes(folder.file(to) + "/last/config.json");
   }
 };

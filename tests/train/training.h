@@ -76,12 +76,12 @@ class Training : public ::testing::Test {
 protected:
   explicit Training(std::vector<const char *> its_files) : files(std::move(its_files)) {}
   mote_train_summary train(const std::string &text, const std::string &model, int threads = 1, int resume = 0,
-                           long long stop = 1 << 30, const char *device = "cpu") {
+                           long long stop = 1 << 30, const char *device = "cpu", const char *from = nullptr) {
     std::string run = write(folder.file("run.yaml"), text);
     Stopper stopper = {stop};
     mote_monitor monitor = {nullptr, Stopper::progress, &stopper};
     mote_train_options options = {};
-    options.device = device, options.threads = threads, options.resume = resume;
+    options.device = device, options.threads = threads, options.resume = resume, options.from = from;
     mote_train_summary summary = {};
     MOTE_EXPECT_OK(mote_train(run.c_str(), folder.file(model).c_str(), &options, &monitor, &summary));
     return summary;
