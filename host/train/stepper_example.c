@@ -4,6 +4,7 @@
    step learned from, the steps before it are what its history is made of ("pushforward", Brandstetter et al.
    2022). With the gradient through all of them, the trick is that both losses are functions of the history
    behind the step alone: their gradients are put there, and the reverse of the step in time does the rest. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -229,6 +230,19 @@ mote_status mote_stepper_example_begin(mote_stepper_trainer *t, mote_stepper_wor
   return MOTE_OK;
 }
 
+/* From an example's loss L / batch to sqrt(L) / batch: by the square, the error of an impact, a hundred times
+   that of a flight, would leave nothing to be learned from the latter, which a rollout adds up frame by
+   frame. */
+static mote_status take_root(mote_stepper_trainer *t, mote_stepper_worker *w, int slot) {
+  const struct mote_optimize_kernels *k = w->stream->device->optimize;
+  const double batch = (double)t->run.batch, root = sqrt(t->loss[slot] * batch);
+  const float slope = root > 0 ? (float)(0.5 / root) : 0;
+  float *gradient = t->gradient[slot].data, *shared = t->shared[slot].data;
+  t->loss[slot] = root / batch;
+  MOTE_TRY(k->combine(w->stream, t->weights.slots, 0, gradient, slope, gradient));
+  return shared ? k->combine(w->stream, t->weights.shared, 0, shared, slope, shared) : MOTE_OK;
+}
+
 mote_status mote_stepper_trainer_example(mote_stepper_trainer *t, mote_stepper_worker *w, uint64_t number,
                                          int slot) {
   MOTE_TRY(mote_stepper_example_begin(t, w, number, slot));
@@ -238,5 +252,6 @@ mote_status mote_stepper_trainer_example(mote_stepper_trainer *t, mote_stepper_w
   } else {
     MOTE_TRY(learn_last(t, w, slot));
   }
+  if (t->run.root) MOTE_TRY(take_root(t, w, slot));
   return mote_stream_synchronize(w->stream);
 }

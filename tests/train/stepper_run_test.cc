@@ -67,6 +67,7 @@ TEST_F(StepperRunTest, Defaults) {
   EXPECT_EQ(1, run.push_steps);
   EXPECT_EQ(0, run.push_from);
   EXPECT_EQ(0, run.position_weight);
+  EXPECT_FALSE(run.root);
   EXPECT_EQ(0, run.optimizer.adamax);
   EXPECT_EQ(0.9f, run.optimizer.beta1);
   EXPECT_EQ(0.999f, run.optimizer.beta2);
@@ -141,7 +142,7 @@ TEST_F(StepperRunTest, EveryKey) {
            "particles: {method: poisson, count: [300, 400]}\n"
            "noise: 6.7e-4\n"
            "pushforward: {steps: 3, from_step: 2000}\n"
-           "loss: {position: 0.5}\n"
+           "loss: {position: 0.5, root: true}\n"
            "optimizer: {kind: adamax, rate: 2.0e-3, betas: [0.8, 0.99], epsilon: 1.0e-7, decay: 0.01}\n"
            "schedule: {kind: exponential, warmup: 20, decay: 0.5, decay_steps: 700, floor: 1.0e-5}\n"
            "validation: {every: 250, frames: 60, trajectories: 2}\n"
@@ -192,6 +193,7 @@ TEST_F(StepperRunTest, EveryKey) {
   EXPECT_EQ(3, run.push_steps);
   EXPECT_EQ(2000, run.push_from);
   EXPECT_EQ(0.5, run.position_weight);
+  EXPECT_TRUE(run.root);
   EXPECT_EQ(1, run.optimizer.adamax);
   EXPECT_EQ(2e-3, run.schedule.rate);
   EXPECT_EQ(0.8f, run.optimizer.beta1);

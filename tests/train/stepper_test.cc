@@ -91,6 +91,39 @@ void expect_all_moved(const std::string &path, const std::string &part) {
   EXPECT_GT(found, 10);
 }
 
+/* A training's fifth example by itself: its loss, as a part of the batch's, and gradient by the weights. */
+struct OneExample {
+  mote_stepper_trainer trainer;
+  explicit OneExample(const std::string &run) {
+    mote_train_options options = {};
+    options.device = "cpu", options.threads = 1;
+    MOTE_EXPECT_OK(mote_stepper_trainer_open(run.c_str(), "unused", &options, &trainer));
+  }
+  OneExample(const OneExample &) = delete;
+  ~OneExample() { mote_stepper_trainer_close(&trainer); }
+  float *begin() { return static_cast<float *>(trainer.weights.value.data); }
+  std::vector<float> value() { return {begin(), begin() + trainer.weights.floats}; }
+  double loss(const std::vector<float> &at) {
+    std::copy(at.begin(), at.end(), begin());
+    MOTE_EXPECT_OK(mote_trained_weights_pack(&trainer.weights));
+    MOTE_EXPECT_OK(mote_stepper_trainer_example(&trainer, &trainer.worker[0], 5, 0));
+    return trainer.loss[0];
+  }
+  std::vector<float> gradient(const std::vector<float> &at) {
+    loss(at);
+    float *one[] = {static_cast<float *>(trainer.gradient[0].data)},
+          *shared[] = {static_cast<float *>(trainer.shared[0].data)};
+    MOTE_EXPECT_OK(mote_trained_weights_gather(&trainer.weights, 1, one, shared));
+    const float *from = static_cast<const float *>(trainer.weights.gradient.data);
+    return {from, from + trainer.weights.floats};
+  }
+};
+
+std::string without_loss(const std::string &text) {
+  std::string lines = text.substr(0, text.find("pushforward"));
+  return lines.substr(0, lines.find("loss:"));
+}
+
 std::string without_model(std::string text) {
   size_t begin = text.find("model:");
   return text.erase(begin, text.find('\n', begin) + 1 - begin);
@@ -163,46 +196,43 @@ TEST_F(Stepper, TheModelRollsOut) {
    directions. float32 evaluations allow moves of 1e-3 of the weights, and with those some ReLUs change sides:
    found within 1%; a gradient that stops at a step is off by 20% and more. */
 TEST_F(Stepper, TheGradientGoesThroughAllSteps) {
-  for (const char *text : {kGns, kGiorom}) {
-    std::string without = std::string(text).substr(0, std::string(text).find("pushforward"));
-    if (without.find("loss:") == std::string::npos) without += "loss: {position: 0.5}\n";
-    std::string run =
-        write(folder.file("run.yaml"), without + "pushforward: {steps: 3, through: true}\nsteps: 10\n");
-    mote_train_options options = {};
-    options.device = "cpu", options.threads = 1;
-    mote_stepper_trainer t;
-    MOTE_ASSERT_OK(mote_stepper_trainer_open(run.c_str(), "unused", &options, &t));
-    std::vector<float> value(size_t(t.weights.floats)), gradient(value.size());
-    float *begin = static_cast<float *>(t.weights.value.data);
-    value.assign(begin, begin + value.size());
-    auto loss = [&](const std::vector<float> &at) {
-      std::copy(at.begin(), at.end(), begin);
-      MOTE_EXPECT_OK(mote_trained_weights_pack(&t.weights));
-      MOTE_EXPECT_OK(mote_stepper_trainer_example(&t, &t.worker[0], 5, 0));
-      return t.loss[0];
-    };
-    loss(value);
-    float *one[] = {static_cast<float *>(t.gradient[0].data)},
-          *shared[] = {static_cast<float *>(t.shared[0].data)};
-    MOTE_ASSERT_OK(mote_trained_weights_gather(&t.weights, 1, one, shared));
-    float *from = static_cast<float *>(t.weights.gradient.data);
-    gradient.assign(from, from + gradient.size());
-    double norm = 0;
-    for (float g : gradient) norm += double(g) * g;
-    for (uint64_t stream = 0; stream < 4; stream++) {
-      std::vector<float> direction = mote_test::noise(int64_t(value.size()), 40 + stream), up = value,
-                         down = value;
-      double expected = 0;
-      for (size_t k = 0; k < value.size(); k++) {
-        /* half along the gradient, so that the slope is no sum of what cancels */
-        double d = 1e-3 * (0.03 * direction[k] + gradient[k] / std::sqrt(norm));
-        up[k] += float(d), down[k] -= float(d);
-        expected += 2 * d * gradient[k];
+  for (const char *text : {kGns, kGiorom})
+    for (const char *loss : {"loss: {position: 0.5}\n", "loss: {position: 0.5, root: true}\n"}) {
+      std::string run = without_loss(text) + loss + "pushforward: {steps: 3, through: true}\nsteps: 10\n";
+      OneExample one(write(folder.file("run.yaml"), run));
+      std::vector<float> value = one.value(), gradient = one.gradient(value);
+      double norm = 0;
+      for (float g : gradient) norm += double(g) * g;
+      for (uint64_t stream = 0; stream < 4; stream++) {
+        std::vector<float> direction = mote_test::noise(int64_t(value.size()), 40 + stream), up = value,
+                           down = value;
+        double expected = 0;
+        for (size_t k = 0; k < value.size(); k++) {
+          /* half along the gradient, so that the slope is no sum of what cancels */
+          double d = 1e-3 * (0.03 * direction[k] + gradient[k] / std::sqrt(norm));
+          up[k] += float(d), down[k] -= float(d);
+          expected += 2 * d * gradient[k];
+        }
+        EXPECT_NEAR(one.loss(up) - one.loss(down), expected, 0.03 * std::fabs(expected)) << run;
       }
-      EXPECT_NEAR(loss(up) - loss(down), expected, 0.03 * std::fabs(expected));
     }
-    mote_stepper_trainer_close(&t);
-  }
+}
+
+/* sqrt(L) of each example and L' / 2 sqrt(L), whichever steps are learned from; in float32, which the
+   gradient is rounded to once more. */
+TEST_F(Stepper, AnExampleCountsByItsRoot) {
+  for (const char *text : {kGns, kGiorom})
+    for (const char *through : {"false", "true"}) {
+      std::string run = without_loss(text) + "pushforward: {steps: 3, through: " + through + "}\nsteps: 10\n";
+      OneExample square(write(folder.file("square.yaml"), run)),
+          root(write(folder.file("root.yaml"), run + "loss: {root: true}\n"));
+      std::vector<float> value = square.value(), of_square = square.gradient(value),
+                         of_root = root.gradient(value);
+      const double batch = double(square.trainer.run.batch), expected = std::sqrt(square.loss(value) * batch);
+      EXPECT_NEAR(root.loss(value) * batch, expected, 1e-12 * expected);
+      for (size_t k = 0; k < value.size(); k++)
+        ASSERT_NEAR(of_root[k], of_square[k] / (2 * expected), 1e-6 * std::fabs(of_root[k]) + 1e-12) << k;
+    }
 }
 
 /* Boundaries of type 3 are seen but not learned from. */
