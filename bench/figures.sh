@@ -4,7 +4,7 @@
 # What a case lacks (a Python package, ../shared/meshes) is said, and it counts as left out.
 #   demo       demo-errors.txt demo.png jelly-errors.txt jelly.png
 #   models     model-NAME.txt
-#   operator   operator-errors.json operator-errors-cubes.json
+#   operator   operator-errors.json operator-errors-cubes.json operator-errors-datasets.json
 #   reduced    reduced.json reduced.csv reduced.png
 #   bench      reconstruct.json
 #   stepper    stepper-*.json     against PyTorch
@@ -44,18 +44,24 @@ case_demo() {
   cp "$work/demo"/{demo,jelly}.png "$results/"
 }
 case_models() { MOTE_DATA="${MOTE_DATA:-$work/data}" "$here/bench/models.sh" "$build" "$results"; }
-operator_errors() { # JSON FILE.h5... [--method M]
-  local json=$1
-  shift
-  python3 "$peers/operator_error.py" "$build/mote" "$here/scripts/operators/matter" "$@" --json "$results/$json"
+operator_errors() { # OPERATOR JSON FILE.h5... [options]
+  local operator=$1 json=$2
+  shift 2
+  python3 "$peers/operator_error.py" "$build/mote" "$here/scripts/operators/$operator" "$@" --json "$results/$json"
 }
 case_operator() {
   needs numpy scipy h5py yaml || return
   python3 "$peers/cube_scenes.py" "$build/mote" "$work/cubes" &&
-    operator_errors operator-errors-cubes.json "$work"/cubes/*.h5 --method uniform || return
+    operator_errors matter operator-errors-cubes.json "$work"/cubes/*.h5 --method uniform || return
+  local data="${MOTE_DATA:-$work/data}" tests=()
+  for name in elastic water nonnewtonian sand plasticine; do
+    [ -f "$data/$name/test.h5" ] || "$build/mote" dataset "$here/scripts/datasets/$name.yaml" -o "$data/$name" || return
+    tests+=("$data/$name/test.h5")
+  done
+  operator_errors datasets operator-errors-datasets.json "${tests[@]}" --ratio 0.1 --frames 156 || return
   [ -d "$meshes" ] || { echo "left out: no meshes in $meshes"; return 1; }
   python3 "$here/scripts/train/make_scenes.py" "$build/mote" "$meshes" "$work/scenes" --train 0 &&
-    operator_errors operator-errors.json "$work"/scenes/*_test_*.h5
+    operator_errors matter operator-errors.json "$work"/scenes/*_test_*.h5
 }
 case_reduced() {
   "$build/mote-bench" reduced --json "$results/reduced.json" --csv "$results/reduced.csv" --plot "$results/reduced.png"

@@ -3,8 +3,8 @@
 # are not there ($MOTE_DATA, or bench-data/) and rolls out 150 frames of scenes that training never saw, only stepped
 # particles counting: the test split of the model's own data from several numbers of particles, and once for 1,000 frames;
 # the same where scenes of fewer than 2,001 particles are drawn again, from 500, 1,000 and 2,000; meshes, where
-# ../shared/meshes is; and, where there is a NAME-gns, all particles of the test split: the dense graph network's steps
-# beside 1,000 stepped particles of which the rest is reconstructed. Writes RESULTS/model-NAME.txt (bench/results/).
+# ../shared/meshes is; and all particles of the test split: 1,000 are stepped and the rest is reconstructed, without
+# learning and with it, beside the dense graph network's steps where there is a NAME-gns. Writes RESULTS/model-NAME.txt.
 set -euo pipefail
 if [ $# -lt 1 ] || [ ! -x "$1/mote" ]; then
   echo "usage: models.sh BUILD [RESULTS [NAME ...]]" >&2
@@ -70,16 +70,19 @@ timed() {
   "$mote" rollout "$@" --input "$test" --steps 150 -o "$data/$out" 2>&1 | tail -1
 }
 
-# NAME TEST: all particles, by the baseline and by the model with either operator.
+# NAME TEST: all particles, by the baseline where there is one, and by the model with either operator.
 dense() {
-  local ours=(--model "$here/scripts/models/$1" --sparse 1000)
-  timed dense.h5 "$2" --model "$here/scripts/models/$1-gns" || {
-    echo "the dense graph network diverged"
-    return 0
-  }
-  timed unlearned.h5 "$2" "${ours[@]}" || return
-  timed learned.h5 "$2" "${ours[@]}" --operator "$here/scripts/operators/matter" || return
-  "$mote" evaluate "$data"/{dense,unlearned,learned}.h5 --against "$2" --reach "$(reach_of "$1")" \
+  local ours=(--model "$here/scripts/models/$1" --sparse 1000) files=()
+  if [ -d "$here/scripts/models/$1-gns" ]; then
+    if timed dense.h5 "$2" --model "$here/scripts/models/$1-gns"; then
+      files+=("$data/dense.h5")
+    else
+      echo "the dense graph network diverged"
+    fi
+  fi
+  timed unlearned.h5 "$2" "${ours[@]}"
+  timed learned.h5 "$2" "${ours[@]}" --operator "$here/scripts/operators/datasets"
+  "$mote" evaluate "${files[@]}" "$data"/{unlearned,learned}.h5 --against "$2" --reach "$(reach_of "$1")" \
     --chamfer-every 30 | grep -vE 'ends after'
 }
 
@@ -111,10 +114,9 @@ for name in "${names[@]}"; do
     else
       echo "1,000 frames of each, from 500 particles: diverged"
     fi
-    if [ -d "$model-gns" ]; then
-      echo
-      echo "all particles: the dense graph network; 1,000 stepped and the rest reconstructed without learning, and with it"
-      dense "$name" "$data/$name/test.h5"
-    fi
+    echo
+    [ -d "$model-gns" ] && baseline="the dense graph network; " || baseline=
+    echo "all particles: ${baseline}1,000 stepped and the rest reconstructed without learning, and with it"
+    dense "$name" "$data/$name/test.h5"
   } | sed "s#$data/##g" | tee "$results/model-$name.txt"
 done

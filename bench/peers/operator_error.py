@@ -3,10 +3,10 @@
 beside them the usual particle method: an affine least-squares fit of the increments of the 12 nearest sparse
 particles, in the current frame, advected.
 
-usage: operator_error.py MOTE OPERATOR FILE.h5 [...] [--ratio 0.05] [--method farthest] [--json OUT]
+usage: operator_error.py MOTE OPERATOR FILE.h5 [...] [--ratio 0.05] [--method farthest] [--frames N] [--json OUT]
 
-Mean over all frames but the first of |x - truth| / |truth|, percent, all particles; files are grouped by the
-kind of their first material. Needs numpy, scipy and h5py.
+Mean over all frames but the first (of --frames, the first ones) of |x - truth| / |truth|, percent, all particles; each
+trajectory of a file counts, and they are grouped by the kind of their first material. Needs numpy, scipy and h5py.
 """
 import argparse
 import json
@@ -44,12 +44,28 @@ def affine_nearest(sparse, start, neighbours=12):
     return np.array(path)
 
 
-def measure(arguments, path, folder):
+def trajectories(arguments, path, folder):
+    """Each as a file of its own, with its name."""
+    with h5py.File(path) as file:
+        for name in file:
+            one = os.path.join(folder, "truth.h5")
+            with h5py.File(one, "w") as to:
+                text = file.attrs["metadata"]
+                to.attrs["metadata"] = np.bytes_(text)  # of fixed length, as Mote reads it
+                file.copy(name, to, name="00000")
+                if arguments.frames:
+                    position = to["00000/position"][: arguments.frames]
+                    del to["00000/position"]
+                    to["00000/position"] = position
+            yield f"{os.path.basename(path)} {name}", one
+
+
+def measure(arguments, name, path, folder):
     truth, metadata = positions(path)
     sparse = os.path.join(folder, "sparse.h5")
     run = [arguments.mote, "sample", path, "--ratio", str(arguments.ratio), "--method", arguments.method, "-o", sparse]
     subprocess.run(run + ["--quiet"], check=True)
-    row = dict(file=os.path.basename(path), kind=metadata["materials"][0]["kind"])
+    row = dict(file=name, kind=metadata["materials"][0]["kind"])
     for name, extra in [("unlearned", []), ("learned", ["--operator", arguments.operator])]:
         out = os.path.join(folder, "out.h5")
         subprocess.run([arguments.mote, "reconstruct", "--sparse", sparse, "--reference", path, "-o", out, "--quiet",
@@ -66,10 +82,12 @@ def main():
     parser.add_argument("files", nargs="+")
     parser.add_argument("--ratio", type=float, default=0.05)
     parser.add_argument("--method", default="farthest")
+    parser.add_argument("--frames", type=int, default=0)
     parser.add_argument("--json")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        rows = [measure(arguments, path, folder) for path in arguments.files]
+        rows = [measure(arguments, name, one, folder)
+                for path in arguments.files for name, one in trajectories(arguments, path, folder)]
     kinds = []
     print(f"{'kind':16}{'files':>6}{'12 nearest':>12}{'unlearned':>11}{'learned':>9}   learned/unlearned: all, a file")
     for kind in sorted({row["kind"] for row in rows}):

@@ -8,7 +8,7 @@
 
 /* Offsets d = (y - node) / unit; w as in the moments, n = (1 - |d|^2 / narrow^2)^3 over 0.6 of the radius; r
    residual, t drift: n, n d (3), n |d|^2, n r (3), n r_c d_a (9), n t (3), n t_c d_a (9), w t (3), w |r|^2,
-   w |t|^2, w of each expert (4). */
+   w |t|^2, w of each expert (MOTE_EXPERTS). */
 enum {
   MOTE_SUM_N = 0,
   MOTE_SUM_ND = 1,

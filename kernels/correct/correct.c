@@ -62,6 +62,7 @@ static void sum_wide(const mote_column_view *view, const error_rows *rows, float
   const float *t[3], *rr = rows->residual2 + view->begin, *tt = rows->drift2 + view->begin;
   const float *expert = rows->expert + view->begin;
   mote_v s[12];
+  _Static_assert(5 + MOTE_EXPERTS <= 12, "drift xyz, two squares and the experts");
   for (int a = 0; a < 3; a++) t[a] = rows->drift[a] + view->begin;
   for (int k = 0; k < 12; k++) s[k] = mote_v_set(0);
   for (int c = 0; c < view->count; c += MOTE_LANES) {

@@ -18,11 +18,11 @@ extern "C" {
 #define MOTE_HIDDEN 32
 #define MOTE_BASES 12
 #define MOTE_OUTPUTS 16 /* MOTE_BASES, padded */
-#define MOTE_EXPERTS 4  /* kinds of matter with a network of their own */
+#define MOTE_EXPERTS 6  /* kinds of matter with a network of their own */
 #define MOTE_BASIS_STRIDE (MOTE_BASES * MOTE_AFFINE)
-#define MOTE_ERROR_ROWS 7  /* packed: residual xyz, drift xyz, expert */
-#define MOTE_ERROR_SUMS 38 /* see mote_error_sums in basis.h */
-#define MOTE_CHUNKS 32     /* parts in which weight gradients are summed, always the same ones */
+#define MOTE_ERROR_ROWS 7                   /* packed: residual xyz, drift xyz, expert */
+#define MOTE_ERROR_SUMS (34 + MOTE_EXPERTS) /* see basis.h */
+#define MOTE_CHUNKS 32 /* parts in which weight gradients are summed, always the same ones */
 
 /* A node whose particles weigh less keeps its fit: it lies about two thirds of the radius away from matter,
    where no point is but one that flies. Most nodes that particles reach are of that kind. */
