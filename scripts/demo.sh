@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The demonstration: simulate 100,000 particles, keep one in twenty and one in a hundred, reconstruct all of them
 # from those alone, without learning and with it, measure, and draw. Then a trained time-stepper: a soft torus, of which
-# 500 particles are stepped from six frames on and all others reconstructed; and beside it the dense graph network, which
-# steps one particle in eight, as dense as what it was trained on, the rest reconstructed. Everything lands in demo-output/
-# (or $MOTE_DEMO_OUTPUT).
+# 500 particles are stepped from six frames on and all others reconstructed, again without learning and with it; and
+# beside it the dense graph network, which steps one particle in eight, as dense as what it was trained on, the rest
+# reconstructed. Everything lands in demo-output/ (or $MOTE_DEMO_OUTPUT).
 set -euo pipefail
 build=$1
 here=$(cd "$(dirname "$0")" && pwd)
@@ -32,15 +32,17 @@ movie "$out/truth.h5" "$out/sparse_20.h5" "$out/learned_20.h5" \
 
 "$mote" simulate "$here/scenes/jelly.yaml" -o "$out/jelly.h5"
 "$mote" rollout --model "$here/models/elastic" --input "$out/jelly.h5" --sparse 500 -o "$out/jelly_rollout.h5"
+"$mote" rollout --model "$here/models/elastic" --input "$out/jelly.h5" --sparse 500 --operator "$here/operators/datasets" \
+  -o "$out/jelly_learned.h5"
 "$mote" rollout --model "$here/models/elastic-gns" --input "$out/jelly.h5" --sparse 3819 -o "$out/jelly_dense.h5"
-jelly=("$out/jelly.h5" "$out/jelly_rollout.h5" "$out/jelly_dense.h5" --titles "truth,500 stepped,dense network: 3819 stepped")
+jelly=("$out/jelly.h5" "$out/jelly_learned.h5" "$out/jelly_dense.h5" --titles "truth,500 stepped,dense network: 3819 stepped")
 movie "${jelly[@]}" -o "$out/jelly.mp4"
 "$mote" render "${jelly[@]}" --frame 110 -o "$out/jelly.png"
-"$mote" evaluate "$out/jelly_rollout.h5" "$out/jelly_dense.h5" --against "$out/jelly.h5" --csv "$out/jelly.csv" --plot "$out/jelly-errors.png" |
+"$mote" evaluate "$out"/jelly_{rollout,learned,dense}.h5 --against "$out/jelly.h5" --csv "$out/jelly.csv" --plot "$out/jelly-errors.png" |
   tee "$out/jelly.txt"
 
 echo
 echo "trajectory for ParaView  $out/truth.xdmf ($out/truth.h5), $out/learned_20.xdmf"
 echo "movie, picture           $out/demo.mp4, $out/demo.png"
 echo "errors                   $out/errors.txt, $out/errors.csv, $out/errors.png"
-echo "learned time-stepper     $out/jelly_rollout.h5, $out/jelly.mp4, $out/jelly.png, $out/jelly.txt, $out/jelly-errors.png"
+echo "learned time-stepper     $out/jelly_learned.h5, $out/jelly.mp4, $out/jelly.png, $out/jelly.txt, $out/jelly-errors.png"
