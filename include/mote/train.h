@@ -10,11 +10,12 @@
 extern "C" {
 #endif
 
+/* `from`: of an operator the kinds of matter that are in the data, too; a time-stepper like the run's; not of
+   a joint training, whose run names two. */
 typedef struct mote_train_options {
   const char *device; /* NULL: "auto" */
   int threads;        /* CPU threads, one example of a batch each; 0: all. The result does not depend on it */
-  const char *from;   /* folder of a trained model to begin with: an operator's kinds of matter that match, a
-                         time-stepper like the run's; NULL: none. Not of a joint training, whose run names two */
+  const char *from;   /* folder of a trained model to begin with; NULL: none */
   int resume;         /* go on from the folder's state.safetensors; the same bits as without the break */
   int64_t seed;       /* added to the run's own */
   double minutes;     /* stop after so long, at a whole step, state saved; 0: no limit */
