@@ -72,8 +72,10 @@ timed() {
 
 # NAME TEST: all particles, by the baseline where there is one, and by the model with either operator.
 dense() {
-  local ours=(--model "$here/scripts/models/$1" --sparse 1000) files=()
-  if [ -d "$here/scripts/models/$1-gns" ]; then
+  local ours=(--model "$here/scripts/models/$1" --sparse 1000) files=() baseline=
+  [ ! -d "$here/scripts/models/$1-gns" ] || baseline="the dense graph network; "
+  echo "all particles: ${baseline}1,000 stepped and the rest reconstructed without learning, and with it"
+  if [ -n "$baseline" ]; then
     if timed dense.h5 "$2" --model "$here/scripts/models/$1-gns"; then
       files+=("$data/dense.h5")
     else
@@ -115,8 +117,6 @@ for name in "${names[@]}"; do
       echo "1,000 frames of each, from 500 particles: diverged"
     fi
     echo
-    [ -d "$model-gns" ] && baseline="the dense graph network; " || baseline=
-    echo "all particles: ${baseline}1,000 stepped and the rest reconstructed without learning, and with it"
     dense "$name" "$data/$name/test.h5"
   } | sed "s#$data/##g" | tee "$results/model-$name.txt"
 done

@@ -66,11 +66,11 @@ def measure(arguments, name, path, folder):
     run = [arguments.mote, "sample", path, "--ratio", str(arguments.ratio), "--method", arguments.method, "-o", sparse]
     subprocess.run(run + ["--quiet"], check=True)
     row = dict(file=name, kind=metadata["materials"][0]["kind"])
-    for name, extra in [("unlearned", []), ("learned", ["--operator", arguments.operator])]:
+    for operator, extra in [("unlearned", []), ("learned", ["--operator", arguments.operator])]:
         out = os.path.join(folder, "out.h5")
         subprocess.run([arguments.mote, "reconstruct", "--sparse", sparse, "--reference", path, "-o", out, "--quiet",
                         *extra], check=True)
-        row[name] = error(positions(out)[0], truth)
+        row[operator] = error(positions(out)[0], truth)
     row["affine_nearest"] = error(affine_nearest(positions(sparse)[0], truth[0]), truth)
     return row
 

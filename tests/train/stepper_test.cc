@@ -94,9 +94,9 @@ void expect_all_moved(const std::string &path, const std::string &part) {
 /* A training's fifth example by itself: its loss, as a part of the batch's, and gradient by the weights. */
 struct OneExample {
   mote_stepper_trainer trainer;
-  explicit OneExample(const std::string &run) {
+  explicit OneExample(const std::string &run, const char *from = nullptr) {
     mote_train_options options = {};
-    options.device = "cpu", options.threads = 1;
+    options.device = "cpu", options.threads = 1, options.from = from;
     MOTE_EXPECT_OK(mote_stepper_trainer_open(run.c_str(), "unused", &options, &trainer));
   }
   OneExample(const OneExample &) = delete;
@@ -286,17 +286,11 @@ TEST_F(Stepper, LayersAddedToATrainedModelBeginStill) {
     const std::string deeper = with(trained, gns ? "layers: 2" : "layers: 1", more);
     train(trained, "trained");
     std::string begin = folder.file("trained");
-    mote_train_options options = {};
-    options.device = "cpu", options.threads = 1, options.from = begin.c_str();
     double loss[2];
     int64_t floats[2];
     for (int k = 0; k < 2; k++) {
-      std::string run = write(folder.file("run.yaml"), k ? deeper : trained);
-      mote_stepper_trainer t;
-      MOTE_ASSERT_OK(mote_stepper_trainer_open(run.c_str(), "unused", &options, &t));
-      MOTE_EXPECT_OK(mote_stepper_trainer_example(&t, &t.worker[0], 5, 0));
-      loss[k] = t.loss[0], floats[k] = t.weights.floats;
-      mote_stepper_trainer_close(&t);
+      OneExample one(write(folder.file("run.yaml"), k ? deeper : trained), begin.c_str());
+      loss[k] = one.loss(one.value()), floats[k] = one.trainer.weights.floats;
     }
     EXPECT_EQ(loss[0], loss[1]) << text;
     EXPECT_GT(floats[1], floats[0]);
