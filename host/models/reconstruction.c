@@ -145,8 +145,9 @@ static mote_status reserve(mote_reconstruction *r) {
 static void plan_flight(mote_reconstruction *r) {
   const mote_reconstruction_options *o = &r->options;
   for (int a = 0; a < o->dim; a++) {
-    r->flight.lower[a] = (float)o->bounds[a][0];
-    r->flight.upper[a] = (float)o->bounds[a][1];
+    int stops = o->stop[a][0] < o->stop[a][1];
+    r->flight.lower[a] = (float)(stops ? fmax(o->stop[a][0], o->bounds[a][0]) : o->bounds[a][0]);
+    r->flight.upper[a] = (float)(stops ? fmin(o->stop[a][1], o->bounds[a][1]) : o->bounds[a][1]);
     r->flight.gravity[a] = (float)o->gravity[a];
   }
 }

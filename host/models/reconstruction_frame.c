@@ -71,8 +71,8 @@ mote_correct_view mote_reconstruction_view(const mote_reconstruction *r) {
     view.field[l] = r->field[l].data;
   }
   for (int a = 0; a < r->options.dim; a++) {
-    view.wall_lower[a] = r->flight.lower[a];
-    view.wall_upper[a] = r->flight.upper[a];
+    view.wall_lower[a] = (float)r->options.bounds[a][0];
+    view.wall_upper[a] = (float)r->options.bounds[a][1];
     view.gravity[a] = r->flight.gravity[a];
   }
   return view;

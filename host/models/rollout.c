@@ -3,6 +3,7 @@
    stream. */
 #include <mote/rollout.h>
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +50,15 @@ static mote_status start_stepper(mote_rollout_state *s, const mote_rollout_job *
   return mote_stepper_start(s->stepper, s->history);
 }
 
+/* Where the model stops what it steps, the rest stops as well. */
+static void stop_at_walls(const mote_rollout_state *s, mote_reconstruction_options *o) {
+  double stop = (double)s->model->config.stop;
+  for (int a = 0; a < o->dim && isfinite(stop); a++) {
+    o->stop[a][0] = s->metadata.bounds[a][0] - stop;
+    o->stop[a][1] = s->metadata.bounds[a][1] + stop;
+  }
+}
+
 static mote_status start_operator(mote_rollout_state *s, const mote_rollout_job *job, mote_device *device) {
   mote_operator_settings settings;
   int64_t last = (int64_t)(s->frames - 1) * s->stepped * s->info.dim;
@@ -71,6 +81,7 @@ static mote_status start_operator(mote_rollout_state *s, const mote_rollout_job 
     return mote_fail(MOTE_ERROR_ARGUMENT,
                      "%s: its metadata has no particle spacing (dx), which reconstruction needs", job->input);
   mote_reconstruction_place(&s->metadata, &options);
+  stop_at_walls(s, &options);
   return mote_reconstruction_create(device, &settings, &options, &s->reconstruction);
 }
 

@@ -55,10 +55,12 @@ typedef struct mote_reconstruction mote_reconstruction;
 typedef struct mote_reconstruction_options {
   int dim;
   int64_t sparse_count, dense_count;
-  const float *sparse;          /* (sparse_count, dim) m, positions at the first frame */
-  const float *dense;           /* (dense_count, dim) m, positions at the same time */
-  double dense_spacing;         /* m, of the dense particles: metadata dx */
-  double bounds[3][2];          /* m: what is reconstructed stays inside */
+  const float *sparse;  /* (sparse_count, dim) m, positions at the first frame */
+  const float *dense;   /* (dense_count, dim) m, positions at the same time */
+  double dense_spacing; /* m, of the dense particles: metadata dx */
+  double bounds[3][2];  /* m: what is reconstructed stays inside */
+  double stop[3][2];    /* m: and inside these where they are given (lower < upper), when the bounds are
+                           wider than matter gets so that fits beside the walls see beyond them */
   const mote_operator *learned; /* NULL: no learned correction; copied. Current frame only */
   const int32_t *expert;        /* (sparse_count), which expert corrects around each particle, -1: none; NULL:
                                    the first one, everywhere */

@@ -18,7 +18,7 @@ MOTE_ON_DEVICES(Rollout);
 /* A block that drifts and shears, and a 2-D model that hardly turns it. */
 class Work {
 public:
-  explicit Work(double acceleration = 0) : saved(variant(), metadata(acceleration)) {
+  explicit Work(double acceleration = 0, double stop = 0) : saved(variant(stop), metadata(acceleration)) {
     input = folder.file("input.h5");
     output = folder.file("output.h5");
     std::vector<int32_t> type(kParticles, 1);
@@ -52,9 +52,10 @@ public:
   std::string input, output;
 
 private:
-  static Checkpoint variant() {
+  static Checkpoint variant(double stop) {
     Checkpoint c = checkpoint("giorom2d_normalized");
     c.noise = 0;
+    c.stop = stop;
     return c;
   }
   static mote_metadata metadata(double acceleration) {
@@ -102,6 +103,22 @@ TEST_P(Rollout, AllParticles) {
 }
 TEST_P(Rollout, ASparseSetAndTheRest) {
   same_everywhere(GetParam(), 24);
+}
+
+/* Pushed into a wall, all but the kinematic particles stop where the model's do: those that it steps, and
+   those that are reconstructed. */
+TEST_P(Rollout, AllStopBeyondAWall) {
+  const double push = 0.02;
+  auto beyond = [](const std::vector<float> &x) {
+    const float *last = x.data() + x.size() - 2 * size_t(kParticles);
+    int count = 0;
+    for (int i = 1; i < kParticles - 1; i++) count += last[2 * i] > 1.01f;
+    return count;
+  };
+  mote_rollout_summary summary;
+  EXPECT_EQ(0, beyond(roll(Work(push, 0.01), GetParam(), 24, &summary)));
+  EXPECT_EQ(0, beyond(roll(Work(push, 0.01), GetParam(), 0, &summary)));
+  EXPECT_GT(beyond(roll(Work(push), GetParam(), 24, &summary)), 10);
 }
 
 /* Each trajectory of a data set is rolled out as it would be alone, under its own name. */

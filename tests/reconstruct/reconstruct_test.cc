@@ -228,6 +228,36 @@ TEST_P(ReconstructTest, APointOnItsOwnFliesAndStaysInside) {
   mote_reconstruction_destroy(r);
 }
 
+/* Where matter is known to stop before the bounds do, points stop there, and others are as they were; beyond
+   the bounds the bounds count. */
+TEST_P(ReconstructTest, PointsStopWhereMatterDoes) {
+  Device device(GetParam());
+  std::vector<float> sparse = cloud(200, 3, 1), dense = cloud(500, 3, 2), results[3];
+  dense[0] = dense[1] = dense[2] = 1.4f;
+  mote_operator_settings settings;
+  mote_operator_defaults(&settings);
+  const double lower[] = {0, -0.2, -0.9}; /* the first one: none is given */
+  for (int k = 0; k < 3; k++) {
+    mote_reconstruction_options o = options_for(sparse, dense, 3);
+    o.gravity[1] = -0.125;
+    if (k) o.stop[1][0] = lower[k], o.stop[1][1] = 1.8;
+    mote_reconstruction *r = nullptr;
+    MOTE_ASSERT_OK(mote_reconstruction_create(device.device, &settings, &o, &r));
+    results[k].resize(dense.size());
+    for (int frame = 0; frame < 13; frame++) {
+      std::vector<float> next = swirl(sparse, 3, 0.02f * float(frame));
+      MOTE_ASSERT_OK(mote_reconstruction_advance(r, next.data()));
+    }
+    MOTE_ASSERT_OK(mote_reconstruction_read(r, results[k].data(), nullptr));
+    mote_reconstruction_destroy(r);
+  }
+  EXPECT_EQ(-0.5f, results[0][1]);
+  EXPECT_EQ(-0.2f, results[1][1]);
+  results[1][1] = -0.5f;
+  EXPECT_EQ(results[0], results[1]);
+  EXPECT_EQ(results[0], results[2]);
+}
+
 /* <L u, y> = <u, L^T y> for L from increments to the finest level's field, nothing coarser before it: a
    linear map. float32 moments: 1e-4 of the sum of sizes. */
 TEST_P(ReconstructTest, BackwardOfTheFitIsItsAdjoint) {

@@ -298,6 +298,7 @@ std::string config_text(const Checkpoint &c) {
        << ", \"boundary_clamp_limit\": " << c.clip
        << ",\n \"normalized_velocities\": " << (c.normalized_velocities ? "true" : "false");
   if (c.rest) text << ",\n \"edge_rest_lengths\": true";
+  if (c.stop > 0) text << ",\n \"wall_stop\": " << c.stop;
   if (c.pairs) text << ",\n \"decoder\": \"pairs\"";
   if (c.gns)
     text << ",\n \"mlp_layers\": " << c.hidden_layers << ", \"edge_update\": \""

@@ -27,6 +27,7 @@ struct Checkpoint {
   bool rest = false;  /* edge_rest_lengths */
   bool pairs = false; /* decoder "pairs" */
   double noise = 0, clip = 1;
+  double stop = 0; /* wall_stop, m; 0: none */
   /* GNS */
   bool gns = false, edge_doubles = false;
   int hidden_layers = 2;
