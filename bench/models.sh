@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # The figures of the shipped time-steppers: models.sh BUILD [RESULTS [NAME ...]]. Makes each model's data sets where they
 # are not there ($MOTE_DATA, or bench-data/) and rolls out 150 frames of scenes that training never saw, only stepped
-# particles counting: the test split of the model's own data from several numbers of particles, and once for 1,000 frames;
-# the same where scenes of fewer than 2,001 particles are drawn again, from 500, 1,000 and 2,000; meshes, where
-# ../shared/meshes is; and all particles of the test split: 1,000 are stepped and the rest is reconstructed, without
-# learning and with it, beside the dense graph network's steps where there is a NAME-gns. Writes RESULTS/model-NAME.txt.
+# particles counting: the test split of the model's own data from several numbers of particles; five scenes like them, but
+# of no fewer than 2,001 particles, from 500, 1,000 and 2,000; meshes, where ../shared/meshes is. Its first five scenes once
+# more for 1,000 frames, and with all particles: 1,000 are stepped and the rest is reconstructed, without learning and with
+# it, beside the dense graph network's steps where there is a NAME-gns. Writes RESULTS/model-NAME.txt.
 set -euo pipefail
 if [ $# -lt 1 ] || [ ! -x "$1/mote" ]; then
   echo "usage: models.sh BUILD [RESULTS [NAME ...]]" >&2
@@ -25,8 +25,10 @@ names=("$@")
   [[ $name == *-gns ]] || names+=("$name")
 done
 
-# The test split of a spec alone: SPEC PARTICLES, the latter as the key's value.
-only_test() { sed -E "s/^particles: .*/particles: $2/; s/^  (train|valid): .*/  \1: 1/" "$1"; }
+# Five scenes of the test split of a spec: SPEC [PARTICLES], the latter as the key's value (the spec's own).
+only_test() {
+  sed -E "s/^  (train|valid): .*/  \1: 1/; s/^    count: .*/    count: 5/; ${2:+s/^particles: .*/particles: $2/}" "$1"
+}
 
 # Its bodies as meshes: SPEC SIZE.
 with_meshes() {
@@ -74,7 +76,7 @@ timed() {
 dense() {
   local ours=(--model "$here/scripts/models/$1" --sparse 1000) files=() baseline=
   [ ! -d "$here/scripts/models/$1-gns" ] || baseline="the dense graph network; "
-  echo "all particles: ${baseline}1,000 stepped and the rest reconstructed without learning, and with it"
+  echo "all particles of the first five: ${baseline}1,000 stepped and the rest reconstructed without learning, and with it"
   if [ -n "$baseline" ]; then
     if timed dense.h5 "$2" --model "$here/scripts/models/$1-gns"; then
       files+=("$data/dense.h5")
@@ -91,6 +93,7 @@ dense() {
 for name in "${names[@]}"; do
   model="$here/scripts/models/$name" spec="$here/scripts/datasets/$name.yaml"
   [ -f "$data/$name/test.h5" ] || "$mote" dataset "$spec" -o "$data/$name"
+  only_test "$spec" | make_data "$name-few"
   only_test "$spec" "[2001, 9000]" | make_data "$name-fine"
   {
     echo "$name: rollouts of 150 frames from as many particles as the name says"
@@ -98,7 +101,7 @@ for name in "${names[@]}"; do
     echo "scripts/datasets/$name.yaml, test split"
     table "$name" "$data/$name/test.h5" 500 1000 1500
     echo
-    echo "the same, scenes of fewer than 2,001 particles drawn again"
+    echo "five like them, those of fewer than 2,001 particles drawn again"
     table "$name" "$data/$name-fine/test.h5" 500 1000 2000
     echo
     if [ -f "$meshes/bunny.obj" ]; then
@@ -110,13 +113,13 @@ for name in "${names[@]}"; do
       echo "meshes: ../shared/meshes is not there"
     fi
     echo
-    if "$mote" rollout --model "$model" --input "$data/$name/test.h5" --sparse 500 --only-sparse --steps 994 --every 7 \
+    if "$mote" rollout --model "$model" --input "$data/$name-few/test.h5" --sparse 500 --only-sparse --steps 994 --every 7 \
       -o "$data/long.h5" --quiet; then
-      echo "1,000 frames of each, from 500 particles: finite"
+      echo "1,000 frames of the first five, from 500 particles: finite"
     else
-      echo "1,000 frames of each, from 500 particles: diverged"
+      echo "1,000 frames of the first five, from 500 particles: diverged"
     fi
     echo
-    dense "$name" "$data/$name/test.h5"
+    dense "$name" "$data/$name-few/test.h5"
   } | sed "s#$data/##g" | tee "$results/model-$name.txt"
 done
