@@ -99,7 +99,7 @@ for name in "${names[@]}"; do
     echo "$name: rollouts of 150 frames from as many particles as the name says"
     echo
     echo "scripts/datasets/$name.yaml, test split"
-    table "$name" "$data/$name/test.h5" 500 1000 1500
+    table "$name" "$data/$name/test.h5" 500 1000
     echo
     echo "five like them, those of fewer than 2,001 particles drawn again"
     table "$name" "$data/$name-fine/test.h5" 500 1000 2000
