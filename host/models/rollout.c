@@ -3,7 +3,6 @@
    stream. */
 #include <mote/rollout.h>
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,12 +49,11 @@ static mote_status start_stepper(mote_rollout_state *s, const mote_rollout_job *
   return mote_stepper_start(s->stepper, s->history);
 }
 
-/* Where the model stops what it steps, the rest stops as well. */
+/* Where the stepper stops its particles, the rest stops as well; without such a place it is at infinity. */
 static void stop_at_walls(const mote_rollout_state *s, mote_reconstruction_options *o) {
-  double stop = (double)s->model->config.stop;
-  for (int a = 0; a < o->dim && isfinite(stop); a++) {
-    o->stop[a][0] = s->metadata.bounds[a][0] - stop;
-    o->stop[a][1] = s->metadata.bounds[a][1] + stop;
+  for (int a = 0; a < o->dim; a++) {
+    o->stop[a][0] = (double)s->stepper->integration.lower[a];
+    o->stop[a][1] = (double)s->stepper->integration.upper[a];
   }
 }
 
