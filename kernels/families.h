@@ -17,6 +17,7 @@
   FAMILY(message)             \
   FAMILY(nearest)             \
   FAMILY(neighbor)            \
+  FAMILY(neural)              \
   FAMILY(optimize)            \
   FAMILY(pair)                \
   FAMILY(probe)               \

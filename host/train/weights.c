@@ -45,11 +45,11 @@ static mote_status invert(mote_trained_weights *w, const mote_parameters *p) {
 }
 
 static mote_status fill(mote_trained_weights *w) {
-  const mote_parameters *p = &w->model->parameters;
+  const mote_parameters *p = w->of;
   mote_stream *s = w->stream;
   w->floats = p->floats;
   w->slots = p->slots;
-  w->shared = w->model->config.has_latent ? mote_latent_shared_floats(&w->model->latent) : 0;
+  w->shared = w->model && w->model->config.has_latent ? mote_latent_shared_floats(&w->model->latent) : 0;
   MOTE_TRY(upload_new(s, &w->index, p->index, w->slots, 4));
   MOTE_TRY(upload_new(s, &w->scale, p->scale, w->slots, 4));
   MOTE_TRY(upload_new(s, &w->transposed_index, p->transposed, w->slots, 4));
@@ -69,7 +69,17 @@ static mote_status fill(mote_trained_weights *w) {
 }
 
 mote_status mote_trained_weights_create(mote_model *model, mote_model *average, mote_trained_weights *w) {
-  *w = (mote_trained_weights){.model = model, .average = average, .stream = model->stream};
+  *w = (mote_trained_weights){.model = model,
+                              .average = average,
+                              .of = &model->parameters,
+                              .of_average = &average->parameters,
+                              .stream = model->stream};
+  return fill(w);
+}
+
+mote_status mote_trained_weights_of(mote_stream *stream, const mote_parameters *parameters,
+                                    const mote_parameters *average, mote_trained_weights *w) {
+  *w = (mote_trained_weights){.of = parameters, .of_average = average, .stream = stream};
   return fill(w);
 }
 
@@ -87,13 +97,12 @@ void mote_trained_weights_free(mote_trained_weights *w) {
 }
 
 static mote_status prepare(mote_trained_weights *w, mote_model *model) {
-  return model->config.has_latent ? mote_latent_prepare(w->stream, &model->latent) : MOTE_OK;
+  return model && model->config.has_latent ? mote_latent_prepare(w->stream, &model->latent) : MOTE_OK;
 }
 
 mote_status mote_trained_weights_pack(mote_trained_weights *w) {
   const struct mote_optimize_kernels *k = w->stream->device->optimize;
-  MOTE_TRY(k->pack(w->stream, w->slots, w->index.data, w->scale.data, w->value.data,
-                   w->model->parameters.arena.data));
+  MOTE_TRY(k->pack(w->stream, w->slots, w->index.data, w->scale.data, w->value.data, w->of->arena.data));
   MOTE_TRY(k->pack(w->stream, w->slots, w->transposed_index.data, w->transposed_scale.data, w->value.data,
                    w->transposed.data));
   return prepare(w, w->model);
@@ -101,14 +110,13 @@ mote_status mote_trained_weights_pack(mote_trained_weights *w) {
 
 mote_status mote_trained_weights_pack_average(mote_trained_weights *w) {
   const struct mote_optimize_kernels *k = w->stream->device->optimize;
-  MOTE_TRY(k->pack(w->stream, w->slots, w->index.data, w->scale.data, w->mean.data,
-                   w->average->parameters.arena.data));
+  MOTE_TRY(
+      k->pack(w->stream, w->slots, w->index.data, w->scale.data, w->mean.data, w->of_average->arena.data));
   return prepare(w, w->average);
 }
 
 mote_arena mote_trained_weights_arena(const mote_trained_weights *w, float *gradient) {
-  return (mote_arena){
-      .value = w->model->parameters.arena.data, .transposed = w->transposed.data, .gradient = gradient};
+  return (mote_arena){.value = w->of->arena.data, .transposed = w->transposed.data, .gradient = gradient};
 }
 
 static mote_status add_up(mote_trained_weights *w, int64_t floats, int count, float *const *part,

@@ -11,10 +11,11 @@ extern "C" {
 #endif
 
 typedef struct mote_trained_weights {
-  mote_model *model;             /* owned: the weights of the step */
-  mote_model *average;           /* owned: the running mean of the weights */
-  mote_stream *stream;           /* the model's */
-  int64_t floats, slots, shared; /* parameters; of the arena; see mote_latent_shared_floats() */
+  mote_model *model;   /* owned: the weights of the step; NULL: they are of something else than a network */
+  mote_model *average; /* owned: the running mean of the weights */
+  const mote_parameters *of, *of_average; /* of both; not owned */
+  mote_stream *stream;                    /* the model's */
+  int64_t floats, slots, shared;          /* parameters; of the arena; see mote_latent_shared_floats() */
   mote_buffer index, scale, transposed_index, transposed_scale, inverse, inverse_scale, decays;
   mote_buffer value, mean, first, second, gradient; /* (floats) */
   mote_buffer transposed, packed_gradient;          /* (slots) */
@@ -25,6 +26,10 @@ typedef struct mote_trained_weights {
 /* Takes both models over, which were made alike, to be trained; on failure too. */
 mote_status mote_trained_weights_create(mote_model *model, mote_model *average,
                                         mote_trained_weights *weights);
+
+/* The same for parameters of anything else, which were made alike and outlive the training. */
+mote_status mote_trained_weights_of(mote_stream *stream, const mote_parameters *parameters,
+                                    const mote_parameters *average, mote_trained_weights *weights);
 void mote_trained_weights_free(mote_trained_weights *weights);
 
 /* The packed arrays and what depends on the weights alone, after value (or mean) was changed. */

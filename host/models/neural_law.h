@@ -1,0 +1,74 @@
+/* A neural constitutive law (NCLaw, Ma et al. 2023): two chains of dense layers without biases, elasticity
+   and plasticity, around the kernels of kernels/neural. A folder of config.json and model.safetensors:
+
+     {"architectures": ["NeuralConstitutiveLaw"], "dim": 3, "hidden_size": 64, "hidden_layers": 2,
+      "elasticity_scale": 1, "plasticity_scale": 0.001}
+
+   with the weights elasticity.layers.K.weight and plasticity.layers.K.weight (out, in), inputs and GELU as in
+   neural.h. Without "plasticity_scale", or with 0, there is no plasticity and there are no weights for it.
+   The scales are what S is multiplied by: Pa for elasticity, of a strain for plasticity. */
+#ifndef MOTE_MODELS_NEURAL_LAW_H
+#define MOTE_MODELS_NEURAL_LAW_H
+
+#include "host/nn/parameters.h"
+#include "kernels/neural/neural.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mote_neural_config {
+  int dim, width, hidden; /* `hidden` layers of `width` values */
+  float elasticity_scale; /* Pa */
+  float plasticity_scale; /* 0: none */
+} mote_neural_config;
+
+typedef struct mote_neural_law {
+  mote_neural_config config;
+  mote_stream *stream; /* owned */
+  mote_parameters parameters;
+  mote_mlp elasticity, plasticity;
+} mote_neural_law;
+
+mote_status mote_neural_law_open(mote_device *device, const char *folder, mote_neural_law **law);
+
+/* One with weights by chance. */
+mote_status mote_neural_law_create(mote_device *device, const mote_neural_config *config, uint64_t seed,
+                                   mote_neural_law **law);
+
+/* What only training needs of the parameters is kept until then. */
+void mote_neural_law_forget(mote_neural_law *law);
+void mote_neural_law_destroy(mote_neural_law *law);
+
+/* config.json and model.safetensors into an existing folder; `value`: as parameters.value. */
+mote_status mote_neural_law_save(const mote_neural_law *law, const float *value, const char *folder);
+
+/* Buffers that the calls below share; they grow in the first call of a size. */
+typedef struct mote_neural_room {
+  mote_buffer frame, x, y, d_x, d_y, d_R, scratch;
+} mote_neural_room;
+void mote_neural_room_free(mote_neural_room *room);
+
+/* tau (n, dim^2) of the rows that count; F as in kernels/neural. */
+mote_status mote_neural_law_stress(const mote_neural_law *law, mote_stream *stream,
+                                   const mote_neural_rows *rows, const float *F, int stride,
+                                   mote_neural_room *room, float *tau);
+
+/* F <- F + R S of those rows. */
+mote_status mote_neural_law_flow(const mote_neural_law *law, mote_stream *stream,
+                                 const mote_neural_rows *rows, float *F, int stride, mote_neural_room *room);
+
+/* Their reverses, F (n, dim^2) the deformation before: weights' gradients are added to the arena's. Of
+   stress: what d_tau brings is added to d_F. Of flow: d_F by the new F becomes that by the old one. */
+mote_status mote_neural_law_stress_backward(const mote_neural_law *law, mote_stream *stream,
+                                            const mote_arena *arena, const mote_neural_rows *rows,
+                                            const float *F, mote_neural_room *room, const float *d_tau,
+                                            float *d_F);
+mote_status mote_neural_law_flow_backward(const mote_neural_law *law, mote_stream *stream,
+                                          const mote_arena *arena, const mote_neural_rows *rows,
+                                          const float *F, mote_neural_room *room, float *d_F);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,147 @@
+/* Neural laws on the GPU: a thread a particle, the scalar form of neural.h. */
+#include "kernels/neural/neural.h"
+
+#include "cuda/launch.h"
+
+#define THREADS 128
+
+/* The thread's row, -1: none, or one that does not count. */
+static __device__ int64_t row_of(const mote_neural_rows &rows) {
+  const int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= rows.n) return -1;
+  return !rows.material || rows.material[i * rows.material_stride] == rows.which ? i : -1;
+}
+
+static __device__ void load(const float *rows, int64_t i, int stride, int values, float *to) {
+  for (int k = 0; k < values; k++) to[k] = rows[i * stride + k];
+}
+static __device__ void store(float *rows, int64_t i, int stride, int values, const float *from) {
+  for (int k = 0; k < values; k++) rows[i * stride + k] = from[k];
+}
+
+template <int D>
+static __global__ void features_kernel(mote_neural_rows rows, const float *F, int stride, float *frame,
+                                       float *x) {
+  const int64_t i = row_of(rows), at = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  float f[D * D], a[MOTE_NEURAL_FRAME(D)], in[MOTE_NEURAL_INPUTS(D)] = {0};
+  if (i < 0 && at < rows.n) store(x, at, MOTE_NEURAL_INPUTS(D), MOTE_NEURAL_INPUTS(D), in);
+  if (i < 0) return;
+  load(F, i, stride, D * D, f);
+  mote_neural_features(D, f, a, in);
+  store(frame, i, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
+  store(x, i, MOTE_NEURAL_INPUTS(D), MOTE_NEURAL_INPUTS(D), in);
+}
+
+template <int D>
+static __global__ void stress_kernel(mote_neural_rows rows, const float *F, int stride, const float *frame,
+                                     const float *y, float scale, float *tau) {
+  const int64_t i = row_of(rows);
+  if (i < 0) return;
+  float f[D * D], a[MOTE_NEURAL_FRAME(D)], answer[D * D], t[D * D];
+  load(F, i, stride, D * D, f);
+  load(frame, i, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
+  load(y, i, D * D, D * D, answer);
+  mote_neural_stress(D, f, a, answer, scale, t);
+  store(tau, i, D * D, D * D, t);
+}
+
+template <int D>
+static __global__ void flow_kernel(mote_neural_rows rows, const float *frame, const float *y, float scale,
+                                   float *F, int stride) {
+  const int64_t i = row_of(rows);
+  if (i < 0) return;
+  float f[D * D], a[MOTE_NEURAL_FRAME(D)], answer[D * D];
+  load(F, i, stride, D * D, f);
+  load(frame, i, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
+  load(y, i, D * D, D * D, answer);
+  mote_neural_flow(D, a, answer, scale, f);
+  store(F, i, stride, D * D, f);
+}
+
+template <int D>
+static __global__ void stress_backward_kernel(mote_neural_rows rows, const float *F, int stride,
+                                              const float *frame, const float *y, float scale,
+                                              const float *d_tau, float *d_y, float *d_R, float *d_F) {
+  const int64_t i = row_of(rows);
+  if (i < 0) return;
+  float f[D * D], a[MOTE_NEURAL_FRAME(D)], answer[D * D], dt[D * D], dy[D * D], dr[D * D], df[D * D];
+  load(F, i, stride, D * D, f);
+  load(frame, i, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
+  load(y, i, D * D, D * D, answer);
+  load(d_tau, i, D * D, D * D, dt);
+  load(d_F, i, D * D, D * D, df);
+  mote_neural_stress_backward(D, f, a, answer, scale, dt, dy, dr, df);
+  store(d_y, i, D * D, D * D, dy);
+  store(d_R, i, D * D, D * D, dr);
+  store(d_F, i, D * D, D * D, df);
+}
+
+template <int D>
+static __global__ void flow_backward_kernel(mote_neural_rows rows, const float *frame, const float *y,
+                                            float scale, const float *d_F, float *d_y, float *d_R) {
+  const int64_t i = row_of(rows);
+  if (i < 0) return;
+  float a[MOTE_NEURAL_FRAME(D)], answer[D * D], dy[D * D], dr[D * D], df[D * D];
+  load(frame, i, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
+  load(y, i, D * D, D * D, answer);
+  load(d_F, i, D * D, D * D, df);
+  mote_neural_flow_backward(D, a, answer, scale, df, dy, dr);
+  store(d_y, i, D * D, D * D, dy);
+  store(d_R, i, D * D, D * D, dr);
+}
+
+template <int D>
+static __global__ void features_backward_kernel(mote_neural_rows rows, const float *F, int stride,
+                                                const float *frame, const float *d_x, const float *d_R,
+                                                float *d_F) {
+  const int64_t i = row_of(rows);
+  if (i < 0) return;
+  float f[D * D], a[MOTE_NEURAL_FRAME(D)], dx[MOTE_NEURAL_INPUTS(D)], dr[D * D], df[D * D];
+  load(F, i, stride, D * D, f);
+  load(frame, i, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
+  load(d_x, i, MOTE_NEURAL_INPUTS(D), MOTE_NEURAL_INPUTS(D), dx);
+  load(d_R, i, D * D, D * D, dr);
+  load(d_F, i, D * D, D * D, df);
+  mote_neural_features_backward(D, f, a, dx, dr, df);
+  store(d_F, i, D * D, D * D, df);
+}
+
+#define LAUNCH(kernel, ...)                                                                                  \
+  (rows->dim == 3                                                                                            \
+       ? MOTE_LAUNCH(kernel<3>, mote_grid(rows->n, THREADS), THREADS, 0, stream, *rows, __VA_ARGS__)         \
+       : MOTE_LAUNCH(kernel<2>, mote_grid(rows->n, THREADS), THREADS, 0, stream, *rows, __VA_ARGS__))
+
+static mote_status features(mote_stream *stream, const mote_neural_rows *rows, const float *F, int stride,
+                            float *frame, float *x) {
+  return LAUNCH(features_kernel, F, stride, frame, x);
+}
+
+static mote_status stress(mote_stream *stream, const mote_neural_rows *rows, const float *F, int stride,
+                          const float *frame, const float *y, float scale, float *tau) {
+  return LAUNCH(stress_kernel, F, stride, frame, y, scale, tau);
+}
+
+static mote_status flow(mote_stream *stream, const mote_neural_rows *rows, const float *frame, const float *y,
+                        float scale, float *F, int stride) {
+  return LAUNCH(flow_kernel, frame, y, scale, F, stride);
+}
+
+static mote_status stress_backward(mote_stream *stream, const mote_neural_rows *rows, const float *F,
+                                   int stride, const float *frame, const float *y, float scale,
+                                   const float *d_tau, float *d_y, float *d_R, float *d_F) {
+  return LAUNCH(stress_backward_kernel, F, stride, frame, y, scale, d_tau, d_y, d_R, d_F);
+}
+
+static mote_status flow_backward(mote_stream *stream, const mote_neural_rows *rows, const float *frame,
+                                 const float *y, float scale, const float *d_F, float *d_y, float *d_R) {
+  return LAUNCH(flow_backward_kernel, frame, y, scale, d_F, d_y, d_R);
+}
+
+static mote_status features_backward(mote_stream *stream, const mote_neural_rows *rows, const float *F,
+                                     int stride, const float *frame, const float *d_x, const float *d_R,
+                                     float *d_F) {
+  return LAUNCH(features_backward_kernel, F, stride, frame, d_x, d_R, d_F);
+}
+
+extern "C" const struct mote_neural_kernels mote_neural_gpu = {
+    features, stress, flow, stress_backward, flow_backward, features_backward};

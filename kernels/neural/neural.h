@@ -1,0 +1,204 @@
+/* Neural constitutive laws (NCLaw, Ma et al. 2023): what a network sees of a deformation and what becomes of
+   its answer. The network between them is a chain of dense layers (kernels/dense).
+
+   With F = U diag(s) V^T and R = U V^T it sees x = [s - 1, vec(F^T F - I), det F - 1], which no rotation of
+   the world changes, and answers a matrix whose symmetric part S counts:
+
+     elasticity:  tau = scale R S F^T          plasticity:  F <- F + scale R S
+
+   so that both turn with the world, whatever the weights are; and where no layer has a bias, x = 0 gives S =
+   0.
+
+   The trick: an SVD a particle serves features, R and their reverse; it is kept in the particle's frame.
+   R's derivative is that of an isotropic function with all values 1: in the frame, only the part that is skew
+   moves it, by 2 / (s_i + s_j), so that equal singular values are no special case. */
+#ifndef MOTE_KERNELS_NEURAL_H
+#define MOTE_KERNELS_NEURAL_H
+
+#include "kernels/constitutive/law.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Values a particle has: of x, 13 or 7; of U, V and s, 21 or 10. */
+#define MOTE_NEURAL_INPUTS(dim) ((dim) * ((dim) + 1) + 1)
+#define MOTE_NEURAL_FRAME(dim) ((dim) * (2 * (dim) + 1))
+
+/* Which rows count: those whose material is `which`, all where material is NULL. Others are left as they are.
+ */
+typedef struct mote_neural_rows {
+  int dim;
+  int64_t n;
+  const int32_t *material; /* `material_stride` words apart */
+  int material_stride;
+  int32_t which;
+} mote_neural_rows;
+
+/* All pointers are device memory. F: rows of dim^2, `stride` floats apart; frame (n, FRAME), x (n, INPUTS),
+   y (n, dim^2) the network's answers, tau (n, dim^2) Pa. `scale` as above. Rows of x that do not count become
+   0, so that a network that runs over all rows meets numbers. */
+struct mote_neural_kernels {
+  mote_status (*features)(mote_stream *stream, const mote_neural_rows *rows, const float *F, int stride,
+                          float *frame, float *x);
+  mote_status (*stress)(mote_stream *stream, const mote_neural_rows *rows, const float *F, int stride,
+                        const float *frame, const float *y, float scale, float *tau);
+  mote_status (*flow)(mote_stream *stream, const mote_neural_rows *rows, const float *frame, const float *y,
+                      float scale, float *F, int stride);
+
+  /* The reverses; d_F (n, dim^2). Of stress: d_y and d_R (n, dim^2) are set, d_F is added to. Of flow, where
+     d_F by the new F is that by the old one too, but for what d_y and d_R bring. Of features: from d_x and
+     d_R to d_F, which is added to. */
+  mote_status (*stress_backward)(mote_stream *stream, const mote_neural_rows *rows, const float *F,
+                                 int stride, const float *frame, const float *y, float scale,
+                                 const float *d_tau, float *d_y, float *d_R, float *d_F);
+  mote_status (*flow_backward)(mote_stream *stream, const mote_neural_rows *rows, const float *frame,
+                               const float *y, float scale, const float *d_F, float *d_y, float *d_R);
+  mote_status (*features_backward)(mote_stream *stream, const mote_neural_rows *rows, const float *F,
+                                   int stride, const float *frame, const float *d_x, const float *d_R,
+                                   float *d_F);
+};
+
+/* ---- Per-element math; n is the dimension, constant where inlined ---- */
+
+/* C = A B, C = A^T B, C = A B^T */
+MOTE_INLINE void mote_times(int n, const mote_real *A, const mote_real *B, mote_real *C) {
+  for (int i = 0; i < n; i++)
+    for (int j = 0; j < n; j++) {
+      mote_real sum = A[i * n] * B[j];
+      for (int k = 1; k < n; k++) sum += A[i * n + k] * B[k * n + j];
+      C[i * n + j] = sum;
+    }
+}
+MOTE_INLINE void mote_transposed_times(int n, const mote_real *A, const mote_real *B, mote_real *C) {
+  for (int i = 0; i < n; i++)
+    for (int j = 0; j < n; j++) {
+      mote_real sum = A[i] * B[j];
+      for (int k = 1; k < n; k++) sum += A[k * n + i] * B[k * n + j];
+      C[i * n + j] = sum;
+    }
+}
+MOTE_INLINE void mote_times_transposed(int n, const mote_real *A, const mote_real *B, mote_real *C) {
+  for (int i = 0; i < n; i++)
+    for (int j = 0; j < n; j++) {
+      mote_real sum = A[i * n] * B[j * n];
+      for (int k = 1; k < n; k++) sum += A[i * n + k] * B[j * n + k];
+      C[i * n + j] = sum;
+    }
+}
+
+/* frame = U, s, V */
+MOTE_INLINE void mote_neural_rotation(int n, const mote_real *frame, mote_real *R) {
+  mote_times_transposed(n, frame, frame + n * n + n, R);
+}
+
+/* S = scale (Y + Y^T) / 2 */
+MOTE_INLINE void mote_neural_symmetric(int n, const mote_real *Y, float scale, mote_real *S) {
+  for (int i = 0; i < n; i++)
+    for (int j = 0; j < n; j++) S[i * n + j] = 0.5f * scale * (Y[i * n + j] + Y[j * n + i]);
+}
+
+MOTE_INLINE void mote_neural_features(int n, const mote_real *F, mote_real *frame, mote_real *x) {
+  mote_real *s = frame + n * n, H[9];
+  mote_svd(n, F, frame, s, s + n);
+  for (int k = 0; k < n; k++) x[k] = s[k] - 1.0f;
+  /* F^T F - I = H + H^T + H^T H without cancellation near rest */
+  for (int i = 0; i < n * n; i++) H[i] = F[i] - (i % (n + 1) == 0 ? 1.0f : 0.0f);
+  for (int i = 0; i < n; i++)
+    for (int j = i; j < n; j++) {
+      mote_real sum = H[i * n + j] + H[j * n + i];
+      for (int k = 0; k < n; k++) sum += H[k * n + i] * H[k * n + j];
+      x[n + i * n + j] = x[n + j * n + i] = sum;
+    }
+  x[n + n * n] = mote_det_minus_one(n, F);
+}
+
+MOTE_INLINE void mote_neural_stress(int n, const mote_real *F, const mote_real *frame, const mote_real *Y,
+                                    float scale, mote_real *tau) {
+  mote_real R[9], S[9], P[9];
+  mote_neural_rotation(n, frame, R);
+  mote_neural_symmetric(n, Y, scale, S);
+  mote_times(n, R, S, P);
+  mote_times_transposed(n, P, F, tau);
+}
+
+MOTE_INLINE void mote_neural_flow(int n, const mote_real *frame, const mote_real *Y, float scale,
+                                  mote_real *F) {
+  mote_real R[9], S[9], P[9];
+  mote_neural_rotation(n, frame, R);
+  mote_neural_symmetric(n, Y, scale, S);
+  mote_times(n, R, S, P);
+  for (int k = 0; k < n * n; k++) F[k] += P[k];
+}
+
+/* From d_P, P = R S: d_Y and d_R. */
+MOTE_INLINE void mote_neural_product_backward(int n, const mote_real *R, const mote_real *S, float scale,
+                                              const mote_real *d_P, mote_real *d_Y, mote_real *d_R) {
+  mote_real d_S[9];
+  mote_transposed_times(n, R, d_P, d_S);
+  mote_neural_symmetric(n, d_S, scale, d_Y);
+  mote_times(n, d_P, S, d_R); /* S is its own transpose */
+}
+
+MOTE_INLINE void mote_neural_stress_backward(int n, const mote_real *F, const mote_real *frame,
+                                             const mote_real *Y, float scale, const mote_real *d_tau,
+                                             mote_real *d_Y, mote_real *d_R, mote_real *d_F) {
+  mote_real R[9], S[9], P[9], d_P[9], through[9];
+  mote_neural_rotation(n, frame, R);
+  mote_neural_symmetric(n, Y, scale, S);
+  mote_times(n, R, S, P);
+  mote_times(n, d_tau, F, d_P);
+  mote_transposed_times(n, d_tau, P, through);
+  for (int k = 0; k < n * n; k++) d_F[k] += through[k];
+  mote_neural_product_backward(n, R, S, scale, d_P, d_Y, d_R);
+}
+
+MOTE_INLINE void mote_neural_flow_backward(int n, const mote_real *frame, const mote_real *Y, float scale,
+                                           const mote_real *d_F, mote_real *d_Y, mote_real *d_R) {
+  mote_real R[9], S[9];
+  mote_neural_rotation(n, frame, R);
+  mote_neural_symmetric(n, Y, scale, S);
+  mote_neural_product_backward(n, R, S, scale, d_F, d_Y, d_R);
+}
+
+/* cof F, the derivative of det F */
+MOTE_INLINE void mote_cofactor(int n, const mote_real *F, mote_real *cof) {
+  if (n == 2) {
+    cof[0] = F[3], cof[1] = -F[2], cof[2] = -F[1], cof[3] = F[0];
+    return;
+  }
+  for (int i = 0; i < 3; i++)
+    for (int j = 0; j < 3; j++) {
+      const int a = (i + 1) % 3, b = (i + 2) % 3, c = (j + 1) % 3, d = (j + 2) % 3;
+      cof[i * 3 + j] = F[a * 3 + c] * F[b * 3 + d] - F[a * 3 + d] * F[b * 3 + c];
+    }
+}
+
+/* Where s_i + s_j vanishes R is not one matrix, but one of many: its derivative is cut off there. */
+#define MOTE_NEURAL_SMALLEST_SUM 1e-3f
+
+MOTE_INLINE void mote_neural_features_backward(int n, const mote_real *F, const mote_real *frame,
+                                               const mote_real *d_x, const mote_real *d_R, mote_real *d_F) {
+  const mote_real *U = frame, *s = frame + n * n, *V = s + n, *d_C = d_x + n;
+  mote_real turned[9], inner[9], both[9], cof[9];
+  /* in the frame: U^T d_R V */
+  mote_transposed_times(n, U, d_R, turned);
+  mote_times(n, turned, V, inner);
+  for (int i = 0; i < n; i++)
+    for (int j = 0; j < n; j++) {
+      mote_real sum = mote_at_least(s[i] + s[j], MOTE_NEURAL_SMALLEST_SUM);
+      turned[i * n + j] = i == j ? d_x[i] : (inner[i * n + j] - inner[j * n + i]) / sum;
+    }
+  mote_times(n, U, turned, inner);
+  mote_times_transposed(n, inner, V, turned);
+  for (int i = 0; i < n; i++)
+    for (int j = 0; j < n; j++) both[i * n + j] = d_C[i * n + j] + d_C[j * n + i];
+  mote_times(n, F, both, inner);
+  mote_cofactor(n, F, cof);
+  for (int k = 0; k < n * n; k++) d_F[k] += turned[k] + inner[k] + d_x[n + n * n] * cof[k];
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,500 @@
+/* Neural laws against their definition in float64, written plainly: polar decomposition by Newton's
+   iteration, singular values from an eigenproblem, layers as sums. Gradients are compared with central
+   differences of that definition (step 1e-6: errors of 1e-9 of the value), those of the weights as well.
+
+   Tolerances: values 1e-4 of the largest entry of a particle, what the engine promises; gradients 3e-4 of the
+   root mean square: a few hundred roundings of float32 through three layers. */
+#include <fstream>
+
+#include <hdf5.h>
+
+#include "host/io/safetensors.h"
+#include "host/models/neural_law.h"
+#include "host/train/weights.h"
+#include "tests/support/network.h"
+#include "tests/support/testing.h"
+
+using mote_test::Array;
+using mote_test::Device;
+using mote_test::TemporaryFolder;
+using mote_test::Vector;
+
+namespace {
+
+/* ---- small matrices in float64, d x d ---- */
+
+Vector times(int d, const Vector &a, const Vector &b, bool turn_a = false, bool turn_b = false) {
+  Vector c(size_t(d * d));
+  for (int i = 0; i < d; i++)
+    for (int j = 0; j < d; j++)
+      for (int k = 0; k < d; k++)
+        c[i * d + j] += (turn_a ? a[k * d + i] : a[i * d + k]) * (turn_b ? b[j * d + k] : b[k * d + j]);
+  return c;
+}
+
+double determinant(int d, const Vector &F) {
+  if (d == 2) return F[0] * F[3] - F[1] * F[2];
+  return F[0] * (F[4] * F[8] - F[5] * F[7]) - F[1] * (F[3] * F[8] - F[5] * F[6]) +
+         F[2] * (F[3] * F[7] - F[4] * F[6]);
+}
+
+/* Gauss-Jordan without pivots, for matrices near a rotation. */
+Vector inverse(int d, Vector a) {
+  Vector b(size_t(d * d));
+  for (int i = 0; i < d; i++) b[i * d + i] = 1;
+  for (int p = 0; p < d; p++) {
+    int best = p;
+    for (int r = p; r < d; r++)
+      if (std::fabs(a[r * d + p]) > std::fabs(a[best * d + p])) best = r;
+    for (int k = 0; k < d; k++) {
+      std::swap(a[p * d + k], a[best * d + k]);
+      std::swap(b[p * d + k], b[best * d + k]);
+    }
+    double pivot = a[p * d + p];
+    for (int k = 0; k < d; k++) a[p * d + k] /= pivot, b[p * d + k] /= pivot;
+    for (int r = 0; r < d; r++) {
+      double factor = a[r * d + p];
+      for (int k = 0; k < d && r != p; k++) {
+        a[r * d + k] -= factor * a[p * d + k];
+        b[r * d + k] -= factor * b[p * d + k];
+      }
+    }
+  }
+  return b;
+}
+
+/* The rotation next to F, det F > 0 (Higham 1986). */
+Vector polar(int d, const Vector &F) {
+  Vector R = F;
+  for (int step = 0; step < 60; step++) {
+    Vector other = inverse(d, R);
+    for (int i = 0; i < d; i++)
+      for (int j = 0; j < d; j++)
+        if (i <= j) {
+          double a = 0.5 * (R[i * d + j] + other[j * d + i]), b = 0.5 * (R[j * d + i] + other[i * d + j]);
+          R[i * d + j] = a;
+          if (i != j) R[j * d + i] = b;
+        }
+  }
+  return R;
+}
+
+/* Singular values, descending: roots of the eigenvalues of F^T F by Jacobi's rotations. */
+Vector stretches(int d, const Vector &F) {
+  Vector A = times(d, F, F, true), s;
+  for (int sweep = 0; sweep < 30; sweep++)
+    for (int p = 0; p < d; p++)
+      for (int q = p + 1; q < d; q++) {
+        double angle = 0.5 * std::atan2(2 * A[p * d + q], A[q * d + q] - A[p * d + p]);
+        Vector J(size_t(d * d));
+        for (int i = 0; i < d; i++) J[i * d + i] = 1;
+        J[p * d + p] = J[q * d + q] = std::cos(angle);
+        J[p * d + q] = std::sin(angle);
+        J[q * d + p] = -std::sin(angle);
+        A = times(d, times(d, J, A, true), J);
+      }
+  for (int i = 0; i < d; i++) s.push_back(std::sqrt(A[i * d + i]));
+  std::sort(s.rbegin(), s.rend());
+  return s;
+}
+
+/* ---- the law in float64 ---- */
+
+struct Law64 {
+  mote_neural_config config;
+  struct Layer {
+    int in, out;
+    size_t at;
+  };
+  std::vector<Layer> elasticity, plasticity;
+  Vector value;
+
+  explicit Law64(const mote_neural_law *law) : config(law->config) {
+    const mote_parameters &p = law->parameters;
+    value.assign(p.value, p.value + p.floats);
+    for (int t = 0; t < p.tensors; t++) {
+      auto &chain = std::string(p.tensor[t].name.text)[0] == 'e' ? elasticity : plasticity;
+      chain.push_back({int(p.tensor[t].shape[1]), int(p.tensor[t].shape[0]), size_t(p.tensor[t].first)});
+    }
+  }
+
+  /* R S */
+  Vector answer(const std::vector<Layer> &chain, double scale, const Vector &F) const {
+    const int d = config.dim;
+    Vector x, C = times(d, F, F, true);
+    for (double s : stretches(d, F)) x.push_back(s - 1);
+    for (int i = 0; i < d * d; i++) x.push_back(C[i] - (i % (d + 1) == 0));
+    x.push_back(determinant(d, F) - 1);
+    for (size_t l = 0; l < chain.size(); l++) {
+      Vector y(size_t(chain[l].out));
+      for (int o = 0; o < chain[l].out; o++) {
+        for (int k = 0; k < chain[l].in; k++) y[o] += value[chain[l].at + o * chain[l].in + k] * x[k];
+        if (l + 1 < chain.size()) y[o] *= 0.5 * std::erfc(-y[o] / std::sqrt(2.0));
+      }
+      x = y;
+    }
+    Vector S(size_t(d * d));
+    for (int i = 0; i < d; i++)
+      for (int j = 0; j < d; j++) S[i * d + j] = 0.5 * scale * (x[i * d + j] + x[j * d + i]);
+    return times(d, polar(d, F), S);
+  }
+  Vector stress(const Vector &F) const {
+    return times(config.dim, answer(elasticity, config.elasticity_scale, F), F, false, true);
+  }
+  Vector flow(const Vector &F) const {
+    Vector G = answer(plasticity, config.plasticity_scale, F);
+    for (size_t k = 0; k < G.size(); k++) G[k] += F[k];
+    return G;
+  }
+};
+
+/* F near a rotation, with det F > 0. */
+std::vector<float> deformations(int d, int n, double strain) {
+  std::vector<float> rows;
+  for (int i = 0; i < n; i++) {
+    auto wild = mote_test::noise(d * d, 100 + uint64_t(i)),
+         small = mote_test::noise(d * d, 500 + uint64_t(i));
+    Vector turn(wild.begin(), wild.end()), stretch(size_t(d * d));
+    if (determinant(d, turn) < 0)
+      for (int k = 0; k < d; k++) turn[k] = -turn[k];
+    for (int k = 0; k < d * d; k++) stretch[k] = (k % (d + 1) == 0) + strain * small[k];
+    for (double x : times(d, polar(d, turn), stretch)) rows.push_back(float(x));
+  }
+  return rows;
+}
+
+Vector row(const std::vector<float> &rows, int i, int width) {
+  return Vector(rows.begin() + i * width, rows.begin() + (i + 1) * width);
+}
+
+struct Case {
+  int dim, width, hidden;
+  bool some; /* other materials between */
+};
+std::ostream &operator<<(std::ostream &out, const Case &c) {
+  return out << c.dim << "-D, " << c.hidden << " x " << c.width << (c.some ? ", one of two materials" : "");
+}
+const Case cases[] = {{3, 64, 2, false}, {2, 20, 1, false}, {3, 24, 3, true}};
+const int count = 37; /* no multiple of any group */
+
+/* A law on a device with its gradients' arena, and rows of deformations. */
+class Bench {
+public:
+  Bench(const std::string &name, const Case &c, int threads = 0)
+      : device(name, threads), dim(c.dim), F(deformations(c.dim, count, 0.2)) {
+    const mote_neural_config config = {c.dim, c.width, c.hidden, 1000, 0.05f};
+    MOTE_EXPECT_OK(mote_neural_law_create(device.device, &config, 3, &law));
+    MOTE_EXPECT_OK(mote_neural_law_create(device.device, &config, 3, &twin));
+    MOTE_EXPECT_OK(mote_trained_weights_of(law->stream, &law->parameters, &twin->parameters, &weights));
+    MOTE_EXPECT_OK(mote_stream_synchronize(law->stream));
+    for (int i = 0; i < count; i++) material.push_back(c.some ? i % 3 : 2);
+    labels.reset(new Array<int32_t>(device, material));
+    gradient.reset(new Array<float>(device, std::vector<float>(size_t(weights.slots), 0.f)));
+    rows = {c.dim, count, c.some ? labels->data() : nullptr, 1, 2};
+  }
+  ~Bench() {
+    mote_neural_room_free(&room);
+    mote_trained_weights_free(&weights);
+    mote_neural_law_destroy(law);
+    mote_neural_law_destroy(twin);
+  }
+  bool counts(int i) const { return !rows.material || material[size_t(i)] == 2; }
+  mote_arena arena() { return mote_trained_weights_arena(&weights, gradient->data()); }
+  /* In the order of the parameters. */
+  std::vector<float> gradients() {
+    float *part[] = {gradient->data()};
+    MOTE_EXPECT_OK(mote_trained_weights_gather(&weights, 1, part, nullptr));
+    std::vector<float> all(size_t(weights.floats));
+    MOTE_EXPECT_OK(
+        mote_download(device.stream, all.data(), weights.gradient.data, all.size() * sizeof(float)));
+    return all;
+  }
+
+  Device device;
+  int dim;
+  std::vector<float> F;
+  std::vector<int32_t> material;
+  mote_neural_law *law = nullptr, *twin = nullptr;
+  mote_trained_weights weights = {};
+  mote_neural_room room = {};
+  mote_neural_rows rows;
+  std::unique_ptr<Array<int32_t>> labels;
+  std::unique_ptr<Array<float>> gradient;
+};
+
+class NeuralTest : public mote_test::OnDevice {};
+MOTE_ON_DEVICES(NeuralTest);
+
+} // namespace
+
+TEST_P(NeuralTest, ValuesAreThoseOfTheDefinition) {
+  for (const Case &c : cases) {
+    SCOPED_TRACE(testing::PrintToString(c));
+    Bench b(GetParam(), c);
+    const int square = c.dim * c.dim;
+    Array<float> F(b.device, b.F), tau(b.device, std::vector<float>(size_t(count * square), -7.f));
+    MOTE_ASSERT_OK(mote_neural_law_stress(b.law, b.device.stream, &b.rows, F, square, &b.room, tau));
+    MOTE_ASSERT_OK(mote_neural_law_flow(b.law, b.device.stream, &b.rows, F, square, &b.room));
+    const std::vector<float> stress = tau.host(), returned = F.host();
+    const Law64 law(b.law);
+    std::vector<float> found, flowed;
+    Vector expected, changed;
+    for (int i = 0; i < count; i++)
+      for (int k = 0; k < square; k++) {
+        const size_t at = size_t(i * square + k);
+        if (!b.counts(i)) {
+          EXPECT_EQ(stress[at], -7);
+          EXPECT_EQ(returned[at], b.F[at]);
+          continue;
+        }
+        found.push_back(stress[at]);
+        flowed.push_back(returned[at] - b.F[at]);
+        expected.push_back(law.stress(row(b.F, i, square))[size_t(k)]);
+        changed.push_back(law.flow(row(b.F, i, square))[size_t(k)] - double(b.F[at]));
+      }
+    EXPECT_LT(mote_test::worst_error(found, expected), 1e-4);
+    EXPECT_LT(mote_test::worst_error(flowed, changed), 1e-3); /* a difference of numbers near 1 */
+  }
+}
+
+TEST_P(NeuralTest, RestHasNoStressAndStaysAsItIs) {
+  for (const Case &c : cases) {
+    Bench b(GetParam(), c);
+    const int square = c.dim * c.dim;
+    std::vector<float> rest;
+    for (int i = 0; i < count * square; i++) rest.push_back(i % square % (c.dim + 1) == 0);
+    Array<float> F(b.device, rest), tau(b.device, std::vector<float>(rest.size(), 0.f));
+    MOTE_ASSERT_OK(mote_neural_law_stress(b.law, b.device.stream, &b.rows, F, square, &b.room, tau));
+    MOTE_ASSERT_OK(mote_neural_law_flow(b.law, b.device.stream, &b.rows, F, square, &b.room));
+    for (float x : tau.host()) EXPECT_EQ(x, 0);
+    EXPECT_EQ(F.host(), rest);
+  }
+}
+
+/* tau(Q F) = Q tau(F) Q^T and the flow of Q F is Q times that of F, within 1e-5 of the largest. */
+TEST_P(NeuralTest, TurnsWithTheWorld) {
+  for (const Case &c : cases) {
+    Bench b(GetParam(), c);
+    const int d = c.dim, square = d * d;
+    const std::vector<float> turns = deformations(d, count, 0);
+    std::vector<float> turned;
+    for (int i = 0; i < count; i++)
+      for (double x : times(d, row(turns, i, square), row(b.F, i, square))) turned.push_back(float(x));
+    std::vector<float> tau[2], F[2];
+    for (int k = 0; k < 2; k++) {
+      Array<float> f(b.device, k ? turned : b.F), t(b.device, std::vector<float>(turned.size(), 0.f));
+      MOTE_ASSERT_OK(mote_neural_law_stress(b.law, b.device.stream, &b.rows, f, square, &b.room, t));
+      MOTE_ASSERT_OK(mote_neural_law_flow(b.law, b.device.stream, &b.rows, f, square, &b.room));
+      tau[k] = t.host();
+      F[k] = f.host();
+    }
+    double largest = 0, worst = 0, drift = 0;
+    for (float x : tau[0]) largest = std::max(largest, std::fabs(double(x)));
+    for (int i = 0; i < count; i++) {
+      const Vector Q = row(turns, i, square),
+                   t = times(d, times(d, Q, row(tau[0], i, square)), Q, false, true),
+                   f = times(d, Q, row(F[0], i, square));
+      for (int k = 0; k < square; k++) {
+        worst = std::max(worst, std::fabs(t[size_t(k)] - double(tau[1][size_t(i * square + k)])));
+        drift = std::max(drift, std::fabs(f[size_t(k)] - double(F[1][size_t(i * square + k)])));
+      }
+    }
+    EXPECT_GT(largest, 1);
+    EXPECT_LT(worst / largest, 1e-5);
+    EXPECT_LT(drift, 1e-5);
+  }
+}
+
+/* The gradients of sum(a : tau(F)) and sum(a : flow(F)) by F and by the weights. */
+TEST_P(NeuralTest, GradientsAreThoseOfDifferences) {
+  const double h = 1e-6;
+  for (const Case &c : cases)
+    for (bool flows : {false, true}) {
+      SCOPED_TRACE(testing::PrintToString(c) + (flows ? ", flow" : ", stress"));
+      Bench b(GetParam(), c);
+      const int square = c.dim * c.dim;
+      const std::vector<float> a = mote_test::noise(count * square, 9);
+      Array<float> F(b.device, b.F), d(b.device, a),
+          d_F(b.device, flows ? a : std::vector<float>(a.size(), 0.f));
+      const mote_arena arena = b.arena();
+      if (flows)
+        MOTE_ASSERT_OK(
+            mote_neural_law_flow_backward(b.law, b.device.stream, &arena, &b.rows, F, &b.room, d_F));
+      else
+        MOTE_ASSERT_OK(
+            mote_neural_law_stress_backward(b.law, b.device.stream, &arena, &b.rows, F, &b.room, d, d_F));
+      const std::vector<float> by_F = d_F.host(), by_weights = b.gradients();
+      Law64 law(b.law);
+      auto functional = [&](int i, const Vector &f) {
+        double sum = 0;
+        const Vector y = flows ? law.flow(f) : law.stress(f);
+        for (int k = 0; k < square; k++) sum += double(a[size_t(i * square + k)]) * y[size_t(k)];
+        return sum;
+      };
+      std::vector<float> found;
+      Vector expected;
+      for (int i = 0; i < count; i++)
+        for (int k = 0; k < square; k++) {
+          const size_t at = size_t(i * square + k);
+          if (!b.counts(i)) {
+            EXPECT_EQ(by_F[at], flows ? a[at] : 0);
+            continue;
+          }
+          Vector low = row(b.F, i, square), high = low;
+          low[size_t(k)] -= h;
+          high[size_t(k)] += h;
+          found.push_back(by_F[at]);
+          expected.push_back((functional(i, high) - functional(i, low)) / (2 * h));
+        }
+      EXPECT_LT(mote_test::worst_error(found, expected), 3e-4);
+      /* every 41st weight; those of the other chain have none */
+      const Vector value = law.value;
+      found.clear();
+      expected.clear();
+      for (size_t w = 0; w < value.size(); w += 41) {
+        double sum[2] = {0, 0};
+        for (int side : {0, 1}) {
+          law.value[w] = value[w] + (side ? h : -h);
+          for (int i = 0; i < count; i++)
+            if (b.counts(i)) sum[side] += functional(i, row(b.F, i, square));
+        }
+        law.value[w] = value[w];
+        found.push_back(by_weights[w]);
+        expected.push_back((sum[1] - sum[0]) / (2 * h));
+      }
+      EXPECT_LT(mote_test::worst_error(found, expected), 3e-4);
+    }
+}
+
+/* Degenerate matter: collapsed, flat, inverted. What comes back is a number. */
+TEST_P(NeuralTest, DegenerateDeformationsHaveFiniteGradients) {
+  Bench b(GetParam(), cases[0]);
+  std::vector<float> F = b.F;
+  const float bad[4][9] = {{0, 0, 0, 0, 0, 0, 0, 0, 0},
+                           {1, 2, 3, 2, 4, 6, -1, -2, -3},
+                           {1, 0, 0, 0, 1, 0, 0, 0, -1},
+                           {0.5f, 0, 0, 0, 0.5f, 0, 0, 0, -0.5f}};
+  std::copy(&bad[0][0], &bad[0][0] + 36, F.begin());
+  Array<float> f(b.device, F), d(b.device, std::vector<float>(F.size(), 1.f)),
+      d_F(b.device, std::vector<float>(F.size(), 1.f));
+  const mote_arena arena = b.arena();
+  MOTE_ASSERT_OK(
+      mote_neural_law_stress_backward(b.law, b.device.stream, &arena, &b.rows, f, &b.room, d, d_F));
+  MOTE_ASSERT_OK(mote_neural_law_flow_backward(b.law, b.device.stream, &arena, &b.rows, f, &b.room, d_F));
+  for (float x : d_F.host()) EXPECT_TRUE(std::isfinite(x));
+  for (float x : b.gradients()) EXPECT_TRUE(std::isfinite(x));
+}
+
+/* ---- files ---- */
+
+static std::vector<double> read(const std::string &path, const std::string &dataset) {
+  hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
+  hid_t set = H5Dopen2(file, dataset.c_str(), H5P_DEFAULT);
+  hid_t space = H5Dget_space(set);
+  std::vector<double> values(size_t(std::max<hssize_t>(H5Sget_simple_extent_npoints(space), 0)));
+  EXPECT_GE(H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), 0) << dataset;
+  H5Sclose(space);
+  H5Dclose(set);
+  H5Fclose(file);
+  return values;
+}
+
+/* The largest, over particles, of |a - b| / |b| in the Frobenius norm. */
+static double worst(const std::vector<float> &a, const std::vector<double> &b) {
+  double result = 0;
+  for (size_t i = 0; i + 9 <= b.size(); i += 9) {
+    double difference = 0, norm = 0;
+    for (size_t k = i; k < i + 9; k++) {
+      difference += (a[k] - b[k]) * (a[k] - b[k]);
+      norm += b[k] * b[k];
+    }
+    const double relative = std::sqrt(difference / norm);
+    if (!(relative <= result)) result = relative;
+  }
+  return result;
+}
+
+TEST_P(NeuralTest, OracleAgrees) {
+  MOTE_REQUIRE_SHARED(path, "oracles/constitutive.h5");
+  TemporaryFolder folder;
+  Device device{GetParam()};
+  std::vector<std::vector<float>> values;
+  std::vector<std::string> names;
+  std::vector<mote_tensor> tensors;
+  const int64_t shapes[3][2] = {{64, 13}, {64, 64}, {9, 64}};
+  for (std::string law : {"elasticity", "plasticity"})
+    for (int l = 0; l < 3; l++) {
+      const std::vector<double> w = read(path, "neural/" + law + "/W" + std::to_string(l));
+      values.emplace_back(w.begin(), w.end());
+      names.push_back(law + ".layers." + std::to_string(l) + ".weight");
+    }
+  for (size_t k = 0; k < names.size(); k++)
+    tensors.push_back(
+        {names[k].c_str(), MOTE_F32, 2, {shapes[k % 3][0], shapes[k % 3][1]}, 0, values[k].data(), 0});
+  MOTE_ASSERT_OK(
+      mote_safetensors_write(folder.file("model.safetensors").c_str(), tensors.data(), 6, nullptr, 0));
+  std::ofstream(folder.file("config.json"))
+      << R"({"architectures": ["NeuralConstitutiveLaw"], "plasticity_scale": 0.001})";
+  mote_neural_law *law;
+  MOTE_ASSERT_OK(mote_neural_law_open(device.device, folder.path.c_str(), &law));
+  const std::vector<double> reference = read(path, "F");
+  const std::vector<float> rows(reference.begin(), reference.end());
+  const mote_neural_rows all = {3, int64_t(rows.size() / 9), nullptr, 0, 0};
+  mote_neural_room room = {};
+  Array<float> F(device, rows), tau(device, rows.size());
+  MOTE_ASSERT_OK(mote_neural_law_stress(law, device.stream, &all, F, 9, &room, tau));
+  EXPECT_LT(worst(tau.host(), read(path, "neural/elasticity/kirchhoff_stress")), 1e-4);
+  MOTE_ASSERT_OK(mote_neural_law_flow(law, device.stream, &all, F, 9, &room));
+  EXPECT_LT(worst(F.host(), read(path, "neural/plasticity/returned_F")), 1e-4);
+  mote_neural_room_free(&room);
+  mote_neural_law_destroy(law);
+}
+
+TEST(NeuralLawFiles, ComeBackAsTheyWere) {
+  TemporaryFolder folder, again;
+  Device device{"cpu"};
+  const mote_neural_config config = {2, 24, 3, 2e5f, 0.002f};
+  mote_neural_law *law, *read;
+  MOTE_ASSERT_OK(mote_neural_law_create(device.device, &config, 5, &law));
+  MOTE_ASSERT_OK(mote_neural_law_save(law, law->parameters.value, folder.path.c_str()));
+  MOTE_ASSERT_OK(mote_neural_law_open(device.device, folder.path.c_str(), &read));
+  EXPECT_EQ(read->config.dim, 2);
+  EXPECT_EQ(read->config.width, 24);
+  EXPECT_EQ(read->config.hidden, 3);
+  EXPECT_EQ(read->config.elasticity_scale, 2e5f);
+  EXPECT_EQ(read->config.plasticity_scale, 0.002f);
+  ASSERT_EQ(read->parameters.floats, law->parameters.floats);
+  EXPECT_EQ(0, std::memcmp(read->parameters.value, law->parameters.value,
+                           size_t(law->parameters.floats) * sizeof(float)));
+  mote_neural_law_destroy(law);
+  mote_neural_law_destroy(read);
+}
+
+TEST(NeuralLawFiles, BadOnesAreNamed) {
+  TemporaryFolder folder;
+  Device device{"cpu"};
+  const mote_neural_config config = {3, 8, 1, 1, 0};
+  mote_neural_law *law;
+  MOTE_ASSERT_OK(mote_neural_law_create(device.device, &config, 5, &law));
+  MOTE_ASSERT_OK(mote_neural_law_save(law, law->parameters.value, folder.path.c_str()));
+  mote_neural_law_destroy(law);
+  const struct {
+    const char *config, *says;
+  } bad[] = {
+      {R"({"architectures": ["LearnedSimulator"]})", "NeuralConstitutiveLaw"},
+      {R"({"architectures": 3})", "NeuralConstitutiveLaw"},
+      {R"({"architectures": ["NeuralConstitutiveLaw"], "dim": 4})", "dim"},
+      {R"({"architectures": ["NeuralConstitutiveLaw"], "hidden_layers": 9})", "hidden_layers"},
+      {R"({"architectures": ["NeuralConstitutiveLaw"], "elasticity_scale": -1})", "elasticity_scale"},
+      {R"({"architectures": ["NeuralConstitutiveLaw"], "hidden_size": 9, "hidden_layers": 1})", "layers.0"},
+      {R"({"architectures": ["NeuralConstitutiveLaw"], "hidden_size": 8, "hidden_layers": 1, )"
+       R"("plasticity_scale": 1})",
+       "plasticity"}};
+  for (const auto &b : bad) {
+    std::ofstream(folder.file("config.json")) << b.config;
+    EXPECT_NE(MOTE_OK, mote_neural_law_open(device.device, folder.path.c_str(), &law)) << b.config;
+    EXPECT_NE(std::string(mote_last_error()).find(b.says), std::string::npos) << mote_last_error();
+    EXPECT_EQ(law, nullptr);
+  }
+  EXPECT_NE(MOTE_OK, mote_neural_law_open(device.device, folder.file("none").c_str(), &law));
+}
