@@ -107,7 +107,7 @@ static mote_status read_composed(maker *m) {
   mote_map root;
   MOTE_TRY(mote_map_open(&m->composed->draw.to, mote_document_root(&m->composed->draw.to), mote_scene_keys,
                          &root, "the scene"));
-  MOTE_TRY(mote_read_setting(&root, m->scene, &m->times));
+  MOTE_TRY(mote_read_setting(&root, &m->spec->source, m->scene, &m->times));
   m->frames = m->scene->frames;
   MOTE_TRY(mote_placer_create(m->scene, spec->gap, &m->placer));
   for (int i = 0; i < m->composed->count; i++) MOTE_TRY(make_body(m, i));

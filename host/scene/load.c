@@ -142,7 +142,8 @@ static mote_status check(const mote_map *root, const mote_scene *scene) {
   return status == MOTE_OK ? status : mote_fail_within(status, "%s", root->document->name);
 }
 
-mote_status mote_read_setting(const mote_map *root, mote_scene *scene, mote_times *times) {
+mote_status mote_read_setting(const mote_map *root, const mote_scene_source *source, mote_scene *scene,
+                              mote_times *times) {
   int64_t dim = 3;
   MOTE_TRY(mote_map_integer(root, "dim", 2, 3, &dim));
   MOTE_TRY(mote_scene_create((int)dim, scene));
@@ -153,7 +154,7 @@ mote_status mote_read_setting(const mote_map *root, mote_scene *scene, mote_time
   MOTE_TRY(mote_read_vector(root, "gravity", scene->dim, gravity));
   for (int d = 0; d < scene->dim; d++) scene->gravity[d] = (float)gravity[d];
   MOTE_TRY(read_times(root, scene, times));
-  MOTE_TRY(mote_read_materials(root, scene));
+  MOTE_TRY(mote_read_materials(root, source->folder, scene));
   MOTE_TRY(mote_read_colliders(root, scene));
   return check(root, scene);
 }
@@ -168,7 +169,8 @@ static mote_status read_scene(const mote_document *document, const mote_scene_so
   mote_map root;
   mote_times times;
   MOTE_TRY(mote_map_open(document, mote_document_root(document), mote_scene_keys, &root, "the scene"));
-  MOTE_TRY(mote_read_setting(&root, scene, &times)); /* checked before anything is filled on this grid */
+  MOTE_TRY(
+      mote_read_setting(&root, source, scene, &times)); /* checked before anything is filled on this grid */
   MOTE_TRY(mote_read_bodies(&root, source, scene));
   return mote_read_end(&root, &times, scene);
 }

@@ -17,13 +17,14 @@ typedef struct mote_times {
 } mote_times;
 
 /* Makes `scene` and checks it. On failure too, mote_scene_destroy() frees it. */
-mote_status mote_read_setting(const mote_map *root, mote_scene *scene, mote_times *times);
+mote_status mote_read_setting(const mote_map *root, const mote_scene_source *source, mote_scene *scene,
+                              mote_times *times);
 
 /* Checks the particles, and chooses the time step that they allow. */
 mote_status mote_read_end(const mote_map *root, const mote_times *times, mote_scene *scene);
 
-/* Materials by name: the mapping `materials`. */
-mote_status mote_read_materials(const mote_map *root, mote_scene *scene);
+/* Materials by name: the mapping `materials`. `folder`: what the paths of laws begin at, or NULL. */
+mote_status mote_read_materials(const mote_map *root, const char *folder, mote_scene *scene);
 
 /* `walls` and `colliders`. */
 mote_status mote_read_walls(const mote_map *root, mote_scene *scene);

@@ -34,9 +34,11 @@ static const struct parameter {
 };
 enum { PARAMETERS = sizeof parameters / sizeof *parameters };
 
-static void known_keys(unsigned kinds, const char *keys[PARAMETERS + 2]) {
+enum { MOST_KEYS = PARAMETERS + 3 };
+static void known_keys(unsigned kinds, const char *keys[MOST_KEYS]) {
   int n = 0;
   keys[n++] = "kind";
+  if (kinds & KIND(MOTE_NEURAL)) keys[n++] = "law";
   for (int i = 0; i < PARAMETERS; i++)
     if (parameters[i].kinds & kinds) keys[n++] = parameters[i].name;
   keys[n] = NULL;
@@ -53,14 +55,29 @@ static mote_status read_kind(const mote_map *map, mote_material_kind *kind) {
   return MOTE_OK;
 }
 
+/* A neural law's folder; from the scene's, where it is no absolute path. */
+static mote_status read_law(const mote_map *map, const char *folder, mote_material *material) {
+  const yaml_node_t *node;
+  char law[sizeof material->law];
+  if (material->kind != MOTE_NEURAL) return MOTE_OK;
+  MOTE_TRY(mote_map_require(map, "law", &node));
+  MOTE_TRY(mote_map_text(map, "law", law, sizeof law));
+  if (!folder)
+    return mote_node_fail(map->document, node, "%s: this scene may not name files: it has no folder",
+                          map->title);
+  const int length = snprintf(material->law, sizeof material->law, "%s%s", law[0] == '/' ? "" : folder, law);
+  return length < (int)sizeof material->law ? MOTE_OK
+                                            : mote_node_fail(map->document, node, "a path that is too long");
+}
+
 static mote_status read_material(const mote_map *all, const yaml_node_t *name, const yaml_node_t *node,
-                                 mote_material *material) {
+                                 const char *folder, mote_material *material) {
   const mote_document *document = all->document;
   const char *word = mote_node_text(name);
   if (strlen(word) >= sizeof material->name)
     return mote_node_fail(document, name, "a material's name of more than %zu bytes",
                           sizeof material->name - 1);
-  const char *keys[PARAMETERS + 2];
+  const char *keys[MOST_KEYS];
   mote_map map;
   known_keys(ALL_KINDS, keys);
   MOTE_TRY(mote_map_open(document, node, keys, &map, "material '%s'", word));
@@ -81,11 +98,12 @@ static mote_status read_material(const mote_map *all, const yaml_node_t *name, c
     number = (float)value;
     memcpy(place, &number, sizeof number);
   }
+  MOTE_TRY(read_law(&map, folder, material));
   mote_status status = mote_material_check(material);
   return status == MOTE_OK ? status : mote_node_fail_at(document, node, status);
 }
 
-mote_status mote_read_materials(const mote_map *root, mote_scene *scene) {
+mote_status mote_read_materials(const mote_map *root, const char *folder, mote_scene *scene) {
   if (!mote_map_find(root, "materials")) return MOTE_OK;
   mote_map all;
   MOTE_TRY(mote_map_open_child(root, "materials", NULL, &all));
@@ -96,7 +114,7 @@ mote_status mote_read_materials(const mote_map *root, mote_scene *scene) {
   if (!scene->materials) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for %d materials", count);
   for (int i = 0; i < count; i++) {
     mote_map_pair(&all, i, &name, &node);
-    MOTE_TRY(read_material(&all, name, node, &scene->materials[i]));
+    MOTE_TRY(read_material(&all, name, node, folder, &scene->materials[i]));
     scene->material_count = i + 1;
   }
   return MOTE_OK;

@@ -18,6 +18,7 @@ static const char *const kind_names[MOTE_MATERIAL_KINDS] = {
     [MOTE_VISCOELASTIC] = "viscoelastic",
     [MOTE_DRUCKER_PRAGER] = "drucker_prager",
     [MOTE_VON_MISES] = "von_mises",
+    [MOTE_NEURAL] = "neural",
 };
 
 static int is_kind(mote_material_kind kind) {
@@ -36,7 +37,7 @@ mote_status mote_material_kind_from_name(const char *name, mote_material_kind *k
     }
   return mote_fail(MOTE_ERROR_ARGUMENT,
                    "unknown kind of material \"%s\": expected fixed_corotated, neo_hookean, newtonian, "
-                   "herschel_bulkley, viscoelastic, drucker_prager or von_mises",
+                   "herschel_bulkley, viscoelastic, drucker_prager, von_mises or neural",
                    name ? name : "");
 }
 

@@ -97,6 +97,7 @@ static mote_status upload_particles(mote_simulation *s, const mote_particles *pa
     MOTE_TRY(mote_upload(s->stream, s->arrays[k].data, columns[k].host,
                          (size_t)particles->count * columns[k].width * 4));
   MOTE_TRY(s->device->transfer->load(s->stream, &s->transfer, &arrays));
+  MOTE_TRY(mote_sim_laws_load(&s->neural, s->stream, &s->transfer));
   MOTE_TRY(mote_stream_synchronize(s->stream));
   for (int k = 5; k < 8; k++) mote_buffer_free(&s->arrays[k]);
   return MOTE_OK;
@@ -129,6 +130,7 @@ static mote_status build(mote_simulation *s, const mote_scene *scene) {
   MOTE_TRY(mote_transfer_reserve(s->stream, &s->transfer));
   MOTE_TRY(keep_particles(s, &scene->particles));
   MOTE_TRY(upload_laws(s, scene));
+  MOTE_TRY(mote_sim_laws_open(s->device, scene, &s->neural));
   return upload_particles(s, &scene->particles);
 }
 
@@ -150,6 +152,7 @@ void mote_simulation_destroy(mote_simulation *s) {
   if (!s) return;
   mote_replay_reset(&s->replay);
   mote_transfer_free(&s->transfer);
+  mote_sim_laws_free(&s->neural);
   for (int k = 0; k < 8; k++) mote_buffer_free(&s->arrays[k]);
   mote_buffer_free(&s->sums);
   free(s->host_sums);
@@ -167,6 +170,7 @@ static mote_status one_step(void *context, mote_stream *stream) {
   MOTE_TRY(k->p2g(stream, &s->transfer));
   MOTE_TRY(k->grid_update(stream, &s->transfer));
   MOTE_TRY(k->g2p(stream, &s->transfer));
+  MOTE_TRY(mote_sim_laws_step(&s->neural, stream, &s->transfer));
   return k->advance(stream, &s->transfer);
 }
 

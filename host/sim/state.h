@@ -5,13 +5,14 @@
 #include <mote/simulation.h>
 
 #include "host/core/device.h"
-#include "kernels/transfer/transfer.h"
+#include "host/sim/neural.h"
 
 struct mote_simulation {
   mote_device *device;
   mote_stream *stream;
   mote_transfer transfer;
   mote_replay replay;
+  mote_sim_laws neural;
   mote_particles particles; /* as the scene had them: what does not change, and the order */
   mote_buffer arrays[8];    /* device arrays in scene order, on the way in and out */
   mote_buffer sums;

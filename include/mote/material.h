@@ -32,12 +32,18 @@ typedef enum mote_material_kind {
   /* Hencky elasticity, |dev tau| = 2 mu |dev log s| <= yield_stress + hardening * plastic strain, both in the
      Frobenius norm; history is the plastic strain. */
   MOTE_VON_MISES,
-  MOTE_MATERIAL_KINDS
+  /* A neural law (Ma et al. 2023), learned from motion: elasticity tau = R S F^T and plasticity F <- F + R S,
+     with S of networks (`law`). youngs_modulus and poisson_ratio only bound the time step: about as stiff as
+     what it was learned from. No stored energy is known of it. */
+  MOTE_NEURAL,
+  MOTE_MATERIAL_KINDS,
+  MOTE_CLASSICAL_KINDS = MOTE_NEURAL /* those before: all of them formulas */
 } mote_material_kind;
 
 /* SI units; a member that a kind does not use is ignored. */
 typedef struct mote_material {
   char name[64];
+  char law[1024]; /* neural: the folder of config.json and model.safetensors */
   mote_material_kind kind;
   float density;           /* kg/m^3 */
   float youngs_modulus;    /* Pa */
@@ -57,7 +63,7 @@ typedef struct mote_material {
 } mote_material;
 
 /* The name used in files: "fixed_corotated", "neo_hookean", "newtonian", "herschel_bulkley", "viscoelastic",
-   "drucker_prager", "von_mises". */
+   "drucker_prager", "von_mises", "neural". */
 const char *mote_material_kind_name(mote_material_kind kind);
 mote_status mote_material_kind_from_name(const char *name, mote_material_kind *kind);
 

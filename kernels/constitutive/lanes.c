@@ -61,6 +61,7 @@ OF_KIND(herschel_bulkley, MOTE_HERSCHEL_BULKLEY)
 OF_KIND(viscoelastic, MOTE_VISCOELASTIC)
 OF_KIND(drucker_prager, MOTE_DRUCKER_PRAGER)
 OF_KIND(von_mises, MOTE_VON_MISES)
+OF_KIND(neural, MOTE_NEURAL) /* deformed only: kernels/neural does the rest */
 
 typedef void step_function(const mote_law *, float, const lane *, lane *, float *, lane *);
 typedef void stress_function(const mote_law *, const lane *, const lane *, const float *, lane *);
@@ -70,7 +71,7 @@ typedef void stress_function(const mote_law *, const lane *, const lane *, const
     [MOTE_FIXED_COROTATED] = function##_corotated, [MOTE_NEO_HOOKEAN] = function##_neo_hookean,              \
     [MOTE_NEWTONIAN] = function##_newtonian, [MOTE_HERSCHEL_BULKLEY] = function##_herschel_bulkley,          \
     [MOTE_VISCOELASTIC] = function##_viscoelastic, [MOTE_DRUCKER_PRAGER] = function##_drucker_prager,        \
-    [MOTE_VON_MISES] = function##_von_mises                                                                  \
+    [MOTE_VON_MISES] = function##_von_mises, [MOTE_NEURAL] = function##_neural                               \
   }
 static step_function *const step3[MOTE_MATERIAL_KINDS] = TABLE(step3);
 static step_function *const step2[MOTE_MATERIAL_KINDS] = TABLE(step2);

@@ -129,6 +129,8 @@ MOTE_INLINE void mote_stress_of_kind(int kind, int n, const mote_law *law, const
     for (int i = 0; i < n * n; i++) tau[i] *= law->mu;
     mote_add_to_diagonal(n, law->lambda * (1.0f + j1) * j1, tau);
     mote_add_viscous(n, 1.0f + j1, law->viscosity, C, tau);
+  } else if (kind == MOTE_NEURAL) { /* kernels/neural */
+    for (int i = 0; i < n * n; i++) tau[i] = mote_splat(0.0f);
   } else { /* MOTE_NEWTONIAN */
     mote_real j1 = mote_at_least(mote_det_minus_one(n, F), MOTE_SMALLEST_J - 1.0f);
     mote_real pressure = mote_fluid_stress(law, j1);
@@ -216,6 +218,7 @@ MOTE_HD static inline double mote_energy_of_kind(int kind, int n, const mote_law
     for (int k = 0; k < n; k++) sum += ((double)s[k] - 1) * ((double)s[k] - 1);
     return mu * sum + 0.5 * lambda * j1 * j1;
   }
+  if (kind == MOTE_NEURAL) return 0;
   if (kind == MOTE_NEWTONIAN) {
     j1 = j1 > MOTE_SMALLEST_J - 1.0 ? j1 : MOTE_SMALLEST_J - 1.0;
     if (law->tait <= 0) return 0.5 * lambda * j1 * j1;
@@ -243,6 +246,7 @@ MOTE_HD static inline double mote_energy_of_kind(int kind, int n, const mote_law
   case MOTE_VISCOELASTIC: CALL(MOTE_VISCOELASTIC); break;                                                    \
   case MOTE_DRUCKER_PRAGER: CALL(MOTE_DRUCKER_PRAGER); break;                                                \
   case MOTE_VON_MISES: CALL(MOTE_VON_MISES); break;                                                          \
+  case MOTE_NEURAL: CALL(MOTE_NEURAL); break;                                                                \
   default: CALL(MOTE_NEWTONIAN); break;                                                                      \
   }
 

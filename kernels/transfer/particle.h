@@ -68,6 +68,14 @@ MOTE_HD static inline void mote_particle_unload(const mote_transfer_view *t, con
   if (a->history) a->history[i] = solid[9];
 }
 
+/* Device row p's record with the stress tau (dim, dim) on top. */
+MOTE_HD static inline void mote_particle_add_stress(const mote_transfer_view *t, int p, const float *tau) {
+  float *record = t->record + (size_t)p * MOTE_RECORD;
+  const float stress_factor = 4 * t->time_step / t->spacing * t->solid[(size_t)p * MOTE_SOLID + 10];
+  for (int d = 0; d < t->dim; d++)
+    for (int c = 0; c < t->dim; c++) record[4 + 4 * d + c] -= stress_factor * tau[c * t->dim + d];
+}
+
 /* Adds device row p to a row of MOTE_TRANSFER_SUMS; positions and angular momentum are about `lower`. The
    affine part of APIC's angular momentum is the antisymmetric part of m dx^2/4 C (Jiang et al. 2015,
    section 5.3). */

@@ -35,6 +35,17 @@ static mote_status unload(mote_stream *stream, const mote_transfer *transfer,
   return MOTE_OK;
 }
 
+static mote_status add_stress(mote_stream *stream, mote_transfer *transfer, int32_t material,
+                              const float *tau) {
+  const mote_transfer_view *t = &transfer->view;
+  if (t->status->halted) return MOTE_OK;
+#pragma omp parallel for num_threads(mote_transfer_threads(stream, t)) schedule(static)
+  for (int p = 0; p < t->count; p++)
+    if (mote_solid_material(t->solid + (size_t)p * MOTE_SOLID) == material)
+      mote_particle_add_stress(t, p, tau + (size_t)p * (size_t)(t->dim * t->dim));
+  return MOTE_OK;
+}
+
 static mote_status advance(mote_stream *stream, mote_transfer *transfer) {
   (void)stream;
   mote_transfer_status *s = transfer->view.status;
@@ -77,6 +88,7 @@ const struct mote_transfer_kernels mote_transfer_cpu = {
     .p2g = mote_transfer_cpu_p2g,
     .grid_update = mote_transfer_cpu_grid_update,
     .g2p = mote_transfer_cpu_g2p,
+    .add_stress = add_stress,
     .advance = advance,
     .dense_grid = dense_grid,
     .diagnose = diagnose,

@@ -47,6 +47,19 @@ static mote_status unload(mote_stream *stream, const mote_transfer *transfer,
   return MOTE_LAUNCH(unload_kernel, mote_grid(t->count, 256), 256, 0, stream, *t, *arrays);
 }
 
+static __global__ void add_stress_kernel(mote_transfer_view t, int32_t material, const float *tau) {
+  int64_t p = own_thread();
+  if (p >= t.count || t.status->halted) return;
+  if (mote_solid_material(t.solid + p * MOTE_SOLID) == material)
+    mote_particle_add_stress(&t, (int)p, tau + p * (t.dim * t.dim));
+}
+
+static mote_status add_stress(mote_stream *stream, mote_transfer *transfer, int32_t material,
+                              const float *tau) {
+  const mote_transfer_view *t = &transfer->view;
+  return MOTE_LAUNCH(add_stress_kernel, mote_grid(t->count, 256), 256, 0, stream, *t, material, tau);
+}
+
 static __global__ void advance_kernel(mote_transfer_view t) {
   if (t.status->halted) return;
   t.status->step++;
@@ -108,6 +121,7 @@ extern "C" const struct mote_transfer_kernels mote_transfer_gpu = {
     mote_transfer_gpu_p2g,
     mote_transfer_gpu_grid_update,
     mote_transfer_gpu_g2p,
+    add_stress,
     advance,
     dense_grid,
     diagnose,

@@ -157,6 +157,10 @@ struct mote_transfer_kernels {
   mote_status (*grid_update)(mote_stream *stream, mote_transfer *transfer);
   mote_status (*g2p)(mote_stream *stream, mote_transfer *transfer);
 
+  /* Behind g2p (or load): adds a stress, Pa, to the records of the particles of a material. tau (count, dim,
+     dim), rows in the device's own order. */
+  mote_status (*add_stress)(mote_stream *stream, mote_transfer *transfer, int32_t material, const float *tau);
+
   /* Ends a step: counts it, or halts when it failed, and moves the colliders to the next one's time. */
   mote_status (*advance)(mote_stream *stream, mote_transfer *transfer);
 

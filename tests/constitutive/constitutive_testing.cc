@@ -57,7 +57,7 @@ Decomposition decompose(const Matrix &F) {
 
 std::vector<mote_material> all_materials() {
   std::vector<mote_material> materials;
-  for (int kind = 0; kind < MOTE_MATERIAL_KINDS; kind++)
+  for (int kind = 0; kind < MOTE_CLASSICAL_KINDS; kind++)
     materials.push_back(material_of(mote_material_kind(kind), 1e5f, 0.3f));
   materials[MOTE_NEWTONIAN].viscosity = 5;
   materials[MOTE_HERSCHEL_BULKLEY].flow_index = 0.6f;

@@ -184,6 +184,9 @@ TEST(Scene, ErrorsTellWhereAndWhatToDo) {
       {"materials: {a: {kind: newtonian, friction_angle: 3}}",
        "unknown key 'friction_angle' in material 'a' (newtonian)"},
       {"materials: {a: {kind: newtonian, density: -3}}", "scene.yaml:1:16: "},
+      {"materials: {a: {kind: newtonian, law: here}}", "unknown key 'law' in material 'a' (newtonian)"},
+      {"materials: {a: {kind: neural}}", "material 'a' (neural) lacks the key 'law'"},
+      {"materials: {a: {kind: neural, law: here}}", "this scene may not name files: it has no folder"},
       {"bodies: 3", "'bodies' of the scene: expected a list, found '3'"},
       {"bodies: [3]", "body 1: expected a mapping"},
       {one_body("{material: jely, " + ball + "}"),
@@ -250,6 +253,19 @@ TEST(Scene, FrameIntervalChoosesAStableStep) {
   EXPECT_NEAR(s->time_step * s->steps_per_frame, 0.01, 1e-7);
   EXPECT_LE(s->time_step, 0.5f * stable * 1.0001f);
   EXPECT_GT(s->time_step * s->steps_per_frame / (s->steps_per_frame - 1), 0.5f * stable); /* the fewest */
+}
+
+TEST(Scene, LawsAreFoundFromTheScene) {
+  mote_test::TemporaryFolder folder;
+  const std::string path = folder.file("s.yaml");
+  for (std::string law : {"models/jelly", "/elsewhere/jelly"}) {
+    std::ofstream(path) << "materials: {a: {kind: neural, law: " << law << ", youngs_modulus: 2.0e+5}}\n";
+    mote_scene scene;
+    MOTE_ASSERT_OK(mote_scene_load(path.c_str(), 0, &scene));
+    EXPECT_EQ(scene.materials[0].law, law[0] == '/' ? law : folder.file(law));
+    EXPECT_EQ(scene.materials[0].youngs_modulus, 2e5f);
+    mote_scene_destroy(&scene);
+  }
 }
 
 TEST(Scene, LoadNamesTheFile) {

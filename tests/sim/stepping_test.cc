@@ -192,7 +192,7 @@ TEST_P(SteppingOnDevice, NothingAndOneParticle) {
 /* At the limit itself matter of every kind that falls onto the floor neither fails nor gains energy. */
 TEST(TimeStep, LimitIsStable) {
   for (int dim : {2, 3})
-    for (int kind = 0; kind < MOTE_MATERIAL_KINDS; kind++)
+    for (int kind = 0; kind < MOTE_CLASSICAL_KINDS; kind++)
       for (float viscosity : {0.f, 2000.f}) {
         if (viscosity > 0 && kind != MOTE_NEWTONIAN && kind != MOTE_VISCOELASTIC) continue;
         Scene made(dim, 24, 1.f / 24, 0);
