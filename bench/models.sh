@@ -67,9 +67,20 @@ table() {
 
 # OUT TEST ...: a rollout of all particles, and what its steps took, mean over the trajectories.
 timed() {
-  local out=$1 test=$2
+  local out=$1 test=$2 said
   shift 2
-  "$mote" rollout "$@" --input "$test" --steps 150 -o "$data/$out" 2>&1 | tail -1
+  said=$("$mote" rollout "$@" --input "$test" --steps 150 -o "$data/$out" 2>&1) || { echo "$said" >&2; return 1; }
+  tail -1 <<<"$said"
+}
+
+# WHAT COMMAND...: whether the rollout ends; says that it diverged where it did. Any other failure is one of the whole.
+finite() {
+  local what=$1 said
+  shift
+  { said=$("$@" 2>&1 >&3 3>&-); } 3>&1 && return 0
+  grep -q 'the rollout diverged' <<<"$said" || { echo "$said" >&2; exit 1; }
+  echo "$what diverged"
+  return 1
 }
 
 # NAME TEST: all particles, by the baseline where there is one, and by the model with either operator.
@@ -78,10 +89,8 @@ dense() {
   [ ! -d "$here/scripts/models/$1-gns" ] || baseline="the dense graph network; "
   echo "all particles of the first five: ${baseline}1,000 stepped and the rest reconstructed without learning, and with it"
   if [ -n "$baseline" ]; then
-    if timed dense.h5 "$2" --model "$here/scripts/models/$1-gns"; then
+    if finite "the dense graph network" timed dense.h5 "$2" --model "$here/scripts/models/$1-gns"; then
       files+=("$data/dense.h5")
-    else
-      echo "the dense graph network diverged"
     fi
   fi
   timed unlearned.h5 "$2" "${ours[@]}"
@@ -113,11 +122,10 @@ for name in "${names[@]}"; do
       echo "meshes: ../shared/meshes is not there"
     fi
     echo
-    if "$mote" rollout --model "$model" --input "$data/$name-few/test.h5" --sparse 500 --only-sparse --steps 994 --every 7 \
-      -o "$data/long.h5" --quiet; then
-      echo "1,000 frames of the first five, from 500 particles: finite"
-    else
-      echo "1,000 frames of the first five, from 500 particles: diverged"
+    long="1,000 frames of the first five, from 500 particles:"
+    if finite "$long" "$mote" rollout --model "$model" --input "$data/$name-few/test.h5" --sparse 500 --only-sparse \
+      --steps 994 --every 7 -o "$data/long.h5" --quiet; then
+      echo "$long finite"
     fi
     echo
     dense "$name" "$data/$name-few/test.h5"
