@@ -91,11 +91,15 @@ MOTE_HD static inline void mote_collider_apply(const mote_collider *c, const mot
   for (int d = 0; d < 3; d++) v[d] += own[d];
 }
 
+MOTE_HD static inline int mote_node_in_wall(const mote_transfer_view *t, const int node[3], int axis,
+                                            int side) {
+  return side ? node[axis] > t->cells[axis] - t->boundary_cells : node[axis] < t->boundary_cells;
+}
+
 MOTE_HD static inline void mote_walls_apply(const mote_transfer_view *t, const int node[3], float v[3]) {
   for (int axis = 0; axis < t->dim; axis++)
     for (int side = 0; side < 2; side++) {
-      int in_wall = side ? node[axis] > t->cells[axis] - t->boundary_cells : node[axis] < t->boundary_cells;
-      if (!in_wall) continue;
+      if (!mote_node_in_wall(t, node, axis, side)) continue;
       float n[3] = {0, 0, 0};
       n[axis] = side ? -1.f : 1.f;
       mote_contact_apply(t->walls[axis][side].contact, t->walls[axis][side].friction, n, v);

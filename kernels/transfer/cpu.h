@@ -70,5 +70,8 @@ mote_status mote_transfer_cpu_sort(mote_stream *stream, mote_transfer *transfer)
 mote_status mote_transfer_cpu_p2g(mote_stream *stream, mote_transfer *transfer);
 mote_status mote_transfer_cpu_grid_update(mote_stream *stream, mote_transfer *transfer);
 mote_status mote_transfer_cpu_g2p(mote_stream *stream, mote_transfer *transfer);
+mote_status mote_transfer_cpu_reverse(mote_stream *stream, const mote_transfer *transfer,
+                                      mote_transfer_reverse *room, const mote_transfer_gradients *gradients,
+                                      double *motion);
 
 #endif

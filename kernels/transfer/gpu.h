@@ -34,9 +34,37 @@ static __device__ __forceinline__ int neighbour_slot(const mote_transfer_view &t
   return slots[(x * t.blocks[1] + y) * t.blocks[2] + z];
 }
 
+static __device__ __forceinline__ void add(float4 *to, float4 value) {
+  to->x += value.x;
+  to->y += value.y;
+  to->z += value.z;
+  to->w += value.w;
+}
+
+/* Node (x, y, z) of the block at `corner`: what all tiles have there, in a fixed order. */
+template <int DIM>
+static __device__ __forceinline__ float4 sum_tiles(const mote_transfer_view &t, const float *tiles,
+                                                   const int corner[3], int x, int y, int z) {
+  using Shape = TileShape<DIM>;
+  float4 sum = make_float4(0, 0, 0, 0);
+  for (int k = 0; k < Shape::corners; k++) {
+    int a = k & 1, b = k >> 1 & 1, c = k >> 2;
+    int u = x + 4 * a, v = y + 4 * b, w = z + 4 * c;
+    if (u > 5 || v > 5 || w > 5) continue;
+    int slot = neighbour_slot(t, t.tile_slot, corner, -a, -b, -c);
+    if (slot < 0) continue;
+    int node = DIM == 3 ? (u * 6 + v) * 6 + w : u * 6 + v;
+    add(&sum, reinterpret_cast<const float4 *>(tiles)[(int64_t)slot * Shape::nodes + node]);
+  }
+  return sum;
+}
+
 mote_status mote_transfer_gpu_sort(mote_stream *stream, mote_transfer *transfer);
 mote_status mote_transfer_gpu_p2g(mote_stream *stream, mote_transfer *transfer);
 mote_status mote_transfer_gpu_grid_update(mote_stream *stream, mote_transfer *transfer);
 mote_status mote_transfer_gpu_g2p(mote_stream *stream, mote_transfer *transfer);
+mote_status mote_transfer_gpu_reverse(mote_stream *stream, const mote_transfer *transfer,
+                                      mote_transfer_reverse *room, const mote_transfer_gradients *gradients,
+                                      double *motion);
 
 #endif

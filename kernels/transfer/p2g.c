@@ -3,6 +3,7 @@
    and goes to the tile once. Blocks are independent; tiles are added in a fixed order of neighbours. */
 #include "kernels/transfer/collider.h"
 #include "kernels/transfer/cpu.h"
+#include "kernels/transfer/cpu_tiles.h"
 
 /* Orders the particles first..last by their cell among the tile's, stably; start[c] is the first of cell c.
  */
@@ -85,47 +86,12 @@ mote_status mote_transfer_cpu_p2g(mote_stream *stream, mote_transfer *transfer) 
   return MOTE_OK;
 }
 
-/* Adds the part of a neighbour's tile that lies in this block. */
-MOTE_INLINE void add_tile(int dim, const float *tile, const int towards[3], float *node) {
-  const mote_overlap *x = &mote_overlaps[towards[0] + 1], *y = &mote_overlaps[towards[1] + 1];
-  if (dim == 2) {
-    for (int i = x->first; i <= x->last; i++)
-      for (int j = y->first; j <= y->last; j++) {
-        float *to = node + ((i - x->shift) * 4 + j - y->shift) * 4;
-        v4_store(to, v4_load(to) + v4_load(tile + mote_tile_offset(2, i, j, 0)));
-      }
-    return;
-  }
-  const mote_overlap *z = &mote_overlaps[towards[2] + 1];
-  for (int i = x->first; i <= x->last; i++)
-    for (int j = y->first; j <= y->last; j++)
-      for (int k = z->first; k <= z->last; k++) {
-        float *to = node + (((i - x->shift) * 4 + j - y->shift) * 4 + k - z->shift) * 4;
-        v4_store(to, v4_load(to) + v4_load(tile + mote_tile_offset(3, i, j, k)));
-      }
-}
-
-/* The slot of the block (dx, dy, dz) away, or -1. */
-MOTE_INLINE int neighbour_slot(const mote_transfer_view *t, const int32_t *slots, const int corner[3], int dx,
-                               int dy, int dz) {
-  int x = corner[0] / 4 + dx, y = corner[1] / 4 + dy, z = corner[2] / 4 + dz;
-  if (x < 0 || y < 0 || z < 0 || x >= t->blocks[0] || y >= t->blocks[1] || z >= t->blocks[2]) return -1;
-  return slots[(x * t->blocks[1] + y) * t->blocks[2] + z];
-}
-
 MOTE_INLINE void update_block(const mote_transfer_view *t, int dim, int slot) {
-  int corner[3], reach_z = dim == 3 ? 1 : 0;
+  int corner[3];
   const int nodes = dim == 3 ? 64 : 16;
   mote_block_corner(t, t->active_index[slot], corner);
   float *node = t->grid + (size_t)slot * (size_t)nodes * 4;
-  memset(node, 0, (size_t)nodes * 4 * sizeof *node);
-  for (int x = -1; x <= 1; x++)
-    for (int y = -1; y <= 1; y++)
-      for (int z = -reach_z; z <= reach_z; z++) {
-        int tile = neighbour_slot(t, t->tile_slot, corner, x, y, z);
-        if (tile < 0) continue;
-        add_tile(dim, t->tiles + (size_t)tile * mote_tile_floats(dim), (int[3]){-x, -y, -z}, node);
-      }
+  mote_sum_tiles(t, dim, t->tiles, corner, node);
   for (int n = 0; n < nodes; n++) {
     int at[3] = {corner[0] + (dim == 3 ? n >> 4 : n >> 2), corner[1] + (dim == 3 ? n >> 2 & 3 : n & 3),
                  dim == 3 ? corner[2] + (n & 3) : 0};

@@ -53,13 +53,6 @@ static __device__ float4 sum_cell(const mote_transfer_view &t, const int corner[
   return sum;
 }
 
-static __device__ __forceinline__ void add(float4 *to, float4 value) {
-  to->x += value.x;
-  to->y += value.y;
-  to->z += value.z;
-  to->w += value.w;
-}
-
 template <int DIM> static __global__ void p2g_kernel(mote_transfer_view t) {
   using Shape = TileShape<DIM>;
   __shared__ float4 cells[Shape::cells * Shape::stencil];
@@ -107,16 +100,7 @@ template <int DIM> static __global__ void grid_kernel(mote_transfer_view t) {
     int corner[3], n = (int)(i % Shape::own);
     mote_block_corner(&t, t.active_index[i / Shape::own], corner);
     int x = DIM == 3 ? n / 16 : n / 4, y = DIM == 3 ? n / 4 % 4 : n % 4, z = DIM == 3 ? n % 4 : 0;
-    float4 sum = make_float4(0, 0, 0, 0);
-    for (int k = 0; k < Shape::corners; k++) {
-      int a = k & 1, b = k >> 1 & 1, c = k >> 2;
-      int u = x + 4 * a, v = y + 4 * b, w = z + 4 * c;
-      if (u > 5 || v > 5 || w > 5) continue;
-      int slot = neighbour_slot(t, t.tile_slot, corner, -a, -b, -c);
-      if (slot < 0) continue;
-      int node = DIM == 3 ? (u * 6 + v) * 6 + w : u * 6 + v;
-      add(&sum, reinterpret_cast<const float4 *>(t.tiles)[(int64_t)slot * Shape::nodes + node]);
-    }
+    float4 sum = sum_tiles<DIM>(t, t.tiles, corner, x, y, z);
     float q[4] = {sum.x, sum.y, sum.z, sum.w};
     int at[3] = {corner[0] + x, corner[1] + y, corner[2] + z};
     mote_node_update(&t, at, q);

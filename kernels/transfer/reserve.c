@@ -1,6 +1,6 @@
 /* The memory of a simulation on any device. All of it is planned for the worst case, every particle in a
    block of its own, so that no step ever allocates; on the CPU pages that are never touched cost nothing. */
-#include "kernels/transfer/grid.h"
+#include "kernels/transfer/reverse.h"
 
 static mote_status reserve_one(mote_stream *stream, mote_transfer *transfer, int which, size_t bytes,
                                void *pointer) {
@@ -57,6 +57,23 @@ mote_status mote_transfer_reserve(mote_stream *stream, mote_transfer *transfer) 
   for (size_t k = 0; k < sizeof list / sizeof *list; k++)
     MOTE_TRY(reserve_one(stream, transfer, list[k].which, list[k].bytes, list[k].pointer));
   return MOTE_OK;
+}
+
+void mote_transfer_reverse_free(mote_transfer_reverse *room) {
+  mote_buffer *all[] = {&room->record, &room->tiles, &room->grid, &room->motion};
+  for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
+}
+
+mote_status mote_transfer_reverse_reserve(mote_stream *stream, const mote_transfer_view *t,
+                                          mote_transfer_reverse *room, int chunks) {
+  mote_device *d = stream->device;
+  const size_t tile = (size_t)d->transfer->tile_floats(t->dim), nodes = t->dim == 3 ? 64 : 16;
+  const size_t n = t->count ? (size_t)t->count : 1, total = (size_t)t->block_total;
+  MOTE_TRY(mote_buffer_reserve(&room->record, d, n * MOTE_RECORD * sizeof(float)));
+  MOTE_TRY(mote_buffer_reserve(&room->tiles, d, ((size_t)t->block_capacity * tile + 16) * sizeof(float)));
+  MOTE_TRY(mote_buffer_reserve(&room->grid, d, total * nodes * 4 * sizeof(float)));
+  return mote_buffer_reserve(&room->motion, d,
+                             ((size_t)chunks * (size_t)t->collider_count * MOTE_MOTION + 1) * sizeof(double));
 }
 
 void mote_transfer_free(mote_transfer *transfer) {

@@ -89,6 +89,7 @@ const struct mote_transfer_kernels mote_transfer_cpu = {
     .grid_update = mote_transfer_cpu_grid_update,
     .g2p = mote_transfer_cpu_g2p,
     .add_stress = add_stress,
+    .reverse = mote_transfer_cpu_reverse,
     .advance = advance,
     .dense_grid = dense_grid,
     .diagnose = diagnose,

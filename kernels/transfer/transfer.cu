@@ -122,6 +122,7 @@ extern "C" const struct mote_transfer_kernels mote_transfer_gpu = {
     mote_transfer_gpu_grid_update,
     mote_transfer_gpu_g2p,
     add_stress,
+    mote_transfer_gpu_reverse,
     advance,
     dense_grid,
     diagnose,

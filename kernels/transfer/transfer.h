@@ -133,6 +133,19 @@ typedef struct mote_transfer_arrays {
   int32_t *material;           /* (n), load only */
 } mote_transfer_arrays;
 
+/* Gradients by a state, device arrays in the order of the scene, row-major: by metres, m/s, 1/s and, of the
+   stress that went into the records, Pa. */
+typedef struct mote_transfer_gradients {
+  float *position, *velocity;      /* (n, dim) */
+  float *affine_velocity, *stress; /* (n, dim, dim) */
+} mote_transfer_gradients;
+
+/* What the reverse of a step needs besides a simulation's memory: records, tiles and nodes of gradients, and
+   sums over chunks of nodes. Sizes follow the first call; zero to begin with. */
+typedef struct mote_transfer_reverse {
+  mote_buffer record, tiles, grid, motion;
+} mote_transfer_reverse;
+
 /* A partial sum of the diagnostics: mass, momentum 3, angular momentum 3 (about `lower`), kinetic, elastic,
    potential energy, mass * (position - lower) 3, largest speed (a maximum). */
 enum { MOTE_TRANSFER_SUMS = 14, MOTE_TRANSFER_CHUNK = 1024 };
@@ -161,6 +174,14 @@ struct mote_transfer_kernels {
      dim), rows in the device's own order. */
   mote_status (*add_stress)(mote_stream *stream, mote_transfer *transfer, int32_t material, const float *tau);
 
+  /* The reverse of p2g, grid_update and g2p (but not of its deformation and stress; reverse.h). Called where
+     these were called but g2p, with load before: view.record is the state before the step and view.grid its
+     nodes. In: the gradients by the state after it, affine_velocity with what the deformation brings;
+     `stress` is not read. Out: by the state before, in the same arrays, and by the stress of the state
+     before. motion (collider_count, MOTE_MOTION) float64, unless NULL: added to, sums in a fixed order. */
+  mote_status (*reverse)(mote_stream *stream, const mote_transfer *transfer, mote_transfer_reverse *room,
+                         const mote_transfer_gradients *gradients, double *motion);
+
   /* Ends a step: counts it, or halts when it failed, and moves the colliders to the next one's time. */
   mote_status (*advance)(mote_stream *stream, mote_transfer *transfer);
 
@@ -176,6 +197,11 @@ struct mote_transfer_kernels {
    all of the view's other members: blocks, block_total, block_capacity and the pointers. (reserve.c) */
 mote_status mote_transfer_reserve(mote_stream *stream, mote_transfer *transfer);
 void mote_transfer_free(mote_transfer *transfer);
+
+/* The room of a view's reverse; chunks: how many sums by colliders there are. (reserve.c) */
+mote_status mote_transfer_reverse_reserve(mote_stream *stream, const mote_transfer_view *view,
+                                          mote_transfer_reverse *room, int chunks);
+void mote_transfer_reverse_free(mote_transfer_reverse *room);
 
 #ifdef __cplusplus
 }

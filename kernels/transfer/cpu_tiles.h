@@ -1,0 +1,49 @@
+/* Tiles of neighbouring blocks summed at the nodes of one, in a fixed order, on the CPU. */
+#ifndef MOTE_KERNELS_TRANSFER_CPU_TILES_H
+#define MOTE_KERNELS_TRANSFER_CPU_TILES_H
+
+#include "kernels/transfer/cpu.h"
+
+/* Adds the part of a neighbour's tile that lies in this block. */
+MOTE_INLINE void add_tile(int dim, const float *tile, const int towards[3], float *node) {
+  const mote_overlap *x = &mote_overlaps[towards[0] + 1], *y = &mote_overlaps[towards[1] + 1];
+  if (dim == 2) {
+    for (int i = x->first; i <= x->last; i++)
+      for (int j = y->first; j <= y->last; j++) {
+        float *to = node + ((i - x->shift) * 4 + j - y->shift) * 4;
+        v4_store(to, v4_load(to) + v4_load(tile + mote_tile_offset(2, i, j, 0)));
+      }
+    return;
+  }
+  const mote_overlap *z = &mote_overlaps[towards[2] + 1];
+  for (int i = x->first; i <= x->last; i++)
+    for (int j = y->first; j <= y->last; j++)
+      for (int k = z->first; k <= z->last; k++) {
+        float *to = node + (((i - x->shift) * 4 + j - y->shift) * 4 + k - z->shift) * 4;
+        v4_store(to, v4_load(to) + v4_load(tile + mote_tile_offset(3, i, j, k)));
+      }
+}
+
+/* The slot of the block (dx, dy, dz) away, or -1. */
+MOTE_INLINE int neighbour_slot(const mote_transfer_view *t, const int32_t *slots, const int corner[3], int dx,
+                               int dy, int dz) {
+  int x = corner[0] / 4 + dx, y = corner[1] / 4 + dy, z = corner[2] / 4 + dz;
+  if (x < 0 || y < 0 || z < 0 || x >= t->blocks[0] || y >= t->blocks[1] || z >= t->blocks[2]) return -1;
+  return slots[(x * t->blocks[1] + y) * t->blocks[2] + z];
+}
+
+/* The nodes (4^dim, 4) of the block at `corner`: what all tiles around have there. */
+MOTE_INLINE void mote_sum_tiles(const mote_transfer_view *t, int dim, const float *tiles, const int corner[3],
+                                float *node) {
+  const int nodes = dim == 3 ? 64 : 16, reach_z = dim == 3 ? 1 : 0;
+  memset(node, 0, (size_t)nodes * 4 * sizeof *node);
+  for (int x = -1; x <= 1; x++)
+    for (int y = -1; y <= 1; y++)
+      for (int z = -reach_z; z <= reach_z; z++) {
+        int tile = neighbour_slot(t, t->tile_slot, corner, x, y, z);
+        if (tile < 0) continue;
+        add_tile(dim, tiles + (size_t)tile * mote_tile_floats(dim), (int[3]){-x, -y, -z}, node);
+      }
+}
+
+#endif
