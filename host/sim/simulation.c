@@ -12,7 +12,7 @@
 
 /* ---- creation ---- */
 
-static mote_status choose_time_step(const mote_scene *scene, float *time_step) {
+mote_status mote_sim_time_step(const mote_scene *scene, float *time_step) {
   float stable = mote_scene_stable_time_step(scene);
   *time_step = scene->time_step > 0 ? scene->time_step : 0.5f * stable;
   if (!(stable > 0) || !isfinite(*time_step))
@@ -26,7 +26,7 @@ static mote_status choose_time_step(const mote_scene *scene, float *time_step) {
   return MOTE_OK;
 }
 
-static mote_status check_scene(const mote_scene *scene) {
+mote_status mote_sim_check(const mote_scene *scene) {
   MOTE_TRY(mote_scene_check(scene));
   if (scene->clip_cells < 0.5f)
     return mote_fail(MOTE_ERROR_ARGUMENT,
@@ -38,7 +38,7 @@ static mote_status check_scene(const mote_scene *scene) {
   return MOTE_OK;
 }
 
-static void fill_view(const mote_scene *scene, float time_step, mote_transfer_view *t) {
+void mote_sim_view(const mote_scene *scene, float time_step, mote_transfer_view *t) {
   t->dim = scene->dim;
   t->count = (int)scene->particles.count;
   t->boundary_cells = scene->boundary_cells;
@@ -123,10 +123,10 @@ static mote_status keep_particles(mote_simulation *s, const mote_particles *part
 
 static mote_status build(mote_simulation *s, const mote_scene *scene) {
   float time_step;
-  MOTE_TRY(check_scene(scene));
-  MOTE_TRY(choose_time_step(scene, &time_step));
+  MOTE_TRY(mote_sim_check(scene));
+  MOTE_TRY(mote_sim_time_step(scene, &time_step));
   MOTE_TRY(mote_stream_create(s->device, &s->stream));
-  fill_view(scene, time_step, &s->transfer.view);
+  mote_sim_view(scene, time_step, &s->transfer.view);
   MOTE_TRY(mote_transfer_reserve(s->stream, &s->transfer));
   MOTE_TRY(keep_particles(s, &scene->particles));
   MOTE_TRY(upload_laws(s, scene));

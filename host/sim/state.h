@@ -19,4 +19,14 @@ struct mote_simulation {
   double *host_sums;
 };
 
+/* ---- what a differentiable simulation begins with as well (simulation.c) ---- */
+
+mote_status mote_sim_check(const mote_scene *scene);
+
+/* The scene's step, or the one chosen for it; MOTE_ERROR_NUMERIC where it is beyond the stable one. */
+mote_status mote_sim_time_step(const mote_scene *scene, float *time_step);
+
+/* Everything of a view that the scene says. */
+void mote_sim_view(const mote_scene *scene, float time_step, mote_transfer_view *view);
+
 #endif

@@ -62,6 +62,38 @@ MOTE_INLINE void store(const group *g, float *rows, int64_t stride, int values, 
 #define FOR_ALL_GROUPS(BODY) FOR_GROUPS_THAT(1, BODY)
 #define FOR_GROUPS(BODY) FOR_GROUPS_THAT(mote_any(g.counts), BODY) /* those with a row that counts */
 
+MOTE_INLINE void deform_of(int D, const group *g, float dt, const float *C, const float *F, float *out) {
+  component c[9], f[9];
+  load(g, C, D * D, D * D, c);
+  load(g, F, D * D, D * D, f);
+  mote_deform(D, dt, c, f);
+  store(g, out, D * D, D * D, f);
+}
+static mote_status deform(mote_stream *stream, const mote_neural_rows *rows, float dt, const float *C,
+                          const float *F, float *out) {
+#define BODY(D) deform_of(D, &g, dt, C, F, out)
+  FOR_GROUPS(BODY);
+#undef BODY
+}
+
+MOTE_INLINE void deform_reversed(int D, const group *g, float dt, const float *C, const float *F, float *d_F,
+                                 float *d_C) {
+  component c[9], f[9], df[9], dc[9];
+  load(g, C, D * D, D * D, c);
+  load(g, F, D * D, D * D, f);
+  load(g, d_F, D * D, D * D, df);
+  load(g, d_C, D * D, D * D, dc);
+  mote_deform_backward(D, dt, c, f, df, dc);
+  store(g, d_F, D * D, D * D, df);
+  store(g, d_C, D * D, D * D, dc);
+}
+static mote_status deform_backward(mote_stream *stream, const mote_neural_rows *rows, float dt,
+                                   const float *C, const float *F, float *d_F, float *d_C) {
+#define BODY(D) deform_reversed(D, &g, dt, C, F, d_F, d_C)
+  FOR_GROUPS(BODY);
+#undef BODY
+}
+
 MOTE_INLINE void features_of(int D, const group *g, const float *F, int stride, float *frame, float *x) {
   component f[9], a[21], in[13];
   load(g, F, stride, D * D, f);
@@ -169,7 +201,9 @@ static mote_status features_backward(mote_stream *stream, const mote_neural_rows
 #undef BODY
 }
 
-const struct mote_neural_kernels mote_neural_cpu = {.features = features,
+const struct mote_neural_kernels mote_neural_cpu = {.deform = deform,
+                                                    .deform_backward = deform_backward,
+                                                    .features = features,
                                                     .stress = stress,
                                                     .flow = flow,
                                                     .stress_backward = stress_backward,

@@ -20,6 +20,33 @@ static __device__ void store(float *rows, int64_t i, int stride, int values, con
 }
 
 template <int D>
+static __global__ void deform_kernel(mote_neural_rows rows, float dt, const float *C, const float *F,
+                                     float *out) {
+  const int64_t i = row_of(rows);
+  if (i < 0) return;
+  float c[D * D], f[D * D];
+  load(C, i, D * D, D * D, c);
+  load(F, i, D * D, D * D, f);
+  mote_deform(D, dt, c, f);
+  store(out, i, D * D, D * D, f);
+}
+
+template <int D>
+static __global__ void deform_backward_kernel(mote_neural_rows rows, float dt, const float *C, const float *F,
+                                              float *d_F, float *d_C) {
+  const int64_t i = row_of(rows);
+  if (i < 0) return;
+  float c[D * D], f[D * D], df[D * D], dc[D * D];
+  load(C, i, D * D, D * D, c);
+  load(F, i, D * D, D * D, f);
+  load(d_F, i, D * D, D * D, df);
+  load(d_C, i, D * D, D * D, dc);
+  mote_deform_backward(D, dt, c, f, df, dc);
+  store(d_F, i, D * D, D * D, df);
+  store(d_C, i, D * D, D * D, dc);
+}
+
+template <int D>
 static __global__ void features_kernel(mote_neural_rows rows, const float *F, int stride, float *frame,
                                        float *x) {
   const int64_t i = row_of(rows), at = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
@@ -111,6 +138,16 @@ static __global__ void features_backward_kernel(mote_neural_rows rows, const flo
        ? MOTE_LAUNCH(kernel<3>, mote_grid(rows->n, THREADS), THREADS, 0, stream, *rows, __VA_ARGS__)         \
        : MOTE_LAUNCH(kernel<2>, mote_grid(rows->n, THREADS), THREADS, 0, stream, *rows, __VA_ARGS__))
 
+static mote_status deform(mote_stream *stream, const mote_neural_rows *rows, float dt, const float *C,
+                          const float *F, float *out) {
+  return LAUNCH(deform_kernel, dt, C, F, out);
+}
+
+static mote_status deform_backward(mote_stream *stream, const mote_neural_rows *rows, float dt,
+                                   const float *C, const float *F, float *d_F, float *d_C) {
+  return LAUNCH(deform_backward_kernel, dt, C, F, d_F, d_C);
+}
+
 static mote_status features(mote_stream *stream, const mote_neural_rows *rows, const float *F, int stride,
                             float *frame, float *x) {
   return LAUNCH(features_kernel, F, stride, frame, x);
@@ -144,4 +181,4 @@ static mote_status features_backward(mote_stream *stream, const mote_neural_rows
 }
 
 extern "C" const struct mote_neural_kernels mote_neural_gpu = {
-    features, stress, flow, stress_backward, flow_backward, features_backward};
+    deform, deform_backward, features, stress, flow, stress_backward, flow_backward, features_backward};

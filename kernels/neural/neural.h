@@ -11,7 +11,9 @@
 
    The trick: an SVD a particle serves features, R and their reverse; it is kept in the particle's frame.
    R's derivative is that of an isotropic function with all values 1: in the frame, only the part that is skew
-   moves it, by 2 / (s_i + s_j), so that equal singular values are no special case. */
+   moves it, by 2 / (s_i + s_j), so that equal singular values are no special case.
+   The network's own inputs s are ordered, and where two of them meet their order is a kink: the gradient is
+   that of the order that the SVD gave. */
 #ifndef MOTE_KERNELS_NEURAL_H
 #define MOTE_KERNELS_NEURAL_H
 
@@ -39,6 +41,13 @@ typedef struct mote_neural_rows {
    y (n, dim^2) the network's answers, tau (n, dim^2) Pa. `scale` as above. Rows of x that do not count become
    0, so that a network that runs over all rows meets numbers. */
 struct mote_neural_kernels {
+  /* What the laws are given: out = (I + dt C) F, rows (n, dim^2). Of the reverse: d_F is replaced by the
+     gradient by F, d_C is added to. */
+  mote_status (*deform)(mote_stream *stream, const mote_neural_rows *rows, float dt, const float *C,
+                        const float *F, float *out);
+  mote_status (*deform_backward)(mote_stream *stream, const mote_neural_rows *rows, float dt, const float *C,
+                                 const float *F, float *d_F, float *d_C);
+
   mote_status (*features)(mote_stream *stream, const mote_neural_rows *rows, const float *F, int stride,
                           float *frame, float *x);
   mote_status (*stress)(mote_stream *stream, const mote_neural_rows *rows, const float *F, int stride,
@@ -85,6 +94,18 @@ MOTE_INLINE void mote_times_transposed(int n, const mote_real *A, const mote_rea
       for (int k = 1; k < n; k++) sum += A[i * n + k] * B[j * n + k];
       C[i * n + j] = sum;
     }
+}
+
+/* From d_F, by (I + dt C) F, to d_C, which is added to, and to that by F. */
+MOTE_INLINE void mote_deform_backward(int n, float dt, const mote_real *C, const mote_real *F, mote_real *d_F,
+                                      mote_real *d_C) {
+  mote_real through[9], back[9];
+  mote_times_transposed(n, d_F, F, through);
+  mote_transposed_times(n, C, d_F, back);
+  for (int k = 0; k < n * n; k++) {
+    d_C[k] += dt * through[k];
+    d_F[k] += dt * back[k];
+  }
 }
 
 /* frame = U, s, V */

@@ -22,7 +22,7 @@ static mote_status load(mote_stream *stream, mote_transfer *transfer, const mote
 #pragma omp parallel for num_threads(mote_transfer_threads(stream, t)) schedule(static)
   for (int i = 0; i < t->count; i++) mote_particle_load(t, arrays, i, i);
   for (int k = 0; k < t->block_total; k++) t->tile_slot[k] = t->grid_slot[k] = -1;
-  *t->status = (mote_transfer_status){.failed = INT32_MAX, .needs_sort = 1};
+  *t->status = (mote_transfer_status){.step = transfer->first_step, .failed = INT32_MAX, .needs_sort = 1};
   pose_colliders(t);
   return MOTE_OK;
 }

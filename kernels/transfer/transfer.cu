@@ -29,6 +29,7 @@ static mote_status load(mote_stream *stream, mote_transfer *transfer, const mote
   MOTE_TRY(mote_buffer_reserve(&b[MOTE_BUFFER_FLAGS], stream->device, most * sizeof(int32_t)));
   MOTE_TRY(mote_buffer_reserve(&b[MOTE_BUFFER_SCAN], stream->device, most * sizeof(int32_t)));
   mote_transfer_status status = {};
+  status.step = transfer->first_step;
   status.failed = INT32_MAX;
   MOTE_TRY(mote_upload(stream, t->status, &status, sizeof status));
   MOTE_TRY(stream->device->array->fill_i32(stream, t->grid_slot, -1, t->block_total));

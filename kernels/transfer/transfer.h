@@ -117,7 +117,8 @@ enum {
 /* One simulation's state on a device. */
 typedef struct mote_transfer {
   mote_transfer_view view;
-  int keep_affine; /* the next step is one after which C is read: devices may leave `affine` stale else */
+  int keep_affine;    /* the next step is one after which C is read: devices may leave `affine` stale else */
+  int64_t first_step; /* what load begins to count at: it tells where colliders are */
   mote_buffer buffers[MOTE_BUFFER_COUNT];
 } mote_transfer;
 
@@ -154,7 +155,8 @@ struct mote_transfer_kernels {
   /* Floats of a tile of this device's p2g. */
   int (*tile_floats)(int dim);
 
-  /* Builds records, order 0..n-1 and the status of step 0 from arrays; no return mapping is applied. */
+  /* Builds records, order 0..n-1 and the status of step first_step from arrays; no return mapping is applied.
+   */
   mote_status (*load)(mote_stream *stream, mote_transfer *transfer, const mote_transfer_arrays *arrays);
 
   /* The inverse of load, in scene order; members that are NULL are left out. */

@@ -1,8 +1,8 @@
-/* The reverse of a step's transfers. First the kernels' own math in float64 (reverse64.h) against central
+/* The reverse of a step's transfers. First the kernels' own math in float64 (step64.h) against central
    differences of plain sums, within 1e-5 of the largest gradient of its kind (what is differenced is smooth
    where no contact is just closing, and central differences of 1e-6 are good for 1e-8); then the kernels in
    float32, on every device, against that: 2e-4, a few hundred roundings in sums that cancel. */
-#include "tests/transfer/reverse64.h"
+#include "tests/support/step64.h"
 
 #include <algorithm>
 #include <mote/random.h>

@@ -1,8 +1,8 @@
 /* A step's transfers and their reverse in float64, for the tests: plain sums over particles and nodes around
-   the kernels' own per-particle and per-node math, which reverse64.cc compiles once more with a double for
+   the kernels' own per-particle and per-node math, which step64.cc compiles once more with a double for
    each float. Nothing but doubles here, so that both sides of a test can include it. */
-#ifndef MOTE_TESTS_TRANSFER_REVERSE64_H
-#define MOTE_TESTS_TRANSFER_REVERSE64_H
+#ifndef MOTE_TESTS_SUPPORT_STEP64_H
+#define MOTE_TESTS_SUPPORT_STEP64_H
 
 #include <vector>
 
@@ -14,7 +14,7 @@ struct Obstacle64 {
 
 struct Step64 {
   int dim, cells[3], boundary_cells;
-  double lower, spacing, time_step, gravity[3], clip_low;
+  double lower, spacing, time_step, gravity[3], clip_low, time; /* time: where obstacles are */
   int wall_contact[3][2];
   double wall_friction[3][2];
   std::vector<Obstacle64> obstacles;
@@ -26,6 +26,9 @@ struct Step64 {
 struct Gradients64 {
   std::vector<double> position, velocity, affine, stress, motion; /* motion: 12 an obstacle */
 };
+
+/* position, velocity and affine become those behind the step; time moves on. */
+void advance64(Step64 &step);
 
 /* sum of the weights times the state after the step. */
 double functional64(const Step64 &step);

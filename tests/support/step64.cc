@@ -1,7 +1,7 @@
 /* The trick of this file: in the kernels' headers, which it reads into a namespace of its own, `float` means
    double. So it is the kernels' own source that is differenced here, in arithmetic fine enough to do so; and
    their types are other types here, of other names to the linker. */
-#include "tests/transfer/reverse64.h"
+#include "tests/support/step64.h"
 
 #include <cmath>
 #include <cstring>
@@ -76,7 +76,7 @@ struct Bench {
       std::memcpy(c.velocity, o.velocity, sizeof c.velocity);
       std::memcpy(c.angular_velocity, o.angular_velocity, sizeof c.angular_velocity);
       mote_pose pose;
-      mote_pose_at(&c, s.dim, 0, &pose);
+      mote_pose_at(&c, s.dim, s.time, &pose);
       colliders.push_back(c);
       poses.push_back(pose);
     }
@@ -151,10 +151,9 @@ struct Bench {
 
 } // namespace
 
-double functional64(const Step64 &s) {
+void advance64(Step64 &s) {
   const Bench b(s);
   const size_t dim = size_t(s.dim), square = dim * dim;
-  double sum = 0;
   for (size_t p = 0; p < s.mass.size(); p++) {
     double v[3] = {0, 0, 0}, B[3][3] = {{0}};
     b.around(&b.record[p * MOTE_RECORD], [&](size_t at, double w, const double *d) {
@@ -166,11 +165,22 @@ double functional64(const Step64 &s) {
     for (size_t k = 0; k < dim; k++) {
       const double low = s.lower + s.spacing * s.clip_low,
                    high = s.lower + s.spacing * (double(s.cells[k]) - s.clip_low);
-      const double x = std::fmin(std::fmax(s.position[p * dim + k] + s.time_step * v[k], low), high);
-      sum += s.by_position[p * dim + k] * x + s.by_velocity[p * dim + k] * v[k];
-      for (size_t e = 0; e < dim; e++) sum += s.by_affine[p * square + k * dim + e] * 4 / s.spacing * B[k][e];
+      double &x = s.position[p * dim + k];
+      x = std::fmin(std::fmax(x + s.time_step * v[k], low), high);
+      s.velocity[p * dim + k] = v[k];
+      for (size_t e = 0; e < dim; e++) s.affine[p * square + k * dim + e] = 4 / s.spacing * B[k][e];
     }
   }
+  s.time += s.time_step;
+}
+
+double functional64(const Step64 &step) {
+  Step64 s = step;
+  double sum = 0;
+  advance64(s);
+  for (size_t k = 0; k < s.position.size(); k++)
+    sum += s.by_position[k] * s.position[k] + s.by_velocity[k] * s.velocity[k];
+  for (size_t k = 0; k < s.affine.size(); k++) sum += s.by_affine[k] * s.affine[k];
   return sum;
 }
 

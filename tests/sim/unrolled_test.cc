@@ -1,0 +1,337 @@
+/* Gradients of whole trajectories of neural matter. A loss that weighs every state of 100 steps is
+   differenced in a float64 simulation (tests/support/step64.h, neural64.h) and compared with the float32 way
+   back: within 1e-3 of the largest gradient of its kind. */
+#include "host/sim/unrolled.h"
+#include "host/train/weights.h"
+#include "tests/sim/scenes.h"
+#include "tests/support/neural64.h"
+#include "tests/support/step64.h"
+
+using mote_test::Array;
+using mote_test::Device;
+using mote_test::Scene;
+using mote_test::Vector;
+using mote_test::neural64::Law64;
+
+namespace {
+
+const int64_t steps = 100;
+
+/* A small box that falls, turning, onto a floor and a moving ball. */
+void fill(Scene &made, bool obstacle) {
+  mote_scene &s = made.scene;
+  const int dim = s.dim;
+  int m = made.add_material(MOTE_NEURAL);
+  made.add_box(m, {0.375f, 0.28125f, 0.4375f}, {0.5f, 0.375f, 0.5f}, 2, 0.25f, {0.5f, -2, 0.25f});
+  for (int a = 0; a < 3; a++)
+    for (int side = 0; side < 2; side++) s.walls[a][side] = {MOTE_SEPARATE, 0.25f};
+  s.boundary_cells = 2;
+  for (int64_t i = 0; i < s.particles.count; i++) {
+    float *v = s.particles.velocity + i * dim, *x = s.particles.position + i * dim;
+    /* not at rest, where singular values are equal and their order is a kink */
+    for (int k = 0; k < dim * dim; k++)
+      s.particles.deformation_gradient[i * dim * dim + k] +=
+          0.02f * mote_random_normal(22, uint64_t(k), uint64_t(i), 0);
+    v[0] -= 2 * (x[1] - 0.375f);
+    v[1] += 2 * (x[0] - 0.46875f);
+  }
+  if (!obstacle) return;
+  mote_collider &c = made.add_collider(MOTE_COLLIDER_CAPSULE, MOTE_SEPARATE);
+  const float center[3] = {0.4f, 0.2f, 0.47f}, velocity[3] = {0.3f, 0.4f, 0.1f},
+              spin[3] = {0.5f, -0.25f, 1.5f};
+  std::copy(center, center + 3, c.center);
+  std::copy(velocity, velocity + 3, c.velocity);
+  std::copy(spin, spin + 3, c.angular_velocity);
+  if (dim == 2) c.angular_velocity[0] = c.angular_velocity[1] = c.velocity[2] = 0;
+  c.radius = 0.08f;
+  c.half_length = 0.07f;
+  c.friction = 0.2f;
+}
+
+Step64 widened(const mote_scene &scene) {
+  const mote_particles &p = scene.particles;
+  const size_t n = size_t(p.count), dim = size_t(p.dim);
+  Step64 s = {};
+  s.dim = p.dim;
+  s.boundary_cells = scene.boundary_cells;
+  s.spacing = scene.grid_spacing;
+  s.time_step = scene.time_step;
+  s.clip_low = scene.clip_cells;
+  for (int a = 0; a < 3; a++) {
+    s.cells[a] = a < p.dim ? scene.cells[a] : 1;
+    s.gravity[a] = scene.gravity[a];
+    for (int side = 0; side < 2; side++) {
+      s.wall_contact[a][side] = scene.walls[a][side].contact;
+      s.wall_friction[a][side] = scene.walls[a][side].friction;
+    }
+  }
+  for (int k = 0; k < scene.collider_count; k++) {
+    const mote_collider &c = scene.colliders[k];
+    Obstacle64 o = {};
+    o.shape = c.shape;
+    o.contact = c.contact;
+    o.friction = c.friction;
+    o.radius = c.radius;
+    o.half_length = c.half_length;
+    for (int d = 0; d < 3; d++) {
+      o.center[d] = c.center[d];
+      o.velocity[d] = c.velocity[d];
+      o.angular_velocity[d] = c.angular_velocity[d];
+    }
+    for (int d = 0; d < 4; d++) o.orientation[d] = c.orientation[d];
+    s.obstacles.push_back(o);
+  }
+  s.position.assign(p.position, p.position + n * dim);
+  s.velocity.assign(p.velocity, p.velocity + n * dim);
+  s.affine.assign(p.affine_velocity, p.affine_velocity + n * dim * dim);
+  s.stress.assign(n * dim * dim, 0);
+  s.volume.assign(p.volume, p.volume + n);
+  for (size_t i = 0; i < n; i++) s.mass.push_back(double(p.density[i]) * double(p.volume[i]));
+  return s;
+}
+
+/* What the loss weighs the entries of state `step` by: places, velocities, C and F, in their order. */
+float weight(int64_t step, size_t k, size_t vectors) {
+  const float scale = k < vectors / 2 ? 10.f : k < vectors ? 1.f : 0.02f;
+  return scale * mote_random_normal(21, uint64_t(step), k, 0);
+}
+
+/* The loss of a trajectory in float64. */
+double loss64(Step64 s, Vector F, const Law64 &law) {
+  const size_t n = s.mass.size(), dim = size_t(s.dim), square = dim * dim, vectors = 2 * n * dim;
+  double loss = 0;
+  for (int64_t k = 1; k <= steps; k++) {
+    for (size_t p = 0; p < n; p++) {
+      const Vector tau = law.stress(Vector(F.begin() + long(p * square), F.begin() + long((p + 1) * square)));
+      std::copy(tau.begin(), tau.end(), s.stress.begin() + long(p * square));
+    }
+    advance64(s);
+    for (size_t p = 0; p < n; p++) {
+      Vector old(F.begin() + long(p * square), F.begin() + long((p + 1) * square)), trial = old;
+      for (size_t i = 0; i < dim; i++)
+        for (size_t j = 0; j < dim; j++)
+          for (size_t e = 0; e < dim; e++)
+            trial[i * dim + j] += s.time_step * s.affine[p * square + i * dim + e] * old[e * dim + j];
+      const Vector flowed = law.flow(trial);
+      std::copy(flowed.begin(), flowed.end(), F.begin() + long(p * square));
+    }
+    size_t at = 0;
+    for (const Vector *part : {&s.position, &s.velocity, &s.affine, &F})
+      for (double x : *part) {
+        loss += double(weight(k, at, vectors)) * x;
+        at++;
+      }
+  }
+  return loss;
+}
+
+/* Adds the loss's gradient by a state. */
+struct Weigher {
+  Device &device;
+  size_t vectors, floats;
+};
+mote_status weigh(void *user, int64_t step, const mote_unrolled_state *g) {
+  const Weigher &w = *static_cast<Weigher *>(user);
+  std::vector<float> all(w.floats);
+  MOTE_TRY(mote_download(w.device.stream, all.data(), g->position, all.size() * sizeof(float)));
+  for (size_t k = 0; k < all.size(); k++) all[k] += weight(step, k, w.vectors);
+  return mote_upload(w.device.stream, g->position, all.data(), all.size() * sizeof(float));
+}
+
+/* Hooke's law as a network (tests/sim/neural_test.cc), so that matter holds together, with some chance in
+   each weight; a weak plasticity by chance. */
+void stiffen(mote_neural_law *law, mote_trained_weights *weights) {
+  const int dim = law->config.dim, in = MOTE_NEURAL_INPUTS(dim), hidden = law->config.width;
+  float *first = law->parameters.value, *second = first + hidden * in;
+  for (int k = 0; k < hidden * in + dim * dim * hidden; k++) first[k] *= 0.05f;
+  for (int k = 0; k < in; k++) {
+    first[k * in + k] += 1;
+    first[(in + k) * in + k] -= 1;
+  }
+  for (int o = 0; o < dim * dim; o++)
+    for (int k : {dim + o, in - 1}) {
+      const float a = k == dim + o || o % (dim + 1) == 0 ? 0.4f : 0;
+      second[o * hidden + k] += a;
+      second[o * hidden + in + k] -= a;
+    }
+  MOTE_EXPECT_OK(mote_upload(law->stream, weights->value.data, law->parameters.value,
+                             size_t(law->parameters.floats) * sizeof(float)));
+  MOTE_EXPECT_OK(mote_trained_weights_pack(weights));
+  MOTE_EXPECT_OK(mote_stream_synchronize(law->stream));
+}
+
+/* A trajectory and its way back on a device. */
+class Bench {
+public:
+  Bench(const std::string &name, int dim, bool obstacle, size_t bytes, int threads = 0)
+      : device(name, threads), made(dim, 16, 1.f / 16, 0.0009765625f) {
+    const mote_neural_config config = {dim, 2 * MOTE_NEURAL_INPUTS(dim), 1, 1e5f, 0.02f};
+    fill(made, obstacle);
+    MOTE_EXPECT_OK(mote_neural_law_create(device.device, &config, 6, &law));
+    MOTE_EXPECT_OK(mote_neural_law_create(device.device, &config, 6, &twin));
+    MOTE_EXPECT_OK(mote_trained_weights_of(law->stream, &law->parameters, &twin->parameters, &weights));
+    stiffen(law, &weights);
+    gradient.reset(new Array<float>(device, std::vector<float>(size_t(weights.slots), 0.f)));
+    created = mote_unrolled_create(device.stream, &made.scene, law, steps, bytes, &unrolled);
+  }
+  ~Bench() {
+    mote_unrolled_free(&unrolled);
+    mote_trained_weights_free(&weights);
+    mote_neural_law_destroy(law);
+    mote_neural_law_destroy(twin);
+  }
+  /* By the first state (places, velocities, C, F), then by the weights. */
+  std::vector<float> back() {
+    const size_t n = size_t(made.scene.particles.count), dim = size_t(made.scene.dim);
+    Weigher weigher = {device, 2 * n * dim, unrolled.floats};
+    mote_unrolled_state begin = {};
+    const mote_arena arena = mote_trained_weights_arena(&weights, gradient->data());
+    MOTE_EXPECT_OK(
+        mote_fill_bytes(device.stream, gradient->data(), 0, size_t(weights.slots) * sizeof(float)));
+    MOTE_EXPECT_OK(mote_unrolled_run(&unrolled, nullptr, nullptr, nullptr));
+    MOTE_EXPECT_OK(mote_unrolled_backward(&unrolled, &arena, weigh, &weigher, &begin));
+    std::vector<float> all(unrolled.floats + size_t(weights.floats));
+    float *part[] = {gradient->data()};
+    if (!begin.position) return all;
+    MOTE_EXPECT_OK(mote_download(device.stream, all.data(), begin.position, unrolled.floats * sizeof(float)));
+    MOTE_EXPECT_OK(mote_stream_synchronize(device.stream));
+    MOTE_EXPECT_OK(mote_trained_weights_gather(&weights, 1, part, nullptr));
+    MOTE_EXPECT_OK(mote_download(law->stream, all.data() + unrolled.floats, weights.gradient.data,
+                                 size_t(weights.floats) * sizeof(float)));
+    return all;
+  }
+
+  Device device;
+  Scene made;
+  mote_neural_law *law = nullptr, *twin = nullptr;
+  mote_trained_weights weights = {};
+  mote_unrolled unrolled = {};
+  mote_status created;
+  std::unique_ptr<Array<float>> gradient;
+};
+
+const size_t plenty = size_t(1) << 30;
+
+/* `size`: the largest gradient of the kind, of which but some are differenced. */
+void expect_near(const std::string &what, const Vector &found, const Vector &expected, double size) {
+  double worst = 0;
+  for (size_t k = 0; k < expected.size(); k++) {
+    const double error = std::fabs(found[k] - expected[k]);
+    worst = error <= worst ? worst : std::isnan(error) ? INFINITY : error;
+  }
+  EXPECT_GT(size, 0) << what;
+  EXPECT_LT(worst / size, 1e-3) << what;
+}
+
+class UnrolledTest : public mote_test::OnDevice {};
+MOTE_ON_DEVICES(UnrolledTest);
+
+} // namespace
+
+TEST(Unrolled, GradientsAreThoseOfDifferences) {
+  for (int dim : {2, 3}) {
+    SCOPED_TRACE(dim);
+    Bench b("cpu", dim, true, plenty);
+    MOTE_ASSERT_OK(b.created);
+    const std::vector<float> gradient = b.back();
+    Step64 start = widened(b.made.scene);
+    Law64 law(b.law);
+    const size_t square = size_t(dim * dim), n = start.mass.size(), vector = n * size_t(dim);
+    const float *begun = b.made.scene.particles.deformation_gradient;
+    Vector F(begun, begun + n * square);
+    /* central differences of every `often`-th number of a row that begins at `at` in the gradient */
+    auto check = [&](const char *what, size_t at, size_t count, size_t often, double h, Vector &numbers) {
+      Vector found, expected;
+      for (size_t k = 0; k < count; k += often) {
+        const double value = numbers[k];
+        numbers[k] = value + h;
+        const double high = loss64(start, F, law);
+        numbers[k] = value - h;
+        const double low = loss64(start, F, law);
+        numbers[k] = value;
+        found.push_back(double(gradient[at + k]));
+        expected.push_back((high - low) / (2 * h));
+      }
+      double size = 0;
+      for (size_t k = 0; k < count; k++) size = std::max(size, std::fabs(double(gradient[at + k])));
+      expect_near(what, found, expected, size);
+    };
+    const size_t few = n * square / 5 + 1;
+    check("position", 0, vector, few / 2 + 1, 1e-7, start.position);
+    check("velocity", vector, vector, few / 2 + 1, 1e-6, start.velocity);
+    check("affine velocity", 2 * vector, n * square, few, 1e-5, start.affine);
+    check("deformation", 2 * vector + n * square, n * square, few, 1e-7, F);
+    check("weights", b.unrolled.floats, law.value.size(), law.value.size() / 8 + 1, 1e-6, law.value);
+    Vector found, expected;
+    Obstacle64 &o = start.obstacles[0];
+    const auto &by = b.unrolled.by_collider[0];
+    for (int which = 0; which < 3; which++)
+      for (int a = 0; a < 3; a++) {
+        if (dim == 2 && (which == 2 ? a != 2 : a == 2)) continue;
+        double &x = which == 0 ? o.center[a] : which == 1 ? o.velocity[a] : o.angular_velocity[a];
+        const double value = x, h = 1e-7;
+        x = value + h;
+        const double high = loss64(start, F, law);
+        x = value - h;
+        const double low = loss64(start, F, law);
+        x = value;
+        found.push_back(which == 0 ? by.center[a] : which == 1 ? by.velocity[a] : by.angular_velocity[a]);
+        expected.push_back((high - low) / (2 * h));
+      }
+    double size = 0;
+    for (double x : expected) size = std::max(size, std::fabs(x));
+    expect_near("collider", found, expected, size);
+  }
+}
+
+/* As much as sqrt(steps) needs, and no more: other states are computed again, to the same bits. */
+TEST(Unrolled, BitsDoNotDependOnTheBudget) {
+  Bench ample("cpu", 2, true, plenty), tight("cpu", 2, true, 26 * ample.unrolled.floats * sizeof(float));
+  MOTE_ASSERT_OK(ample.created);
+  MOTE_ASSERT_OK(tight.created);
+  EXPECT_EQ(ample.unrolled.stride, 1);
+  EXPECT_GT(tight.unrolled.stride, 3);
+  EXPECT_LE(tight.unrolled.kept.bytes + tight.unrolled.segment.bytes,
+            26 * ample.unrolled.floats * sizeof(float) + 128);
+  EXPECT_EQ(ample.back(), tight.back());
+  Bench nothing("cpu", 2, true, 1000);
+  EXPECT_EQ(nothing.created, MOTE_ERROR_MEMORY);
+  EXPECT_NE(std::string(mote_last_error()).find("MB at least"), std::string::npos) << mote_last_error();
+}
+
+TEST(Unrolled, BitsDoNotDependOnThreads) {
+  Bench one("cpu", 3, false, plenty, 1), two("cpu", 3, false, plenty, 2);
+  EXPECT_EQ(one.back(), two.back());
+}
+
+/* Against the CPU; 5e-3 of the largest, as 100 steps amplify what the order of sums makes of the last digit.
+ */
+TEST_P(UnrolledTest, DevicesAgree) {
+  Bench cpu("cpu", 2, true, plenty), other(GetParam(), 2, true, plenty);
+  const std::vector<float> a = cpu.back(), b = other.back();
+  const size_t floats = cpu.unrolled.floats;
+  for (size_t part : {size_t(0), floats}) {
+    double size = 0, worst = 0;
+    for (size_t k = part; k < (part ? a.size() : floats); k++) {
+      size = std::max(size, std::fabs(double(a[k])));
+      worst = std::max(worst, std::fabs(double(a[k]) - double(b[k])));
+    }
+    EXPECT_GT(size, 0);
+    EXPECT_LT(worst / size, 5e-3);
+  }
+}
+
+TEST(Unrolled, WhatIsNotFiniteIsNamed) {
+  Bench b("cpu", 2, false, plenty);
+  MOTE_ASSERT_OK(mote_unrolled_run(&b.unrolled, nullptr, nullptr, nullptr));
+  const mote_arena arena = mote_trained_weights_arena(&b.weights, b.gradient->data());
+  mote_unrolled_state begin;
+  auto poison = [](void *, int64_t step, const mote_unrolled_state *g) {
+    if (step == 60) g->velocity[7] = NAN; /* particle 3 */
+    return MOTE_OK;
+  };
+  EXPECT_EQ(MOTE_ERROR_NUMERIC, mote_unrolled_backward(&b.unrolled, &arena, poison, nullptr, &begin));
+  const std::string message = mote_last_error();
+  EXPECT_NE(message.find("step 60"), std::string::npos) << message;
+  EXPECT_NE(message.find("particle 3"), std::string::npos) << message;
+}
