@@ -127,7 +127,7 @@ MOTE_INLINE void mote_neural_features(int n, const mote_real *F, mote_real *fram
   for (int i = 0; i < n * n; i++) H[i] = F[i] - (i % (n + 1) == 0 ? 1.0f : 0.0f);
   for (int i = 0; i < n; i++)
     for (int j = i; j < n; j++) {
-      mote_real sum = H[i * n + j] + H[j * n + i];
+      mote_real sum = H[i * n + j] + H[j * n + i]; // cppcheck-suppress uninitvar; n > 0
       for (int k = 0; k < n; k++) sum += H[k * n + i] * H[k * n + j];
       x[n + i * n + j] = x[n + j * n + i] = sum;
     }
