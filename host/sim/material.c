@@ -138,39 +138,102 @@ mote_status mote_material_check(const mote_material *material) {
 
 /* ---- derived constants ---- */
 
-static double shear_modulus(const mote_material *m) {
-  return m->youngs_modulus / (2 * (1 + (double)m->poisson_ratio));
+static double shear_modulus(double E, double nu) {
+  return E / (2 * (1 + nu));
 }
-static double lame_lambda(const mote_material *m) {
-  double nu = m->poisson_ratio;
-  return m->youngs_modulus * nu / ((1 + nu) * (1 - 2 * nu));
+static double lame_lambda(double E, double nu) {
+  return E * nu / ((1 + nu) * (1 - 2 * nu));
 }
 
 float mote_material_wave_speed(const mote_material *material) {
-  double modulus = lame_lambda(material) + 2 * shear_modulus(material);
+  double E = material->youngs_modulus, nu = material->poisson_ratio;
+  double modulus = lame_lambda(E, nu) + 2 * shear_modulus(E, nu);
   if (material->kind == MOTE_NEWTONIAN)
-    modulus = material->bulk_modulus > 0 ? (double)material->bulk_modulus : lame_lambda(material);
+    modulus = material->bulk_modulus > 0 ? (double)material->bulk_modulus : lame_lambda(E, nu);
   return (float)sqrt(modulus / material->density);
 }
 
+#define DEGREE (3.14159265358979323846 / 180)
+
+/* Parameters that a law takes over as they are. */
+static const struct {
+  int law, material;
+} same[] = {
+    {MOTE_LAW_GAMMA, MOTE_MATERIAL_GAMMA},
+    {MOTE_LAW_VISCOSITY, MOTE_MATERIAL_VISCOSITY},
+    {MOTE_LAW_RELAXATION_TIME, MOTE_MATERIAL_RELAXATION_TIME},
+    {MOTE_LAW_YIELD_STRESS, MOTE_MATERIAL_YIELD_STRESS},
+    {MOTE_LAW_HARDENING, MOTE_MATERIAL_HARDENING},
+    {MOTE_LAW_CONSISTENCY, MOTE_MATERIAL_CONSISTENCY},
+    {MOTE_LAW_FLOW_INDEX, MOTE_MATERIAL_FLOW_INDEX},
+    {MOTE_LAW_COHESION, MOTE_MATERIAL_COHESION},
+    {MOTE_LAW_VOLUME_CORRECTION, MOTE_MATERIAL_VOLUME_CORRECTION},
+};
+
+/* |dev tau| <= -alpha tr tau. In 3-D the cone through Mohr-Coulomb's triaxial compression (Klar et al. 2016,
+   eq. 31); in 2-D, where there are but two principal stresses, Mohr-Coulomb itself. */
+static void cone_slopes(double sine, double alpha[2]) {
+  alpha[0] = sine / sqrt(2.0);
+  alpha[1] = sqrt(2.0 / 3.0) * 2 * sine / (3 - sine);
+}
+
+void mote_law_derive(const double *material, double *law) {
+  double E = material[MOTE_MATERIAL_YOUNGS_MODULUS], nu = material[MOTE_MATERIAL_POISSON_RATIO];
+  double mu = shear_modulus(E, nu), lambda = lame_lambda(E, nu), alpha[2];
+  double bulk = material[MOTE_MATERIAL_BULK_MODULUS];
+  for (size_t i = 0; i < sizeof same / sizeof *same; i++) law[same[i].law] = material[same[i].material];
+  law[MOTE_LAW_MU] = mu;
+  law[MOTE_LAW_LAMBDA] = lambda;
+  law[MOTE_LAW_TAIT] = bulk > 0 ? bulk / material[MOTE_MATERIAL_GAMMA] : 0;
+  cone_slopes(sin(material[MOTE_MATERIAL_FRICTION_ANGLE] * DEGREE), alpha);
+  for (int i = 0; i < 2; i++)
+    law[MOTE_LAW_FRICTION_2 + i] = ((2 + i) * lambda + 2 * mu) / (2 * mu) * alpha[i];
+}
+
+_Static_assert(offsetof(mote_material, volume_correction) ==
+                   offsetof(mote_material, youngs_modulus) + sizeof(float) * MOTE_MATERIAL_VOLUME_CORRECTION,
+               "mote_material_parameter has the order of mote_material");
+_Static_assert(sizeof(mote_law) == offsetof(mote_law, mu) + sizeof(float) * MOTE_LAW_PARAMETERS,
+               "mote_law_parameter has the order of mote_law");
+
+static void widen(const mote_material *material, double *to) {
+  for (int p = 0; p < MOTE_MATERIAL_PARAMETERS; p++) to[p] = (&material->youngs_modulus)[p];
+}
+
 void mote_law_prepare(const mote_material *material, mote_law *law) {
-  double mu = shear_modulus(material), lambda = lame_lambda(material);
-  *law = (mote_law){.kind = (int32_t)material->kind,
-                    .mu = (float)mu,
-                    .lambda = (float)lambda,
-                    .gamma = material->gamma,
-                    .viscosity = material->viscosity,
-                    .relaxation_time = material->relaxation_time,
-                    .yield_stress = material->yield_stress,
-                    .hardening = material->hardening,
-                    .consistency = material->consistency,
-                    .flow_index = material->flow_index,
-                    .cohesion = material->cohesion,
-                    .volume_correction = material->volume_correction};
-  if (material->bulk_modulus > 0) law->tait = (float)((double)material->bulk_modulus / material->gamma);
-  /* |dev tau| <= -alpha tr tau. In 3-D the cone through Mohr-Coulomb's triaxial compression (Klar et al.
-     2016, eq. 31); in 2-D, where there are but two principal stresses, Mohr-Coulomb itself. */
-  double sine = sin(material->friction_angle * (3.14159265358979323846 / 180));
-  double alpha[2] = {sine / sqrt(2.0), sqrt(2.0 / 3.0) * 2 * sine / (3 - sine)};
-  for (int i = 0; i < 2; i++) law->friction[i] = (float)(((2 + i) * lambda + 2 * mu) / (2 * mu) * alpha[i]);
+  double from[MOTE_MATERIAL_PARAMETERS], to[MOTE_LAW_PARAMETERS];
+  widen(material, from);
+  mote_law_derive(from, to);
+  law->kind = (int32_t)material->kind;
+  for (int p = 0; p < MOTE_LAW_PARAMETERS; p++) (&law->mu)[p] = (float)to[p];
+}
+
+void mote_law_gradient(const mote_material *material, const double *d_law, double *d_material) {
+  double m[MOTE_MATERIAL_PARAMETERS], alpha[2];
+  widen(material, m);
+  double E = m[MOTE_MATERIAL_YOUNGS_MODULUS], nu = m[MOTE_MATERIAL_POISSON_RATIO];
+  double gamma = m[MOTE_MATERIAL_GAMMA], bulk = m[MOTE_MATERIAL_BULK_MODULUS];
+  double angle = m[MOTE_MATERIAL_FRICTION_ANGLE] * DEGREE, sine = sin(angle);
+  for (int p = 0; p < MOTE_MATERIAL_PARAMETERS; p++) d_material[p] = 0;
+  for (size_t i = 0; i < sizeof same / sizeof *same; i++) d_material[same[i].material] = d_law[same[i].law];
+
+  if (bulk > 0) {
+    d_material[MOTE_MATERIAL_BULK_MODULUS] = d_law[MOTE_LAW_TAIT] / gamma;
+    d_material[MOTE_MATERIAL_GAMMA] -= d_law[MOTE_LAW_TAIT] * bulk / (gamma * gamma);
+    if (material->kind == MOTE_NEWTONIAN) return; /* E and nu may be anything */
+  }
+  double d_mu = d_law[MOTE_LAW_MU], d_lambda = d_law[MOTE_LAW_LAMBDA], less = 1 - 2 * nu;
+  double d_nu = -d_mu * E / (2 * (1 + nu) * (1 + nu));
+  d_nu += d_lambda * E * (1 + 2 * nu * nu) / ((1 + nu) * (1 + nu) * less * less);
+  d_material[MOTE_MATERIAL_YOUNGS_MODULUS] = d_mu * shear_modulus(1, nu) + d_lambda * lame_lambda(1, nu);
+  /* friction = (1 + dim lambda / (2 mu)) alpha, with lambda / (2 mu) = nu / (1 - 2 nu) */
+  double by_sine[2] = {1 / sqrt(2.0), sqrt(2.0 / 3.0) * 6 / ((3 - sine) * (3 - sine))};
+  cone_slopes(sine, alpha);
+  for (int i = 0; i < 2; i++) {
+    double d = d_law[MOTE_LAW_FRICTION_2 + i];
+    d_nu += d * (2 + i) / (less * less) * alpha[i];
+    d_material[MOTE_MATERIAL_FRICTION_ANGLE] +=
+        d * (1 + (2 + i) * nu / less) * by_sine[i] * cos(angle) * DEGREE;
+  }
+  d_material[MOTE_MATERIAL_POISSON_RATIO] = d_nu;
 }

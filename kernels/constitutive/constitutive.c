@@ -1,6 +1,6 @@
 /* Constitutive laws on the CPU: groups of MOTE_LANES particles are transposed to component-major, stepped in
    vector registers (lanes.c), and transposed back. The last group is filled up with particles at rest. */
-#include "kernels/constitutive/constitutive.h"
+#include "kernels/constitutive/backward.h"
 
 #include "kernels/constitutive/lanes.h"
 
@@ -97,4 +97,6 @@ const struct mote_constitutive_kernels mote_constitutive_cpu = {
     .stress = stress,
     .energy = energy,
     .svd = svd,
+    .stress_backward = mote_cpu_stress_backward,
+    .return_backward = mote_cpu_return_backward,
 };

@@ -1,6 +1,6 @@
 /* Constitutive laws on the GPU: a thread a particle, the scalar form of law.h. Rows are read as they lie; a
    warp's particles are neighbours in memory, so every cache line that is fetched is used. */
-#include "kernels/constitutive/constitutive.h"
+#include "kernels/constitutive/backward.h"
 
 #include "cuda/launch.h"
 
@@ -111,4 +111,5 @@ static mote_status svd(mote_stream *stream, int dim, int64_t n, const float *F, 
   return MOTE_LAUNCH(svd_kernel<2>, grid, THREADS, 0, stream, n, F, U, s, V);
 }
 
-extern "C" const struct mote_constitutive_kernels mote_constitutive_gpu = {step, stress, energy, svd};
+extern "C" const struct mote_constitutive_kernels mote_constitutive_gpu = {
+    step, stress, energy, svd, mote_gpu_stress_backward, mote_gpu_return_backward};

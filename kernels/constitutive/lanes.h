@@ -4,7 +4,7 @@
 #ifndef MOTE_KERNELS_CONSTITUTIVE_LANES_H
 #define MOTE_KERNELS_CONSTITUTIVE_LANES_H
 
-#include "kernels/constitutive/returns.h"
+#include "kernels/constitutive/returns_backward.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -33,6 +33,21 @@ void mote_laws_step3_lanes(const mote_law *laws, const int32_t material[MOTE_LAN
 void mote_laws_step2_lanes(const mote_law *laws, const int32_t material[MOTE_LANES], float dt,
                            const float C[4][MOTE_LANES], float F[4][MOTE_LANES], float history[MOTE_LANES],
                            float tau[4][MOTE_LANES]);
+
+/* A group for the reverse (law_backward.h): C, F, history and d_tau are read, d_F, d_C and d_history updated.
+ */
+typedef struct __attribute__((aligned(64))) mote_law_group {
+  float C[9][MOTE_LANES], F[9][MOTE_LANES], d_tau[9][MOTE_LANES], d_F[9][MOTE_LANES], d_C[9][MOTE_LANES];
+  float history[MOTE_LANES], d_history[MOTE_LANES];
+  float d_law[MOTE_LAW_PARAMETERS][MOTE_LANES]; /* out: of the last material of the group */
+  int32_t material[MOTE_LANES];
+} mote_law_group;
+
+/* The first `count` lanes add to sums (laws, MOTE_LAW_PARAMETERS) in their order, unless it is NULL. */
+void mote_laws_stress_backward_lanes(int dim, const mote_law *laws, int count, mote_law_group *group,
+                                     double *sums);
+void mote_laws_return_backward_lanes(int dim, const mote_law *laws, float dt, int count,
+                                     mote_law_group *group, double *sums);
 
 #ifdef __cplusplus
 }

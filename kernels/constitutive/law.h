@@ -19,7 +19,7 @@
 /* ---- small matrices; n is 2 or 3 and constant where inlined ---- */
 
 /* F <- (I + dt C) F */
-MOTE_INLINE void mote_deform(int n, float dt, const mote_real *C, mote_real *F) {
+MOTE_INLINE void mote_deform(int n, mote_scalar dt, const mote_real *C, mote_real *F) {
   mote_real old[9];
   for (int i = 0; i < n * n; i++) old[i] = F[i];
   for (int i = 0; i < n; i++)
@@ -78,12 +78,13 @@ MOTE_INLINE void mote_add_to_diagonal(int n, mote_real value, mote_real *A) {
 }
 
 /* tau += J viscosity dev(C + C^T); the trace is a third in 2-D too: plane strain. */
-MOTE_INLINE void mote_add_viscous(int n, mote_real J, float viscosity, const mote_real *C, mote_real *tau) {
+MOTE_INLINE void mote_add_viscous(int n, mote_real J, mote_scalar viscosity, const mote_real *C,
+                                  mote_real *tau) {
   mote_real trace = mote_splat(0), factor = J * viscosity;
   for (int i = 0; i < n; i++) trace += C[i * n + i];
   for (int i = 0; i < n; i++)
     for (int j = 0; j < n; j++) tau[i * n + j] += factor * (C[i * n + j] + C[j * n + i]);
-  mote_add_to_diagonal(n, -factor * trace * (2.0f / 3.0f), tau);
+  mote_add_to_diagonal(n, -factor * trace * ((mote_scalar)(2.0 / 3)), tau);
 }
 
 /* ---- stress of a state ---- */
@@ -141,7 +142,7 @@ MOTE_INLINE void mote_stress_of_kind(int kind, int n, const mote_law *law, const
 
 /* ---- a step: F <- returned (I + dt C) F, and the stress of the result ---- */
 
-MOTE_INLINE void mote_step_hencky(int kind, int n, const mote_law *law, float dt, const mote_real *C,
+MOTE_INLINE void mote_step_hencky(int kind, int n, const mote_law *law, mote_scalar dt, const mote_real *C,
                                   mote_real *F, mote_real *history, mote_real *tau) {
   mote_real U[9], V[9], s[3], e[3], t[3];
   mote_deform(n, dt, C, F);
@@ -159,11 +160,11 @@ MOTE_INLINE void mote_step_hencky(int kind, int n, const mote_law *law, float dt
 }
 
 /* F <- J^(1/n) I: a fluid remembers its volume alone. */
-MOTE_INLINE void mote_step_newtonian(int n, const mote_law *law, float dt, const mote_real *C, mote_real *F,
-                                     mote_real *tau) {
+MOTE_INLINE void mote_step_newtonian(int n, const mote_law *law, mote_scalar dt, const mote_real *C,
+                                     mote_real *F, mote_real *tau) {
   mote_deform(n, dt, C, F);
   mote_real j1 = mote_at_least(mote_det_minus_one(n, F), MOTE_SMALLEST_J - 1.0f);
-  mote_real side = 1.0f + mote_expm1(mote_log1p(j1) * (n == 3 ? 1.0f / 3.0f : 0.5f));
+  mote_real side = 1.0f + mote_expm1(mote_log1p(j1) * (n == 3 ? (mote_scalar)(1.0 / 3) : 0.5f));
   for (int i = 0; i < n * n; i++) F[i] = i % (n + 1) == 0 ? side : mote_splat(0.0f);
   mote_real pressure = mote_fluid_stress(law, j1);
   for (int i = 0; i < n * n; i++) tau[i] = i % (n + 1) == 0 ? pressure : mote_splat(0.0f);
@@ -171,17 +172,17 @@ MOTE_INLINE void mote_step_newtonian(int n, const mote_law *law, float dt, const
 }
 
 /* F <- Cholesky factor of b_e, which is all that the stress needs of it (returns.h); history is log J. */
-MOTE_INLINE void mote_step_viscoelastic(int n, const mote_law *law, float dt, const mote_real *C,
+MOTE_INLINE void mote_step_viscoelastic(int n, const mote_law *law, mote_scalar dt, const mote_real *C,
                                         mote_real *F, mote_real *history, mote_real *tau) {
   mote_real step[9];
   for (int i = 0; i < n * n; i++) step[i] = dt * C[i] + (i % (n + 1) == 0 ? 1.0f : 0.0f);
   mote_relax_upper_convected(n, law, dt, C, F);
   /* as a fluid's J: not below a limit at which its equation of state means nothing */
-  *history = mote_at_least(*history + mote_log1p(mote_det_minus_one(n, step)), -4.6051702f);
+  *history = mote_at_least(*history + mote_log1p(mote_det_minus_one(n, step)), MOTE_SMALLEST_LOG_J);
   mote_stress_of_kind(MOTE_VISCOELASTIC, n, law, C, F, *history, tau);
 }
 
-MOTE_INLINE void mote_step_of_kind(int kind, int n, const mote_law *law, float dt, const mote_real *C,
+MOTE_INLINE void mote_step_of_kind(int kind, int n, const mote_law *law, mote_scalar dt, const mote_real *C,
                                    mote_real *F, mote_real *history, mote_real *tau) {
   if (mote_is_hencky(kind)) {
     mote_step_hencky(kind, n, law, dt, C, F, history, tau);
@@ -200,10 +201,10 @@ MOTE_INLINE void mote_step_of_kind(int kind, int n, const mote_law *law, float d
 /* ---- energy, J per m^3 of reference volume ---- */
 
 /* Stored elastic energy; 0 for the kinds' dissipative parts. In double: it only serves diagnostics. */
-MOTE_HD static inline double mote_energy_of_kind(int kind, int n, const mote_law *law, const float *F,
-                                                 float history) {
+MOTE_HD static inline double mote_energy_of_kind(int kind, int n, const mote_law *law, const mote_real *F,
+                                                 mote_real history) {
   double mu = law->mu, lambda = law->lambda, j1 = mote_det_minus_one(n, F), sum = 0, trace = 0;
-  float U[9], V[9], s[3], e[3], B[9];
+  mote_real U[9], V[9], s[3], e[3], B[9];
   if (mote_is_hencky(kind)) { /* mu e:e + lambda/2 tr(e)^2 */
     mote_svd(n, F, U, s, V);
     mote_log_strain(n, s, e);
@@ -252,36 +253,36 @@ MOTE_HD static inline double mote_energy_of_kind(int kind, int n, const mote_law
 
 /* F (3,3) <- the returned (I + dt C) F, history updated, tau (3,3) the Kirchhoff stress after it. F's former
    value, C (3,3) and dt are what the grid gave. */
-MOTE_HD static inline void mote_law_step3(const mote_law *law, float dt, const float C[9], float F[9],
-                                          float *history, float tau[9]){
+MOTE_HD static inline void mote_law_step3(const mote_law *law, mote_scalar dt, const mote_real C[9],
+                                          mote_real F[9], mote_real *history, mote_real tau[9]){
 #define MOTE_CALL(kind) mote_step_of_kind(kind, 3, law, dt, C, F, history, tau)
     MOTE_SWITCH_KIND(law->kind, MOTE_CALL)
 #undef MOTE_CALL
-} MOTE_HD static inline void mote_law_step2(const mote_law *law, float dt, const float C[4], float F[4],
-                                            float *history, float tau[4]){
+} MOTE_HD static inline void mote_law_step2(const mote_law *law, mote_scalar dt, const mote_real C[4],
+                                            mote_real F[4], mote_real *history, mote_real tau[4]){
 #define MOTE_CALL(kind) mote_step_of_kind(kind, 2, law, dt, C, F, history, tau)
     MOTE_SWITCH_KIND(law->kind, MOTE_CALL)
 #undef MOTE_CALL
 }
 
 /* tau of a state as it is, with no return mapping. C is read by the viscous kinds alone. */
-MOTE_HD static inline void mote_law_stress3(const mote_law *law, const float C[9], const float F[9],
-                                            float history, float tau[9]){
+MOTE_HD static inline void mote_law_stress3(const mote_law *law, const mote_real C[9], const mote_real F[9],
+                                            mote_real history, mote_real tau[9]){
 #define MOTE_CALL(kind) mote_stress_of_kind(kind, 3, law, C, F, history, tau)
     MOTE_SWITCH_KIND(law->kind, MOTE_CALL)
 #undef MOTE_CALL
-} MOTE_HD static inline void mote_law_stress2(const mote_law *law, const float C[4], const float F[4],
-                                              float history, float tau[4]){
+} MOTE_HD static inline void mote_law_stress2(const mote_law *law, const mote_real C[4], const mote_real F[4],
+                                              mote_real history, mote_real tau[4]){
 #define MOTE_CALL(kind) mote_stress_of_kind(kind, 2, law, C, F, history, tau)
     MOTE_SWITCH_KIND(law->kind, MOTE_CALL)
 #undef MOTE_CALL
 }
 
 /* Stored energy per reference volume, J/m^3. */
-MOTE_HD static inline double mote_law_energy3(const mote_law *law, const float F[9], float history) {
+MOTE_HD static inline double mote_law_energy3(const mote_law *law, const mote_real F[9], mote_real history) {
   return mote_energy_of_kind(law->kind, 3, law, F, history);
 }
-MOTE_HD static inline double mote_law_energy2(const mote_law *law, const float F[4], float history) {
+MOTE_HD static inline double mote_law_energy2(const mote_law *law, const mote_real F[4], mote_real history) {
   return mote_energy_of_kind(law->kind, 2, law, F, history);
 }
 

@@ -2,7 +2,10 @@
    float everywhere but in a file that defines MOTE_REAL_LANES first, where it is a vector of them
    (GCC's and Clang's vector extension) and the same source becomes vector code. So there are no branches on
    values, only mote_select, and no library calls. log and exp: 1e-7 relative, near log(1) and exp(0) - 1
-   included, with the polynomials of Moshier's Cephes. */
+   included, with the polynomials of Moshier's Cephes.
+
+   A file that defines MOTE_REAL_DOUBLE first has doubles and the library's functions: the same text in the
+   precision that differences need, for tests alone. mote_scalar is a number that all lanes share. */
 #ifndef MOTE_KERNELS_CONSTITUTIVE_REAL_H
 #define MOTE_KERNELS_CONSTITUTIVE_REAL_H
 
@@ -18,7 +21,13 @@
 
 #define MOTE_INLINE MOTE_HD static inline __attribute__((always_inline))
 
-#ifdef MOTE_REAL_LANES
+#ifdef MOTE_REAL_DOUBLE
+typedef double mote_scalar;
+#else
+typedef float mote_scalar;
+#endif
+
+#if defined(MOTE_REAL_LANES)
 
 /* The widest registers there are: compilers split wider vectors badly. */
 #ifdef __AVX512F__
@@ -78,12 +87,19 @@ MOTE_INLINE mote_mask mote_to_integer(mote_real x) {
 
 #else
 
-typedef float mote_real;
+typedef mote_scalar mote_real;
 typedef int32_t mote_mask; /* of a comparison: 1 or 0 */
 
-MOTE_INLINE mote_real mote_splat(float x) {
+MOTE_INLINE mote_real mote_splat(mote_scalar x) {
   return x;
 }
+MOTE_INLINE mote_real mote_select(mote_mask condition, mote_real yes, mote_real no) {
+  return condition ? yes : no;
+}
+MOTE_INLINE int mote_any(mote_mask x) {
+  return x;
+}
+#ifndef MOTE_REAL_DOUBLE
 MOTE_INLINE mote_mask mote_bits(mote_real x) {
   mote_mask bits;
   memcpy(&bits, &x, sizeof bits);
@@ -93,9 +109,6 @@ MOTE_INLINE mote_real mote_from_bits(mote_mask bits) {
   mote_real x;
   memcpy(&x, &bits, sizeof x);
   return x;
-}
-MOTE_INLINE mote_real mote_select(mote_mask condition, mote_real yes, mote_real no) {
-  return condition ? yes : no;
 }
 MOTE_INLINE mote_real mote_abs(mote_real x) {
   return fabsf(x);
@@ -110,15 +123,13 @@ MOTE_INLINE mote_real mote_rsqrt(mote_real x) {
   return 1.0f / sqrtf(x);
 #endif
 }
-MOTE_INLINE int mote_any(mote_mask x) {
-  return x;
-}
 MOTE_INLINE mote_real mote_from_integer(mote_mask x) {
   return (float)x;
 }
 MOTE_INLINE mote_mask mote_to_integer(mote_real x) {
   return (int32_t)x;
 }
+#endif
 
 #endif
 
@@ -128,11 +139,48 @@ MOTE_INLINE mote_real mote_max(mote_real a, mote_real b) {
 MOTE_INLINE mote_real mote_min(mote_real a, mote_real b) {
   return mote_select(a < b, a, b);
 }
-MOTE_INLINE mote_real mote_at_least(mote_real x, float limit) {
+MOTE_INLINE mote_real mote_at_least(mote_real x, mote_scalar limit) {
   return mote_max(x, mote_splat(limit));
 }
-MOTE_INLINE mote_real mote_at_most(mote_real x, float limit) {
+MOTE_INLINE mote_real mote_at_most(mote_real x, mote_scalar limit) {
   return mote_min(x, mote_splat(limit));
+}
+
+#ifdef MOTE_REAL_DOUBLE
+
+MOTE_INLINE mote_real mote_abs(mote_real x) {
+  return fabs(x);
+}
+MOTE_INLINE mote_real mote_sqrt(mote_real x) {
+  return sqrt(x);
+}
+MOTE_INLINE mote_real mote_rsqrt(mote_real x) {
+  return 1 / sqrt(x);
+}
+MOTE_INLINE mote_real mote_log(mote_real x) {
+  return log(mote_at_least(x, 1.17549435e-38));
+}
+MOTE_INLINE mote_real mote_log1p(mote_real x) {
+  return x > -1 ? log1p(x) : log(1.17549435e-38);
+}
+MOTE_INLINE mote_real mote_exp(mote_real x) {
+  return exp(x);
+}
+MOTE_INLINE mote_real mote_expm1(mote_real x) {
+  return expm1(x);
+}
+/* A power of two that takes x to between 1 and 2. */
+MOTE_INLINE mote_real mote_down_scale(mote_real x) {
+  return ldexp(1, -ilogb(x));
+}
+
+#else
+
+/* A power of two that takes normal x > 0 to between 1 and 4, so that scaling is exact; it stays normal at
+   both ends of the range, as does its inverse. */
+MOTE_INLINE mote_real mote_down_scale(mote_real x) {
+  mote_real scale = mote_from_bits((mote_bits(x) & 0x7f800000));
+  return mote_from_bits(0x7f000000 - mote_bits(mote_at_most(scale, 0x1p126f)));
 }
 
 /* log(x) for normal x > 0; anything below the smallest normal number counts as it (-87.3). */
@@ -189,5 +237,7 @@ MOTE_INLINE mote_real mote_expm1(mote_real x) {
   mote_real scale, p = mote_exp_parts(x, &scale);
   return scale * p + (scale - 1.0f);
 }
+
+#endif
 
 #endif

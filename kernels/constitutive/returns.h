@@ -9,21 +9,22 @@
 /* A material's parameters as the kernels use them: made from a mote_material by mote_law_prepare(). */
 typedef struct mote_law {
   int32_t kind; /* mote_material_kind */
-  float mu, lambda;
-  float tait;              /* bulk_modulus / gamma, 0 where the equation of state is lambda J (J - 1) */
-  float gamma;             /* Tait's exponent */
-  float viscosity;         /* Pa s */
-  float relaxation_time;   /* s */
-  float yield_stress;      /* Pa: of |dev tau| (von Mises), of shear (Herschel-Bulkley) */
-  float hardening;         /* Pa */
-  float consistency;       /* Pa s^n */
-  float flow_index;        /* n */
-  float friction[2];       /* in 2-D, 3-D: (dim lambda + 2 mu) / (2 mu) alpha of Klar et al. 2016, eq. 30 */
-  float cohesion;          /* Hencky strain of the apex */
-  float volume_correction; /* 1: on, 0: off */
+  mote_scalar mu, lambda;
+  mote_scalar tait;            /* bulk_modulus / gamma, 0 where the equation of state is lambda J (J - 1) */
+  mote_scalar gamma;           /* Tait's exponent */
+  mote_scalar viscosity;       /* Pa s */
+  mote_scalar relaxation_time; /* s */
+  mote_scalar yield_stress;    /* Pa: of |dev tau| (von Mises), of shear (Herschel-Bulkley) */
+  mote_scalar hardening;       /* Pa */
+  mote_scalar consistency;     /* Pa s^n */
+  mote_scalar flow_index;      /* n */
+  mote_scalar friction[2]; /* in 2-D, 3-D: (dim lambda + 2 mu) / (2 mu) alpha of Klar et al. 2016, eq. 30 */
+  mote_scalar cohesion;    /* Hencky strain of the apex */
+  mote_scalar volume_correction; /* 1: on, 0: off */
 } mote_law;
 
-#define MOTE_SMALLEST_J 0.01f       /* fluids */
+#define MOTE_SMALLEST_J 0.01f /* fluids */
+#define MOTE_SMALLEST_LOG_J ((mote_scalar)-4.605170185988091)
 #define MOTE_SMALLEST_STRETCH 1e-4f /* Hencky laws: inverted elements come back from here */
 
 /* e = log s; 1 where a stretch was below its limit (or negative) and was raised to it. */
@@ -48,7 +49,7 @@ MOTE_INLINE void mote_hencky_stress(int n, const mote_law *law, const mote_real 
 
 /* d = dev e; returns |d| */
 MOTE_INLINE mote_real mote_deviator(int n, const mote_real *e, mote_real *d) {
-  mote_real mean = mote_trace(n, e) * (n == 3 ? 1.0f / 3.0f : 0.5f), sum = mote_splat(0);
+  mote_real mean = mote_trace(n, e) * (n == 3 ? (mote_scalar)(1.0 / 3) : 0.5f), sum = mote_splat(0);
   for (int k = 0; k < n; k++) {
     d[k] = e[k] - mean;
     sum += d[k] * d[k];
@@ -69,8 +70,8 @@ MOTE_INLINE void mote_shrink(int n, mote_mask yields, mote_real amount, const mo
 MOTE_INLINE mote_mask mote_return_drucker_prager(int n, const mote_law *law, mote_real *e,
                                                  mote_real *history) {
   mote_real gained = *history * law->volume_correction, d[3];
-  for (int k = 0; k < n; k++) e[k] += gained * (n == 3 ? 1.0f / 3.0f : 0.5f);
-  mote_real trace = mote_trace(n, e) - (float)n * law->cohesion;
+  for (int k = 0; k < n; k++) e[k] += gained * (n == 3 ? (mote_scalar)(1.0 / 3) : 0.5f);
+  mote_real trace = mote_trace(n, e) - (mote_scalar)n * law->cohesion;
   mote_real norm = mote_deviator(n, e, d);
   mote_real excess = norm + law->friction[n - 2] * trace;
   mote_mask apart = trace > 0.0f, slides = excess > 0.0f;
@@ -92,13 +93,19 @@ MOTE_INLINE mote_mask mote_return_von_mises(int n, const mote_law *law, mote_rea
   return yields;
 }
 
+#ifdef MOTE_REAL_DOUBLE
+#define MOTE_FLOW_ITERATIONS 12
+#else
+#define MOTE_FLOW_ITERATIONS 5
+#endif
+
 /* The g >= 0 with K g^n + a g = r, for r > 0 and K, a > 0. In y = log g the left side's logarithm is convex
    with a slope between n and 1, so that Newton from above converges without safeguards; it starts within
    log 2. */
-MOTE_INLINE mote_real mote_flow_rate(float K, float index, float a, mote_real r) {
+MOTE_INLINE mote_real mote_flow_rate(mote_scalar K, mote_scalar index, mote_scalar a, mote_real r) {
   mote_real log_k = mote_log(K / r), log_a = mote_log(a / r);
   mote_real y = mote_min(-log_k / index, -log_a);
-  for (int i = 0; i < 5; i++) {
+  for (int i = 0; i < MOTE_FLOW_ITERATIONS; i++) {
     mote_real power = mote_exp(log_k + index * y), linear = mote_exp(log_a + y);
     mote_real sum = power + linear;
     y -= mote_log(sum) * sum / (index * power + linear);
@@ -106,27 +113,29 @@ MOTE_INLINE mote_real mote_flow_rate(float K, float index, float a, mote_real r)
   return mote_exp(y);
 }
 
+/* The rate of shear at which what is left of the shear stress above yield, r > 0 before the step, flows. */
+MOTE_INLINE mote_real mote_herschel_bulkley_rate(const mote_law *law, mote_scalar dt, mote_real r) {
+  mote_scalar a = law->mu * dt;
+  if (law->flow_index == 1.0f) return r / (law->consistency + a);
+  return mote_flow_rate(law->consistency, law->flow_index, a, r);
+}
+
 /* Implicit viscoplastic flow (Yue et al. 2015, sec. 5.3, with the rheometer's form of the law): the shear
    stress q = |dev tau| / sqrt(2) ends at q = yield_stress + consistency rate^n, and rate dt of shear becomes
    plastic. */
-MOTE_INLINE mote_mask mote_return_herschel_bulkley(int n, const mote_law *law, float dt, mote_real *e) {
+MOTE_INLINE mote_mask mote_return_herschel_bulkley(int n, const mote_law *law, mote_scalar dt, mote_real *e) {
   mote_real d[3], norm = mote_deviator(n, e, d);
-  mote_real excess = 1.41421356f * law->mu * norm - law->yield_stress;
+  mote_real excess = (mote_scalar)1.4142135623730951 * law->mu * norm - law->yield_stress;
   mote_mask yields = excess > 0.0f;
-  mote_real r = mote_at_least(excess, 1e-20f), rate;
-  float a = law->mu * dt;
-  if (law->flow_index == 1.0f)
-    rate = r / (law->consistency + a);
-  else
-    rate = mote_flow_rate(law->consistency, law->flow_index, a, r);
-  mote_shrink(n, yields, mote_min(rate * dt * 0.70710678f, norm), d, norm, e);
+  mote_real rate = mote_herschel_bulkley_rate(law, dt, mote_at_least(excess, 1e-20f));
+  mote_shrink(n, yields, mote_min(rate * dt * (mote_scalar)0.7071067811865476, norm), d, norm, e);
   return yields;
 }
 
 /* F <- the Cholesky factor of b_e after a step of the upper-convected Maxwell law, d b_e/dt = C b_e + b_e C^T
    - (b_e - I) / relaxation_time: half the relaxation, the deformation, the other half, each exactly (second
    order). b_e - I = B is carried, so that nothing cancels near rest. */
-MOTE_INLINE void mote_relax_upper_convected(int n, const mote_law *law, float dt, const mote_real *C,
+MOTE_INLINE void mote_relax_upper_convected(int n, const mote_law *law, mote_scalar dt, const mote_real *C,
                                             mote_real *F) {
   mote_real half = mote_exp(mote_splat(-0.5f * dt / law->relaxation_time));
   mote_real H[9], G[9], B[9], M[9];

@@ -12,7 +12,13 @@
 
 /* Cyclic Jacobi on 3x3 converges cubically at the end: tests find orthogonality at rounding level after this
    many sweeps on all kinds of matrices. */
+#ifdef MOTE_REAL_DOUBLE
+#define MOTE_SVD_SWEEPS 30
+#define MOTE_SVD_ORTHOGONAL 1e-31
+#else
 #define MOTE_SVD_SWEEPS 4
+#define MOTE_SVD_ORTHOGONAL 1.4e-14f /* cos^2 of the angle between columns that count as orthogonal */
+#endif
 
 /* Rotates columns p and q of B so that they become orthogonal, and those of V likewise. Tells whether they
    were not. The angle's double is that of (|alpha - beta|, 2 gamma), and cos^2 = (1 + cos of the double) / 2.
@@ -22,7 +28,7 @@ MOTE_INLINE mote_mask mote_svd_rotate(mote_real B[9], mote_real V[9], int p, int
   mote_real beta = B[q] * B[q] + B[3 + q] * B[3 + q] + B[6 + q] * B[6 + q];
   mote_real gamma = B[p] * B[q] + B[3 + p] * B[3 + q] + B[6 + p] * B[6 + q];
   /* Columns that are orthogonal to rounding stay: turning equal ones by what noise says only adds to it. */
-  mote_mask turns = gamma * gamma > 1.4e-14f * alpha * beta;
+  mote_mask turns = gamma * gamma > MOTE_SVD_ORTHOGONAL * alpha * beta;
   mote_real delta = beta - alpha, size = delta * delta + 4.0f * gamma * gamma;
   /* Beyond the range of squares: leave them, they are at most 1e-9 long */
   turns &= size > 1e-36f;
@@ -107,9 +113,7 @@ MOTE_INLINE void mote_svd3_unscaled(const mote_real F[9], mote_real U[9], mote_r
 MOTE_INLINE void mote_svd3(const mote_real F[9], mote_real U[9], mote_real s[3], mote_real V[9]) {
   mote_real largest = mote_splat(1.17549435e-38f), scaled[9];
   for (int i = 0; i < 9; i++) largest = mote_max(largest, mote_abs(F[i]));
-  /* A power of two, so that scaling is exact; its inverse stays normal at both ends of the range. */
-  mote_real scale = mote_from_bits((mote_bits(largest) & 0x7f800000));
-  mote_real down = mote_from_bits(0x7f000000 - mote_bits(mote_at_most(scale, 0x1p126f)));
+  mote_real down = mote_down_scale(largest);
   for (int i = 0; i < 9; i++) scaled[i] = F[i] * down;
   mote_svd3_unscaled(scaled, U, s, V);
   for (int i = 0; i < 3; i++) s[i] /= down;
@@ -119,8 +123,7 @@ MOTE_INLINE void mote_svd3(const mote_real F[9], mote_real U[9], mote_real s[3],
 MOTE_INLINE void mote_svd2(const mote_real F[4], mote_real U[4], mote_real s[2], mote_real V[4]) {
   mote_real largest = mote_splat(1.17549435e-38f);
   for (int i = 0; i < 4; i++) largest = mote_max(largest, mote_abs(F[i]));
-  mote_real scale = mote_from_bits(mote_bits(largest) & 0x7f800000);
-  mote_real down = mote_from_bits(0x7f000000 - mote_bits(mote_at_most(scale, 0x1p126f)));
+  mote_real down = mote_down_scale(largest);
   mote_real a = F[0] * down, b = F[1] * down, c = F[2] * down, d = F[3] * down;
 
   mote_real x = a + d, y = c - b, r = x * x + y * y;

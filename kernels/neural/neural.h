@@ -17,7 +17,7 @@
 #ifndef MOTE_KERNELS_NEURAL_H
 #define MOTE_KERNELS_NEURAL_H
 
-#include "kernels/constitutive/law.h"
+#include "kernels/constitutive/law_backward.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -96,18 +96,6 @@ MOTE_INLINE void mote_times_transposed(int n, const mote_real *A, const mote_rea
     }
 }
 
-/* From d_F, by (I + dt C) F, to d_C, which is added to, and to that by F. */
-MOTE_INLINE void mote_deform_backward(int n, float dt, const mote_real *C, const mote_real *F, mote_real *d_F,
-                                      mote_real *d_C) {
-  mote_real through[9], back[9];
-  mote_times_transposed(n, d_F, F, through);
-  mote_transposed_times(n, C, d_F, back);
-  for (int k = 0; k < n * n; k++) {
-    d_C[k] += dt * through[k];
-    d_F[k] += dt * back[k];
-  }
-}
-
 /* frame = U, s, V */
 MOTE_INLINE void mote_neural_rotation(int n, const mote_real *frame, mote_real *R) {
   mote_times_transposed(n, frame, frame + n * n + n, R);
@@ -182,26 +170,13 @@ MOTE_INLINE void mote_neural_flow_backward(int n, const mote_real *frame, const 
   mote_neural_product_backward(n, R, S, scale, d_F, d_Y, d_R);
 }
 
-/* cof F, the derivative of det F */
-MOTE_INLINE void mote_cofactor(int n, const mote_real *F, mote_real *cof) {
-  if (n == 2) {
-    cof[0] = F[3], cof[1] = -F[2], cof[2] = -F[1], cof[3] = F[0];
-    return;
-  }
-  for (int i = 0; i < 3; i++)
-    for (int j = 0; j < 3; j++) {
-      const int a = (i + 1) % 3, b = (i + 2) % 3, c = (j + 1) % 3, d = (j + 2) % 3;
-      cof[i * 3 + j] = F[a * 3 + c] * F[b * 3 + d] - F[a * 3 + d] * F[b * 3 + c];
-    }
-}
-
 /* Where s_i + s_j vanishes R is not one matrix, but one of many: its derivative is cut off there. */
 #define MOTE_NEURAL_SMALLEST_SUM 1e-3f
 
 MOTE_INLINE void mote_neural_features_backward(int n, const mote_real *F, const mote_real *frame,
                                                const mote_real *d_x, const mote_real *d_R, mote_real *d_F) {
   const mote_real *U = frame, *s = frame + n * n, *V = s + n, *d_C = d_x + n;
-  mote_real turned[9], inner[9], both[9], cof[9];
+  mote_real turned[9], inner[9], both[9];
   /* in the frame: U^T d_R V */
   mote_transposed_times(n, U, d_R, turned);
   mote_times(n, turned, V, inner);
@@ -215,8 +190,8 @@ MOTE_INLINE void mote_neural_features_backward(int n, const mote_real *F, const 
   for (int i = 0; i < n; i++)
     for (int j = 0; j < n; j++) both[i * n + j] = d_C[i * n + j] + d_C[j * n + i];
   mote_times(n, F, both, inner);
-  mote_cofactor(n, F, cof);
-  for (int k = 0; k < n * n; k++) d_F[k] += turned[k] + inner[k] + d_x[n + n * n] * cof[k];
+  for (int k = 0; k < n * n; k++) d_F[k] += turned[k] + inner[k];
+  mote_add_cofactor(n, d_x[n + n * n], F, d_F);
 }
 
 #ifdef __cplusplus
