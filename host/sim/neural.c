@@ -39,9 +39,10 @@ void mote_sim_laws_free(mote_sim_laws *laws) {
 }
 
 static mote_neural_rows rows_of(const mote_transfer_view *t, int32_t material) {
+  const void *solid = t->solid; /* whose rows end in an integer */
   return (mote_neural_rows){.dim = t->dim,
                             .n = t->count,
-                            .material = (const int32_t *)t->solid + 11,
+                            .material = (const int32_t *)solid + 11,
                             .material_stride = MOTE_SOLID,
                             .which = material};
 }

@@ -45,6 +45,7 @@ static float *square_of(const mote_unrolled *u, int which) {
 /* In `constants`: history (0), volume, density, material (0). */
 static mote_transfer_arrays arrays_of(const mote_unrolled *u, const mote_unrolled_state *s) {
   float *c = u->constants.data;
+  void *material = c + 3 * u->rows.n;
   const int64_t n = u->rows.n;
   return (mote_transfer_arrays){.position = s->position,
                                 .velocity = s->velocity,
@@ -53,7 +54,7 @@ static mote_transfer_arrays arrays_of(const mote_unrolled *u, const mote_unrolle
                                 .history = c,
                                 .volume = c + n,
                                 .density = c + 2 * n,
-                                .material = (int32_t *)(c + 3 * n)};
+                                .material = material};
 }
 
 static mote_status upload_scene(mote_unrolled *u, const mote_scene *scene) {
