@@ -66,6 +66,32 @@ MOTE_INLINE void mote_compose(int n, const mote_real *U, const mote_real *t, con
     }
 }
 
+/* C = A B, C = A^T B, C = A B^T */
+MOTE_INLINE void mote_times(int n, const mote_real *A, const mote_real *B, mote_real *C) {
+  for (int i = 0; i < n; i++)
+    for (int j = 0; j < n; j++) {
+      mote_real sum = A[i * n] * B[j];
+      for (int k = 1; k < n; k++) sum += A[i * n + k] * B[k * n + j];
+      C[i * n + j] = sum;
+    }
+}
+MOTE_INLINE void mote_transposed_times(int n, const mote_real *A, const mote_real *B, mote_real *C) {
+  for (int i = 0; i < n; i++)
+    for (int j = 0; j < n; j++) {
+      mote_real sum = A[i] * B[j];
+      for (int k = 1; k < n; k++) sum += A[k * n + i] * B[k * n + j];
+      C[i * n + j] = sum;
+    }
+}
+MOTE_INLINE void mote_times_transposed(int n, const mote_real *A, const mote_real *B, mote_real *C) {
+  for (int i = 0; i < n; i++)
+    for (int j = 0; j < n; j++) {
+      mote_real sum = A[i * n] * B[j * n];
+      for (int k = 1; k < n; k++) sum += A[i * n + k] * B[j * n + k];
+      C[i * n + j] = sum;
+    }
+}
+
 MOTE_INLINE void mote_svd(int n, const mote_real *F, mote_real *U, mote_real *s, mote_real *V) {
   if (n == 3)
     mote_svd3_unscaled(F, U, s, V); /* beyond 1e12 a deformation is long lost */

@@ -24,36 +24,16 @@
 MOTE_INLINE void mote_into_frame(int n, const mote_real *U, const mote_real *A, const mote_real *V,
                                  mote_real *R) {
   mote_real AV[9];
-  for (int i = 0; i < n; i++)
-    for (int j = 0; j < n; j++) {
-      mote_real sum = mote_splat(0.0f);
-      for (int k = 0; k < n; k++) sum += A[i * n + k] * V[k * n + j];
-      AV[i * n + j] = sum;
-    }
-  for (int i = 0; i < n; i++)
-    for (int j = 0; j < n; j++) {
-      mote_real sum = mote_splat(0.0f);
-      for (int k = 0; k < n; k++) sum += U[k * n + i] * AV[k * n + j]; // cppcheck-suppress uninitvar; n > 0
-      R[i * n + j] = sum;
-    }
+  mote_times(n, A, V, AV);
+  mote_transposed_times(n, U, AV, R);
 }
 
 /* A = U R V^T */
 MOTE_INLINE void mote_out_of_frame(int n, const mote_real *U, const mote_real *R, const mote_real *V,
                                    mote_real *A) {
   mote_real UR[9];
-  for (int i = 0; i < n; i++)
-    for (int j = 0; j < n; j++) {
-      mote_real sum = mote_splat(0.0f);
-      for (int k = 0; k < n; k++) sum += U[i * n + k] * R[k * n + j];
-      UR[i * n + j] = sum;
-    }
-  for (int i = 0; i < n; i++)
-    for (int j = 0; j < n; j++) {
-      mote_real sum = mote_splat(0.0f);
-      for (int k = 0; k < n; k++) sum += UR[i * n + k] * V[j * n + k]; // cppcheck-suppress uninitvar; n > 0
-      A[i * n + j] = sum;
-    }
+  mote_times(n, U, R, UR);
+  mote_times_transposed(n, UR, V, A);
 }
 
 /* A += factor d det(F) / dF */

@@ -70,32 +70,6 @@ struct mote_neural_kernels {
 
 /* ---- Per-element math; n is the dimension, constant where inlined ---- */
 
-/* C = A B, C = A^T B, C = A B^T */
-MOTE_INLINE void mote_times(int n, const mote_real *A, const mote_real *B, mote_real *C) {
-  for (int i = 0; i < n; i++)
-    for (int j = 0; j < n; j++) {
-      mote_real sum = A[i * n] * B[j];
-      for (int k = 1; k < n; k++) sum += A[i * n + k] * B[k * n + j];
-      C[i * n + j] = sum;
-    }
-}
-MOTE_INLINE void mote_transposed_times(int n, const mote_real *A, const mote_real *B, mote_real *C) {
-  for (int i = 0; i < n; i++)
-    for (int j = 0; j < n; j++) {
-      mote_real sum = A[i] * B[j];
-      for (int k = 1; k < n; k++) sum += A[k * n + i] * B[k * n + j];
-      C[i * n + j] = sum;
-    }
-}
-MOTE_INLINE void mote_times_transposed(int n, const mote_real *A, const mote_real *B, mote_real *C) {
-  for (int i = 0; i < n; i++)
-    for (int j = 0; j < n; j++) {
-      mote_real sum = A[i * n] * B[j * n];
-      for (int k = 1; k < n; k++) sum += A[i * n + k] * B[j * n + k];
-      C[i * n + j] = sum;
-    }
-}
-
 /* frame = U, s, V */
 MOTE_INLINE void mote_neural_rotation(int n, const mote_real *frame, mote_real *R) {
   mote_times_transposed(n, frame, frame + n * n + n, R);
@@ -176,21 +150,19 @@ MOTE_INLINE void mote_neural_flow_backward(int n, const mote_real *frame, const 
 MOTE_INLINE void mote_neural_features_backward(int n, const mote_real *F, const mote_real *frame,
                                                const mote_real *d_x, const mote_real *d_R, mote_real *d_F) {
   const mote_real *U = frame, *s = frame + n * n, *V = s + n, *d_C = d_x + n;
-  mote_real turned[9], inner[9], both[9];
+  mote_real turned[9], inner[9], both[9], through[9];
   /* in the frame: U^T d_R V */
-  mote_transposed_times(n, U, d_R, turned);
-  mote_times(n, turned, V, inner);
+  mote_into_frame(n, U, d_R, V, inner);
   for (int i = 0; i < n; i++)
     for (int j = 0; j < n; j++) {
       mote_real sum = mote_at_least(s[i] + s[j], MOTE_NEURAL_SMALLEST_SUM);
       turned[i * n + j] = i == j ? d_x[i] : (inner[i * n + j] - inner[j * n + i]) / sum;
     }
-  mote_times(n, U, turned, inner);
-  mote_times_transposed(n, inner, V, turned);
+  mote_out_of_frame(n, U, turned, V, through);
   for (int i = 0; i < n; i++)
     for (int j = 0; j < n; j++) both[i * n + j] = d_C[i * n + j] + d_C[j * n + i];
   mote_times(n, F, both, inner);
-  for (int k = 0; k < n * n; k++) d_F[k] += turned[k] + inner[k];
+  for (int k = 0; k < n * n; k++) d_F[k] += through[k] + inner[k];
   mote_add_cofactor(n, d_x[n + n * n], F, d_F);
 }
 

@@ -2,25 +2,15 @@
    Tolerance 1e-4 of the largest entry, particle by particle: what the engine promises. */
 #include "tests/constitutive/constitutive_testing.h"
 
-#include <hdf5.h>
+#include "tests/support/oracle.h"
 
 using mote_test::Array;
 using mote_test::Device;
+using mote_test::read;
+using mote_test::worst;
 
 class OracleTest : public mote_test::OnDevice {};
 MOTE_ON_DEVICES(OracleTest);
-
-static std::vector<double> read(const std::string &path, const std::string &dataset) {
-  hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
-  hid_t set = H5Dopen2(file, dataset.c_str(), H5P_DEFAULT);
-  hid_t space = H5Dget_space(set);
-  std::vector<double> values(size_t(std::max<hssize_t>(H5Sget_simple_extent_npoints(space), 0)));
-  EXPECT_GE(H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), 0) << dataset;
-  H5Sclose(space);
-  H5Dclose(set);
-  H5Fclose(file);
-  return values;
-}
 
 static mote_material reference_material(const std::string &name) {
   mote_material m;
@@ -36,21 +26,6 @@ static mote_material reference_material(const std::string &name) {
     m = material_of(MOTE_NEWTONIAN, 1e5f, 0.3f);
   }
   return m;
-}
-
-/* The largest, over particles, of |a - b| / |b| with the Frobenius norm of a particle's matrix. */
-static double worst(const std::vector<float> &a, const std::vector<double> &b) {
-  double result = 0;
-  for (size_t i = 0; i + 9 <= b.size(); i += 9) {
-    double difference = 0, norm = 0;
-    for (size_t k = i; k < i + 9; k++) {
-      difference += (a[k] - b[k]) * (a[k] - b[k]);
-      norm += b[k] * b[k];
-    }
-    double relative = std::sqrt(difference / norm);
-    if (!(relative <= result)) result = relative;
-  }
-  return result;
 }
 
 TEST_P(OracleTest, StressAndReturn) {

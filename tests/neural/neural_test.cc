@@ -6,18 +6,19 @@
    root mean square: a few hundred roundings of float32 through three layers. */
 #include <fstream>
 
-#include <hdf5.h>
-
 #include "host/io/safetensors.h"
 #include "host/models/neural_law.h"
 #include "host/train/weights.h"
 #include "tests/support/neural64.h"
+#include "tests/support/oracle.h"
 #include "tests/support/testing.h"
 
 using mote_test::Array;
 using mote_test::Device;
+using mote_test::read;
 using mote_test::TemporaryFolder;
 using mote_test::Vector;
+using mote_test::worst;
 using namespace mote_test::neural64;
 
 namespace {
@@ -260,33 +261,6 @@ TEST_P(NeuralTest, DegenerateDeformationsHaveFiniteGradients) {
 }
 
 /* ---- files ---- */
-
-static std::vector<double> read(const std::string &path, const std::string &dataset) {
-  hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
-  hid_t set = H5Dopen2(file, dataset.c_str(), H5P_DEFAULT);
-  hid_t space = H5Dget_space(set);
-  std::vector<double> values(size_t(std::max<hssize_t>(H5Sget_simple_extent_npoints(space), 0)));
-  EXPECT_GE(H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), 0) << dataset;
-  H5Sclose(space);
-  H5Dclose(set);
-  H5Fclose(file);
-  return values;
-}
-
-/* The largest, over particles, of |a - b| / |b| in the Frobenius norm. */
-static double worst(const std::vector<float> &a, const std::vector<double> &b) {
-  double result = 0;
-  for (size_t i = 0; i + 9 <= b.size(); i += 9) {
-    double difference = 0, norm = 0;
-    for (size_t k = i; k < i + 9; k++) {
-      difference += (a[k] - b[k]) * (a[k] - b[k]);
-      norm += b[k] * b[k];
-    }
-    const double relative = std::sqrt(difference / norm);
-    if (!(relative <= result)) result = relative;
-  }
-  return result;
-}
 
 TEST_P(NeuralTest, OracleAgrees) {
   MOTE_REQUIRE_SHARED(path, "oracles/constitutive.h5");
