@@ -6,7 +6,7 @@
 typedef struct simulate_options {
   const char *output;
   int64_t frames, compression;
-  int velocity, deformation_gradient, diagnostics, no_xdmf;
+  int velocity, deformation_gradient, state, diagnostics, no_xdmf;
 } simulate_options;
 
 static int simulate(const char *path, const simulate_options *o, const cli_common *common) {
@@ -24,6 +24,7 @@ static int simulate(const char *path, const simulate_options *o, const cli_commo
     mote_monitor monitor = cli_monitor(&progress, common);
     mote_record_options options = {.velocity = o->velocity,
                                    .deformation_gradient = o->deformation_gradient,
+                                   .state = o->state,
                                    .compression = (int)o->compression,
                                    .write_xdmf = !o->no_xdmf,
                                    .diagnostics = o->diagnostics};
@@ -49,6 +50,8 @@ int cli_simulate(int argc, char **argv) {
       {"frames", 0, CLI_INTEGER, &o.frames, "N", "frames, instead of the scene's", 0},
       {"velocity", 0, CLI_FLAG, &o.velocity, NULL, "store velocities too", 0},
       {"deformation", 0, CLI_FLAG, &o.deformation_gradient, NULL, "store deformation gradients too", 0},
+      {"state", 0, CLI_FLAG, &o.state, NULL,
+       "store whole states: those two, affine velocities and the laws' history", 0},
       {"diagnostics", 0, CLI_FLAG, &o.diagnostics, NULL, "write momenta and energies of each frame as CSV",
        0},
       {"compression", 0, CLI_INTEGER, &o.compression, "0..9", "deflate level (4)", 0},

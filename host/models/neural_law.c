@@ -39,17 +39,23 @@ static mote_status read_config(const char *path, const cJSON *root, mote_neural_
   c->width = (int)width;
   c->hidden = (int)hidden;
   MOTE_TRY(read_scale(path, root, "elasticity_scale", &c->elasticity_scale));
-  return read_scale(path, root, "plasticity_scale", &c->plasticity_scale);
+  MOTE_TRY(read_scale(path, root, "plasticity_scale", &c->plasticity_scale));
+  c->strain_scale = 1;
+  MOTE_TRY(read_scale(path, root, "strain_scale", &c->strain_scale));
+  if (c->strain_scale > 0) return MOTE_OK;
+  return mote_fail(MOTE_ERROR_FORMAT, "%s: \"strain_scale\" is 0: inputs are divided by it", path);
 }
 
 static mote_status write_config(const mote_neural_config *c, const char *path) {
   cJSON *root = cJSON_CreateObject(), *names = cJSON_AddArrayToObject(root, "architectures");
-  int whole = names && cJSON_AddItemToArray(names, cJSON_CreateString(ARCHITECTURE)) &&
-              cJSON_AddNumberToObject(root, "dim", c->dim) &&
-              cJSON_AddNumberToObject(root, "hidden_size", c->width) &&
-              cJSON_AddNumberToObject(root, "hidden_layers", c->hidden) &&
-              cJSON_AddNumberToObject(root, "elasticity_scale", (double)c->elasticity_scale) &&
-              cJSON_AddNumberToObject(root, "plasticity_scale", (double)c->plasticity_scale);
+  int whole =
+      names && cJSON_AddItemToArray(names, cJSON_CreateString(ARCHITECTURE)) &&
+      cJSON_AddNumberToObject(root, "dim", c->dim) &&
+      cJSON_AddNumberToObject(root, "hidden_size", c->width) &&
+      cJSON_AddNumberToObject(root, "hidden_layers", c->hidden) &&
+      cJSON_AddNumberToObject(root, "elasticity_scale", (double)c->elasticity_scale) &&
+      cJSON_AddNumberToObject(root, "plasticity_scale", (double)c->plasticity_scale) &&
+      cJSON_AddNumberToObject(root, "strain_scale", c->strain_scale > 0 ? (double)c->strain_scale : 1);
   mote_status status = whole ? mote_json_write(path, root)
                              : mote_fail(MOTE_ERROR_MEMORY, "%s: out of memory for a configuration", path);
   cJSON_Delete(root);
@@ -64,7 +70,8 @@ static mote_status read_chain(mote_parameters *p, const mote_neural_config *c, c
   *mlp = (mote_mlp){.layers = c->hidden + 1};
   for (int l = 0; l <= c->hidden; l++) {
     const int last = l == c->hidden, out = last ? c->dim * c->dim : c->width;
-    const mote_layer_part part = {mote_name_of("%s.layers.%d", name, l), out, in, 0, 0, 1};
+    const float scale = l == 0 && c->strain_scale > 0 ? 1 / c->strain_scale : 1;
+    const mote_layer_part part = {mote_name_of("%s.layers.%d", name, l), out, in, 0, 0, scale};
     MOTE_TRY(mote_parameters_stack(p, 1, &part, in, last ? MOTE_IDENTITY : MOTE_GELU, &mlp->layer[l]));
     in = out;
   }

@@ -2,11 +2,13 @@
    and plasticity, around the kernels of kernels/neural. A folder of config.json and model.safetensors:
 
      {"architectures": ["NeuralConstitutiveLaw"], "dim": 3, "hidden_size": 64, "hidden_layers": 2,
-      "elasticity_scale": 1, "plasticity_scale": 0.001}
+      "elasticity_scale": 1, "plasticity_scale": 0.001, "strain_scale": 1}
 
    with the weights elasticity.layers.K.weight and plasticity.layers.K.weight (out, in), inputs and GELU as in
    neural.h. Without "plasticity_scale", or with 0, there is no plasticity and there are no weights for it.
-   The scales are what S is multiplied by: Pa for elasticity, of a strain for plasticity. */
+   The first two scales are what S is multiplied by: Pa for elasticity, of a strain for plasticity; the third
+   is what inputs are divided by (1 where it is absent): a law that yields bends at small strains, and a
+   network without biases bends where its inputs are about 1. */
 #ifndef MOTE_MODELS_NEURAL_LAW_H
 #define MOTE_MODELS_NEURAL_LAW_H
 
@@ -21,6 +23,7 @@ typedef struct mote_neural_config {
   int dim, width, hidden; /* `hidden` layers of `width` values */
   float elasticity_scale; /* Pa */
   float plasticity_scale; /* 0: none */
+  float strain_scale;     /* what the networks' inputs are divided by; 0: 1 */
 } mote_neural_config;
 
 typedef struct mote_neural_law {

@@ -12,7 +12,7 @@
 #include "host/core/error.h"
 #include "host/core/stdio_output.h"
 
-#define MAX_FIELDS 3
+#define MAX_FIELDS 5
 
 typedef struct recorder {
   const mote_scene *scene;
@@ -49,14 +49,36 @@ mote_status mote_scene_metadata(const mote_scene *scene, double time_step, mote_
   return MOTE_OK;
 }
 
+/* What is stored, and from where. */
+static int list_fields(const recorder *r, mote_trajectory_field field[MAX_FIELDS],
+                       const float *values[MAX_FIELDS]) {
+  const int dim = r->scene->dim, all = r->options->state;
+  const struct {
+    int wanted;
+    mote_trajectory_field field;
+    const float *values;
+  } list[MAX_FIELDS] = {{1, {"position", 1, {dim, 0}}, r->state.position},
+                        {all || r->options->velocity, {"velocity", 1, {dim, 0}}, r->state.velocity},
+                        {all || r->options->deformation_gradient,
+                         {"deformation_gradient", 2, {dim, dim}},
+                         r->state.deformation_gradient},
+                        {all, {"affine_velocity", 2, {dim, dim}}, r->state.affine_velocity},
+                        {all, {"history", 0, {0, 0}}, r->state.history}};
+  int fields = 0;
+  for (int k = 0; k < MAX_FIELDS; k++) {
+    if (!list[k].wanted) continue;
+    field[fields] = list[k].field;
+    values[fields++] = list[k].values;
+  }
+  return fields;
+}
+
 static mote_status start_writer(recorder *r, const char *path) {
   const mote_scene *scene = r->scene;
-  int dim = scene->dim, fields = 0;
+  const int dim = scene->dim;
+  const float *values[MAX_FIELDS];
   mote_trajectory_field field[MAX_FIELDS];
-  field[fields++] = (mote_trajectory_field){"position", 1, {dim, 0}};
-  if (r->options->velocity) field[fields++] = (mote_trajectory_field){"velocity", 1, {dim, 0}};
-  if (r->options->deformation_gradient)
-    field[fields++] = (mote_trajectory_field){"deformation_gradient", 2, {dim, dim}};
+  const int fields = list_fields(r, field, values);
   mote_metadata metadata;
   MOTE_TRY(mote_scene_metadata(scene, mote_simulation_time_step(r->simulation), &metadata));
   mote_trajectory_options options = {.particles = scene->particles.count,
@@ -97,17 +119,15 @@ static mote_status diagnose(recorder *r, double time) {
 }
 
 static mote_status write_frame(recorder *r) {
-  if (r->options->deformation_gradient)
+  if (r->options->deformation_gradient || r->options->state)
     MOTE_TRY(mote_simulation_read(r->simulation, &r->state));
   else
     MOTE_TRY(mote_simulation_read_motion(r->simulation, r->state.position,
                                          r->options->velocity ? r->state.velocity : NULL));
   double time = mote_simulation_time(r->simulation);
   const float *values[MAX_FIELDS];
-  int fields = 0;
-  values[fields++] = r->state.position;
-  if (r->options->velocity) values[fields++] = r->state.velocity;
-  if (r->options->deformation_gradient) values[fields++] = r->state.deformation_gradient;
+  mote_trajectory_field field[MAX_FIELDS];
+  list_fields(r, field, values);
   MOTE_TRY(mote_trajectory_append(r->writer, time, values));
   return diagnose(r, time);
 }

@@ -139,16 +139,25 @@ mote_status mote_trained_weights_gather(mote_trained_weights *w, int count, floa
                                            w->packed_gradient.data, w->gradient.data);
 }
 
-mote_status mote_trained_weights_update(mote_trained_weights *w, const mote_optimizer *optimizer,
-                                        double limit, double decay, double *norm) {
+mote_status mote_trained_weights_update_part(mote_trained_weights *w, int64_t first, int64_t count,
+                                             const mote_optimizer *optimizer, double limit, double decay,
+                                             double *norm) {
   const struct mote_optimize_kernels *k = w->stream->device->optimize;
+  float *gradient = (float *)w->gradient.data + first, *value = (float *)w->value.data + first;
+  const unsigned char *decays = (const unsigned char *)w->decays.data + first;
   double squares;
-  MOTE_TRY(k->sum_squares(w->stream, w->floats, w->gradient.data, w->norm.data, &w->scratch));
-  if (limit > 0) MOTE_TRY(k->clip(w->stream, w->floats, w->norm.data, (float)limit, w->gradient.data));
-  MOTE_TRY(k->update(w->stream, w->floats, optimizer, w->gradient.data, w->decays.data, w->first.data,
-                     w->second.data, w->value.data));
-  MOTE_TRY(k->combine(w->stream, w->floats, (float)(1 - decay), w->value.data, (float)decay, w->mean.data));
+  MOTE_TRY(k->sum_squares(w->stream, count, gradient, w->norm.data, &w->scratch));
+  if (limit > 0) MOTE_TRY(k->clip(w->stream, count, w->norm.data, (float)limit, gradient));
+  MOTE_TRY(k->update(w->stream, count, optimizer, gradient, decays, (float *)w->first.data + first,
+                     (float *)w->second.data + first, value));
+  MOTE_TRY(
+      k->combine(w->stream, count, (float)(1 - decay), value, (float)decay, (float *)w->mean.data + first));
   MOTE_TRY(mote_download(w->stream, &squares, w->norm.data, sizeof squares));
   *norm = sqrt(squares);
   return MOTE_OK;
+}
+
+mote_status mote_trained_weights_update(mote_trained_weights *w, const mote_optimizer *optimizer,
+                                        double limit, double decay, double *norm) {
+  return mote_trained_weights_update_part(w, 0, w->floats, optimizer, limit, decay, norm);
 }

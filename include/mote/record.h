@@ -14,6 +14,7 @@ extern "C" {
 typedef struct mote_record_options {
   int velocity;             /* store the field "velocity" (T, n, dim), m/s */
   int deformation_gradient; /* store "deformation_gradient" (T, n, dim, dim) */
+  int state;                /* store all that a state is of: also "affine_velocity" and "history" (T, n) */
   int compression;          /* deflate level 0..9 */
   int write_xdmf;           /* XDMF beside it */
   int diagnostics;          /* write NAME.diagnostics.csv: mass, momenta and energies of every frame */

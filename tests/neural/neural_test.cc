@@ -57,7 +57,7 @@ class Bench {
 public:
   Bench(const std::string &name, const Case &c, int threads = 0)
       : device(name, threads), dim(c.dim), F(deformations(c.dim, count, 0.2)) {
-    const mote_neural_config config = {c.dim, c.width, c.hidden, 1000, 0.05f};
+    const mote_neural_config config = {c.dim, c.width, c.hidden, 1000, 0.05f, c.dim == 2 ? 0.25f : 1};
     MOTE_EXPECT_OK(mote_neural_law_create(device.device, &config, 3, &law));
     MOTE_EXPECT_OK(mote_neural_law_create(device.device, &config, 3, &twin));
     MOTE_EXPECT_OK(mote_trained_weights_of(law->stream, &law->parameters, &twin->parameters, &weights));
@@ -301,7 +301,7 @@ TEST_P(NeuralTest, OracleAgrees) {
 TEST(NeuralLawFiles, ComeBackAsTheyWere) {
   TemporaryFolder folder, again;
   Device device{"cpu"};
-  const mote_neural_config config = {2, 24, 3, 2e5f, 0.002f};
+  const mote_neural_config config = {2, 24, 3, 2e5f, 0.002f, 0.05f};
   mote_neural_law *law, *read;
   MOTE_ASSERT_OK(mote_neural_law_create(device.device, &config, 5, &law));
   MOTE_ASSERT_OK(mote_neural_law_save(law, law->parameters.value, folder.path.c_str()));
@@ -311,6 +311,7 @@ TEST(NeuralLawFiles, ComeBackAsTheyWere) {
   EXPECT_EQ(read->config.hidden, 3);
   EXPECT_EQ(read->config.elasticity_scale, 2e5f);
   EXPECT_EQ(read->config.plasticity_scale, 0.002f);
+  EXPECT_EQ(read->config.strain_scale, 0.05f);
   ASSERT_EQ(read->parameters.floats, law->parameters.floats);
   EXPECT_EQ(0, std::memcmp(read->parameters.value, law->parameters.value,
                            size_t(law->parameters.floats) * sizeof(float)));
@@ -321,7 +322,7 @@ TEST(NeuralLawFiles, ComeBackAsTheyWere) {
 TEST(NeuralLawFiles, BadOnesAreNamed) {
   TemporaryFolder folder;
   Device device{"cpu"};
-  const mote_neural_config config = {3, 8, 1, 1, 0};
+  const mote_neural_config config = {3, 8, 1, 1, 0, 1};
   mote_neural_law *law;
   MOTE_ASSERT_OK(mote_neural_law_create(device.device, &config, 5, &law));
   MOTE_ASSERT_OK(mote_neural_law_save(law, law->parameters.value, folder.path.c_str()));
@@ -334,6 +335,7 @@ TEST(NeuralLawFiles, BadOnesAreNamed) {
       {R"({"architectures": ["NeuralConstitutiveLaw"], "dim": 4})", "dim"},
       {R"({"architectures": ["NeuralConstitutiveLaw"], "hidden_layers": 9})", "hidden_layers"},
       {R"({"architectures": ["NeuralConstitutiveLaw"], "elasticity_scale": -1})", "elasticity_scale"},
+      {R"({"architectures": ["NeuralConstitutiveLaw"], "strain_scale": 0})", "strain_scale"},
       {R"({"architectures": ["NeuralConstitutiveLaw"], "hidden_size": 9, "hidden_layers": 1})", "layers.0"},
       {R"({"architectures": ["NeuralConstitutiveLaw"], "hidden_size": 8, "hidden_layers": 1, )"
        R"("plasticity_scale": 1})",

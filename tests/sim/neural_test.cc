@@ -21,7 +21,7 @@ void write_hooke(const std::string &folder, int dim) {
   const int inputs = MOTE_NEURAL_INPUTS(dim), square = dim * dim;
   const float mu = 1 / (2 * (1 + ratio)), lambda = ratio / ((1 + ratio) * (1 - 2 * ratio));
   Device device("cpu");
-  const mote_neural_config config = {dim, 2 * inputs, 1, stiffness, 0};
+  const mote_neural_config config = {dim, 2 * inputs, 1, stiffness, 0, 1};
   mote_neural_law *law;
   MOTE_ASSERT_OK(mote_neural_law_create(device.device, &config, 1, &law));
   std::vector<float> value(size_t(law->parameters.floats), 0.f);
@@ -44,7 +44,7 @@ void write_hooke(const std::string &folder, int dim) {
 /* One by chance, with plasticity. */
 void write_random(const std::string &folder, int dim, float elasticity_scale = 2e4f) {
   Device device("cpu");
-  const mote_neural_config config = {dim, 32, 2, elasticity_scale, 0.01f};
+  const mote_neural_config config = {dim, 32, 2, elasticity_scale, 0.01f, 1};
   mote_neural_law *law;
   MOTE_ASSERT_OK(mote_neural_law_create(device.device, &config, 4, &law));
   MOTE_ASSERT_OK(mote_neural_law_save(law, law->parameters.value, folder.c_str()));

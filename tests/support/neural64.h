@@ -113,6 +113,7 @@ struct Law64 {
     for (double s : stretches(d, F)) x.push_back(s - 1);
     for (int i = 0; i < d * d; i++) x.push_back(C[i] - (i % (d + 1) == 0));
     x.push_back(determinant(d, F) - 1);
+    for (double &v : x) v /= config.strain_scale;
     for (size_t l = 0; l < chain.size(); l++) {
       Vector y(size_t(chain[l].out));
       for (int o = 0; o < chain[l].out; o++) {
