@@ -30,7 +30,8 @@ int cli_train(int argc, char **argv) {
                      "RUN.yaml",
                      "Trains a model: a time-stepper (kind: stepper), the learned correction of the "
                      "reduced-order operator\n"
-                     "(kind: operator), or both together (kind: joint). What RUN.yaml may say is told in "
+                     "(kind: operator), both together (kind: joint), or what matter is made of (kind: "
+                     "constitutive). What RUN.yaml may say is told in "
                      "scripts/train/README.md.",
                      NULL,
                      1,

@@ -245,10 +245,10 @@ static mote_status clear_answers(mote_stream *stream, const mote_neural_rows *ro
 
 mote_status mote_neural_law_stress_backward(const mote_neural_law *law, mote_stream *stream,
                                             const mote_arena *arena, const mote_neural_rows *rows,
-                                            const float *F, mote_neural_room *room, const float *d_tau,
-                                            float *d_F) {
+                                            const float *F, int answered, mote_neural_room *room,
+                                            const float *d_tau, float *d_F) {
   const int stride = rows->dim * rows->dim;
-  MOTE_TRY(answer(&law->elasticity, stream, rows, F, stride, room));
+  if (!answered) MOTE_TRY(answer(&law->elasticity, stream, rows, F, stride, room));
   MOTE_TRY(reserve_reverse(room, stream->device, rows));
   MOTE_TRY(clear_answers(stream, rows, room));
   MOTE_TRY(stream->device->neural->stress_backward(stream, rows, F, stride, room->frame.data, room->y.data,

@@ -62,11 +62,12 @@ mote_status mote_neural_law_flow(const mote_neural_law *law, mote_stream *stream
                                  const mote_neural_rows *rows, float *F, int stride, mote_neural_room *room);
 
 /* Their reverses, F (n, dim^2) the deformation before: weights' gradients are added to the arena's. Of
-   stress: what d_tau brings is added to d_F. Of flow: d_F by the new F becomes that by the old one. */
+   stress: what d_tau brings is added to d_F. Of flow: d_F by the new F becomes that by the old one.
+   `answered`: the room is as mote_neural_law_stress() of the same F left it. */
 mote_status mote_neural_law_stress_backward(const mote_neural_law *law, mote_stream *stream,
                                             const mote_arena *arena, const mote_neural_rows *rows,
-                                            const float *F, mote_neural_room *room, const float *d_tau,
-                                            float *d_F);
+                                            const float *F, int answered, mote_neural_room *room,
+                                            const float *d_tau, float *d_F);
 mote_status mote_neural_law_flow_backward(const mote_neural_law *law, mote_stream *stream,
                                           const mote_arena *arena, const mote_neural_rows *rows,
                                           const float *F, mote_neural_room *room, float *d_F);

@@ -97,11 +97,12 @@ static mote_status flow_back(mote_unrolled *u, const mote_arena *arena, const mo
                                     g->deformation_gradient, g->affine_velocity);
 }
 
+/* Behind mote_unrolled_to_grid() of `from`, whose answers the law's room still holds. */
 static mote_status stress_back(mote_unrolled *u, const mote_arena *arena, const mote_unrolled_state *from,
                                const mote_unrolled_state *g) {
   const float *d_tau = mote_unrolled_square(u, MOTE_UNROLLED_D_TAU);
   if (u->law)
-    return mote_neural_law_stress_backward(u->law, u->stream, arena, &u->rows, from->deformation_gradient,
+    return mote_neural_law_stress_backward(u->law, u->stream, arena, &u->rows, from->deformation_gradient, 1,
                                            &u->room, d_tau, g->deformation_gradient);
   return u->stream->device->constitutive->stress_backward(
       u->stream, u->rows.dim, u->rows.n, u->material_count, u->transfer.buffers[MOTE_BUFFER_LAWS].data,

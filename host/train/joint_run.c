@@ -5,6 +5,7 @@
 
 #include "host/core/error.h"
 #include "host/core/file.h"
+#include "host/train/run.h"
 
 void mote_joint_run_free(mote_joint_run *run) {
   mote_stepper_run_free(&run->stepper);
@@ -37,8 +38,8 @@ static mote_status read_run(const mote_document *document, mote_joint_run *r) {
   MOTE_TRY(mote_map_open(document, mote_document_root(document), keys, &map, "the run"));
   MOTE_TRY(mote_map_require(&map, "kind", &node));
   MOTE_TRY(mote_map_choice(&map, "kind", kinds, &kind));
-  MOTE_TRY(mote_stepper_run_folder(&map, "stepper", "a trained time-stepper", &r->stepper.statistics));
-  MOTE_TRY(mote_stepper_run_folder(&map, "operator", "a trained operator", &r->operator_folder));
+  MOTE_TRY(mote_run_path(&map, "stepper", "the folder of a trained time-stepper", &r->stepper.statistics));
+  MOTE_TRY(mote_run_path(&map, "operator", "the folder of a trained operator", &r->operator_folder));
   MOTE_TRY(mote_map_integer(&map, "unroll", 1, 100, &r->stepper.push_steps));
   MOTE_TRY(mote_map_integer(&map, "points", 1, 100000000, &r->points));
   MOTE_TRY(read_loss(&map, r));

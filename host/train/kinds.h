@@ -12,6 +12,8 @@ mote_status mote_train_operator(const char *run, const char *folder, const mote_
                                 const mote_monitor *monitor, mote_train_summary *summary);
 mote_status mote_train_joint(const char *run, const char *folder, const mote_train_options *options,
                              const mote_monitor *monitor, mote_train_summary *summary);
+mote_status mote_train_constitutive(const char *run, const char *folder, const mote_train_options *options,
+                                    const mote_monitor *monitor, mote_train_summary *summary);
 mote_status mote_train_stepper(const char *run, const char *folder, const mote_train_options *options,
                                const mote_monitor *monitor, mote_train_summary *summary);
 

@@ -53,6 +53,16 @@ static mote_status add_pattern(const char *run, const char *pattern, mote_files 
   return status;
 }
 
+mote_status mote_run_path(const mote_map *map, const char *key, const char *what, char **path) {
+  const yaml_node_t *node;
+  MOTE_TRY(mote_map_require(map, key, &node));
+  const char *text = mote_node_text(node);
+  if (!text || !*text)
+    return mote_node_fail(map->document, node, "'%s' of %s: expected %s", key, map->title, what);
+  *path = *text == '/' ? strdup(text) : mote_path_beside(map->document->name, text);
+  return *path ? MOTE_OK : mote_fail(MOTE_ERROR_MEMORY, "out of memory for a name");
+}
+
 static mote_status read_files(const mote_map *map, const char *key, mote_files *files) {
   const yaml_node_t *list;
   int count;

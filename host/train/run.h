@@ -6,6 +6,8 @@
 #include <mote/sample.h>
 #include <mote/status.h>
 
+#include "host/scene/document.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -27,6 +29,10 @@ typedef struct mote_run {
 
 mote_status mote_run_load(const char *path, mote_run *run);
 void mote_run_free(mote_run *run);
+
+/* The value of a key that must be there, a path relative to the file it stands in; `what` is expected.
+   Allocated. */
+mote_status mote_run_path(const mote_map *map, const char *key, const char *what, char **path);
 
 #ifdef __cplusplus
 }

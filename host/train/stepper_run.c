@@ -8,6 +8,7 @@
 
 #include "host/core/error.h"
 #include "host/core/file.h"
+#include "host/train/run.h"
 #include "host/scene/document.h"
 
 void mote_stepper_run_free(mote_stepper_run *run) {
@@ -207,17 +208,6 @@ mote_status mote_stepper_run_take_model(mote_stepper_run *run, const char *folde
 
 /* ---- data ---- */
 
-mote_status mote_stepper_run_folder(const mote_map *map, const char *key, const char *what, char **folder) {
-  const yaml_node_t *node;
-  MOTE_TRY(mote_map_require(map, key, &node));
-  const char *text = mote_node_text(node);
-  if (!text || !*text)
-    return mote_node_fail(map->document, node, "'%s' of %s: expected the folder of %s", key, map->title,
-                          what);
-  *folder = *text == '/' ? strdup(text) : mote_path_beside(map->document->name, text);
-  return *folder ? MOTE_OK : mote_fail(MOTE_ERROR_MEMORY, "out of memory for a name");
-}
-
 static mote_status read_particles(const mote_map *run, mote_stepper_run *r) {
   static const char *const keys[] = {"method", "count", NULL};
   static const char *const methods[] = {"uniform", "farthest", "poisson", NULL};
@@ -324,7 +314,7 @@ static mote_status read_validation(const mote_map *run, mote_stepper_run *r) {
 }
 
 mote_status mote_stepper_run_read(const mote_map *map, mote_stepper_run *r) {
-  MOTE_TRY(mote_stepper_run_folder(map, "data", "a data set", &r->data));
+  MOTE_TRY(mote_run_path(map, "data", "the folder of a data set", &r->data));
   MOTE_TRY(read_particles(map, r));
   MOTE_TRY(read_optimizer(map, r));
   MOTE_TRY(read_validation(map, r));
@@ -355,7 +345,7 @@ static mote_status read_run(const mote_document *document, mote_stepper_run *r) 
   MOTE_TRY(mote_map_flag(&map, "symmetry", &r->symmetry));
   MOTE_TRY(mote_map_integer(&map, "frames", 1, 1000000, &r->frames));
   if (mote_map_find(&map, "statistics"))
-    MOTE_TRY(mote_stepper_run_folder(&map, "statistics", "another data set", &r->statistics));
+    MOTE_TRY(mote_run_path(&map, "statistics", "the folder of another data set", &r->statistics));
   r->config.noise = (float)r->noise;
   MOTE_TRY(read_push(&map, r));
   MOTE_TRY(read_loss(&map, r));

@@ -47,10 +47,9 @@ typedef struct mote_stepper_run {
 mote_status mote_stepper_run_load(const char *path, mote_stepper_run *run);
 
 /* What other kinds of run share: the defaults; data, particles, optimizer, validation, clip, ema, batch,
-   steps, seed, save_every, memory and schedule; and a folder, its path resolved against the run's own. */
+   steps, seed, save_every, memory and schedule. */
 void mote_stepper_run_defaults(mote_stepper_run *run);
 mote_status mote_stepper_run_read(const mote_map *map, mote_stepper_run *run);
-mote_status mote_stepper_run_folder(const mote_map *map, const char *key, const char *what, char **folder);
 
 /* The model of a folder, for a run that has none; the radius is that of its metadata.json, if it is there. */
 mote_status mote_stepper_run_take_model(mote_stepper_run *run, const char *folder);

@@ -7,7 +7,7 @@ typedef mote_status (*train_function)(const char *run, const char *folder, const
                                       const mote_monitor *monitor, mote_train_summary *summary);
 
 static mote_status read_kind(const char *path, int *kind) {
-  static const char *const kinds[] = {"operator", "stepper", "joint", NULL};
+  static const char *const kinds[] = {"operator", "stepper", "joint", "constitutive", NULL};
   const yaml_node_t *node;
   mote_document document;
   mote_map map;
@@ -21,7 +21,8 @@ static mote_status read_kind(const char *path, int *kind) {
 
 mote_status mote_train(const char *run, const char *folder, const mote_train_options *options,
                        const mote_monitor *monitor, mote_train_summary *summary) {
-  static const train_function train[] = {mote_train_operator, mote_train_stepper, mote_train_joint};
+  static const train_function train[] = {mote_train_operator, mote_train_stepper, mote_train_joint,
+                                         mote_train_constitutive};
   int kind = 0;
   MOTE_TRY(read_kind(run, &kind));
   return train[kind](run, folder, options, monitor, summary);

@@ -61,8 +61,15 @@ static void add_copy(const mote_reverse_job *job, const mote_gradients *copy) {
     }
 }
 
+/* Few rows make smaller chunks, so that two or four threads have some: by n alone, whoever computes. */
+enum { LEAST_ROWS = 5 * MOTE_REVERSE_ROWS };
+static int64_t rows_of_chunk(int64_t n) {
+  const int64_t quarter = (n / 4 + MOTE_REVERSE_ROWS - 1) / MOTE_REVERSE_ROWS * MOTE_REVERSE_ROWS;
+  return quarter > MOTE_GRADIENT_ROWS ? MOTE_GRADIENT_ROWS : quarter < LEAST_ROWS ? LEAST_ROWS : quarter;
+}
 static int64_t chunks_of(int64_t n) {
-  return (n + MOTE_GRADIENT_ROWS - 1) / MOTE_GRADIENT_ROWS;
+  const int64_t rows = rows_of_chunk(n);
+  return (n + rows - 1) / rows;
 }
 static int threads_for(const mote_stream *stream, int64_t chunks) {
   int threads = mote_stream_threads(stream);
@@ -70,13 +77,14 @@ static int threads_for(const mote_stream *stream, int64_t chunks) {
 }
 
 int64_t mote_reverse_memory(const mote_stream *stream, const mote_reverse_job *job, int64_t most) {
-  int64_t chunks = chunks_of(most), copy = chunks > 1 ? copy_floats(job) : 0;
+  const int64_t chunks = chunks_of(most), copy = chunks > 1 ? copy_floats(job) : 0;
   return threads_for(stream, chunks) * (job->tile_floats + copy);
 }
 
 static void run_chunk(const mote_reverse_job *job, int64_t chunk, int64_t n, float *memory,
                       const mote_gradients *g) {
-  int64_t begin = chunk * MOTE_GRADIENT_ROWS, end = begin + MOTE_GRADIENT_ROWS;
+  const int64_t rows = rows_of_chunk(n), begin = chunk * rows;
+  int64_t end = begin + rows;
   if (end > n) end = n;
   for (int64_t first = begin; first < end; first += MOTE_REVERSE_ROWS) {
     int used = end - first < MOTE_REVERSE_ROWS ? (int)(end - first) : MOTE_REVERSE_ROWS;

@@ -72,7 +72,7 @@ typedef struct mote_sink {
   int stride;
 } mote_sink;
 
-#define MOTE_GRADIENT_ROWS 2048 /* rows whose weight gradients are summed together, always the same ones */
+#define MOTE_GRADIENT_ROWS 2048 /* rows whose weight gradients are summed together, at most */
 
 /* n rows at most; `count`, if not NULL, is a number in device memory: only rows below it are computed. What
    stands in rows behind is left as it is. `out` may be `residual`, but no input. */
@@ -94,7 +94,7 @@ struct mote_dense_kernels {
      gradients of weights and biases to the arena and those of a and b to their sinks. Forward values are
      those that mlp->kept holds, else computed again from a and b. The residual's gradient is d_out itself,
      which is the caller's to pass on. d_a may be the rows that d_out is. Weight gradients are summed over
-     chunks of MOTE_GRADIENT_ROWS rows (on a GPU fewer, by n) in their order, then over the chunks in theirs.
+     chunks of MOTE_GRADIENT_ROWS rows (fewer, by n) in their order, then over the chunks in theirs.
      `scratch` grows in the first call of a size. */
   mote_status (*mlp_backward)(mote_stream *stream, int64_t n, const int32_t *count, const mote_mlp *mlp,
                               const mote_arena *arena, mote_rows a, mote_rows b, mote_rows d_out,

@@ -248,7 +248,7 @@ TEST_P(DenseBackwardTest, SeveralChunks) {
     return;
   }
   uint64_t stream = 8010;
-  for (int64_t n : {chunk, chunk + 1, 2 * chunk + 1, 2 * chunk + 900}) {
+  for (int64_t n : {int64_t(300), int64_t(1000), chunk, chunk + 1, 2 * chunk + 1, 4 * chunk + 900}) {
     check(device, {{17, 40, 40, 20}, {MOTE_GELU, MOTE_RELU, MOTE_IDENTITY}, {1}, true, true}, {n},
           stream += 10);
     check(device, {{17, 5}, relu, {}}, {n, n - 5}, stream += 10);
@@ -300,12 +300,14 @@ TEST_P(DenseBackwardTest, WhatIsKeptIsWhatIsReversed) {
 }
 
 TEST_P(DenseBackwardTest, SameBitsWhateverTheThreads) {
-  const int64_t n = GetParam() == "cpu" ? 5 * MOTE_GRADIENT_ROWS + 100 : 300;
-  mote_test::expect_reproducible(GetParam(), [&](Device &device) {
-    Reverse reverse(device, n);
-    MOTE_EXPECT_OK(reverse.run(device.stream, nullptr));
-    return reverse.result();
-  });
+  for (int64_t n : {int64_t(5 * MOTE_GRADIENT_ROWS + 100), int64_t(1000)}) {
+    if (GetParam() != "cpu") n = 300;
+    mote_test::expect_reproducible(GetParam(), [&](Device &device) {
+      Reverse reverse(device, n);
+      MOTE_EXPECT_OK(reverse.run(device.stream, nullptr));
+      return reverse.result();
+    });
+  }
 }
 
 TEST_P(DenseBackwardTest, CanBeReplayed) {

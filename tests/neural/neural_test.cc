@@ -197,7 +197,7 @@ TEST_P(NeuralTest, GradientsAreThoseOfDifferences) {
             mote_neural_law_flow_backward(b.law, b.device.stream, &arena, &b.rows, F, &b.room, d_F));
       else
         MOTE_ASSERT_OK(
-            mote_neural_law_stress_backward(b.law, b.device.stream, &arena, &b.rows, F, &b.room, d, d_F));
+            mote_neural_law_stress_backward(b.law, b.device.stream, &arena, &b.rows, F, 0, &b.room, d, d_F));
       const std::vector<float> by_F = d_F.host(), by_weights = b.gradients();
       Law64 law(b.law);
       auto functional = [&](int i, const Vector &f) {
@@ -254,7 +254,7 @@ TEST_P(NeuralTest, DegenerateDeformationsHaveFiniteGradients) {
       d_F(b.device, std::vector<float>(F.size(), 1.f));
   const mote_arena arena = b.arena();
   MOTE_ASSERT_OK(
-      mote_neural_law_stress_backward(b.law, b.device.stream, &arena, &b.rows, f, &b.room, d, d_F));
+      mote_neural_law_stress_backward(b.law, b.device.stream, &arena, &b.rows, f, 0, &b.room, d, d_F));
   MOTE_ASSERT_OK(mote_neural_law_flow_backward(b.law, b.device.stream, &arena, &b.rows, f, &b.room, d_F));
   for (float x : d_F.host()) EXPECT_TRUE(std::isfinite(x));
   for (float x : b.gradients()) EXPECT_TRUE(std::isfinite(x));
