@@ -4,7 +4,7 @@
 #ifndef MOTE_TESTS_CONSTITUTIVE_BACKWARD_TESTING_H
 #define MOTE_TESTS_CONSTITUTIVE_BACKWARD_TESTING_H
 
-#include "tests/constitutive/backward_double.h"
+#include "tests/support/law64.h"
 #include "tests/constitutive/constitutive_testing.h"
 
 inline std::array<double, 14> parameters_of(const mote_law &law) {

@@ -1,7 +1,7 @@
 /* The laws and their reverse in float64: the same text as the kernels', compiled with doubles. Parameters are
    those of a mote_law in the order of mote_law_parameter. */
-#ifndef MOTE_TESTS_CONSTITUTIVE_BACKWARD_DOUBLE_H
-#define MOTE_TESTS_CONSTITUTIVE_BACKWARD_DOUBLE_H
+#ifndef MOTE_TESTS_SUPPORT_LAW64_H
+#define MOTE_TESTS_SUPPORT_LAW64_H
 
 #include <array>
 

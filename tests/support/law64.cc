@@ -1,8 +1,8 @@
-/* See backward_double.h. mote_law differs from the library's here: nothing of it leaves this file. */
+/* See law64.h. mote_law differs from the library's here: nothing of it leaves this file. */
 #define MOTE_REAL_DOUBLE
 #include "kernels/constitutive/law_backward.h"
 
-#include "tests/constitutive/backward_double.h"
+#include "tests/support/law64.h"
 
 namespace double_law {
 
