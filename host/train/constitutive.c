@@ -15,7 +15,8 @@
 
 #define MOST_FAILURES 10 /* pieces in a row that a law may be too bad for */
 
-static void release(mote_constitutive *t) {
+void mote_constitutive_close(mote_constitutive *t) {
+  mote_metrics_close(t->metrics);
   mote_unrolled_free(&t->unrolled);
   mote_truth_free(&t->truth);
   mote_trained_weights_free(&t->weights);
@@ -132,7 +133,7 @@ static mote_status open_all(mote_constitutive *t, const mote_train_options *opti
                                 (size_t)t->run.memory << 20, &t->unrolled));
   MOTE_TRY(open_buffers(t));
   mote_unknowns_begin(t);
-  return t->run.finds_law ? MOTE_OK : mote_unknowns_apply(t, t->at);
+  return t->run.finds_law ? MOTE_OK : mote_unknowns_apply(t, t->search.at);
 }
 
 static void say_untrained(const mote_constitutive *t, int whole, const mote_monitor *monitor) {
@@ -176,14 +177,9 @@ static mote_optimizer optimizer_at(const mote_constitutive *t, double rate) {
 }
 
 /* `norm`: of all gradients. */
-static mote_status update(mote_constitutive *t, double *norm) {
+static mote_status update_law(mote_constitutive *t, double *norm) {
   const double part = mote_schedule_rate(&t->run.schedule, t->epoch), ema = t->run.ema;
   mote_trained_weights *w = &t->weights;
-  if (!t->run.finds_law) {
-    mote_unknowns_update(t, part * t->run.rate, norm);
-    t->updates++;
-    return mote_unknowns_apply(t, t->at);
-  }
   float *gradient[] = {t->gradient.data};
   double of_elasticity, of_plasticity = 0;
   MOTE_TRY(mote_trained_weights_gather(w, 1, gradient, NULL));
@@ -206,8 +202,8 @@ static mote_status clear_gradients(mote_constitutive *t) {
   return mote_fill_bytes(t->stream, t->gradient.data, 0, (size_t)t->weights.slots * sizeof(float));
 }
 
-/* A piece that a law is too bad for is passed over, once in a while. */
-static mote_status try_piece(mote_constitutive *t, const mote_piece *piece, double weight, double *loss) {
+/* A piece of which nothing could be simulated is passed over, once in a while. */
+static mote_status try_piece(mote_constitutive *t, mote_piece *piece, double weight, double *loss) {
   mote_status status = mote_constitutive_piece(t, piece, weight, loss);
   if (status == MOTE_OK) t->failures = 0;
   const int failed_there = status == MOTE_ERROR_NUMERIC && isnan(*loss);
@@ -221,22 +217,40 @@ typedef struct tally {
   int64_t pieces, updates;
 } tally;
 
-static mote_status run_batch(mote_constitutive *t, const mote_piece *pieces, int64_t count, tally *sum) {
-  double loss, norm;
-  int64_t done = 0;
+static mote_status run_pieces(mote_constitutive *t, mote_piece *pieces, int64_t count, tally *sum) {
+  double loss;
   MOTE_TRY(clear_gradients(t));
   for (int64_t k = 0; k < count; k++) {
     MOTE_TRY(try_piece(t, &pieces[k], 1 / (double)count, &loss));
     if (isnan(loss)) continue;
     sum->loss += loss;
-    done++;
+    sum->pieces++;
   }
-  sum->pieces += done;
-  if (!done) return MOTE_OK;
-  MOTE_TRY(update(t, &norm));
-  sum->norm += norm;
-  sum->updates++;
   return MOTE_OK;
+}
+
+/* An update each `batch` pieces. */
+static mote_status learn_law(mote_constitutive *t, mote_piece *pieces, int64_t count, tally *sum) {
+  for (int64_t k = 0; k < count; k += t->run.batch) {
+    const int64_t before = sum->pieces, batch = k + t->run.batch < count ? t->run.batch : count - k;
+    double norm;
+    MOTE_TRY(run_pieces(t, pieces + k, batch, sum));
+    if (sum->pieces == before) continue;
+    MOTE_TRY(update_law(t, &norm));
+    sum->norm += norm;
+    sum->updates++;
+  }
+  return MOTE_OK;
+}
+
+/* One evaluation. */
+static mote_status find_unknowns(mote_constitutive *t, mote_piece *pieces, int64_t count, tally *sum) {
+  MOTE_TRY(mote_unknowns_epoch(t));
+  MOTE_TRY(run_pieces(t, pieces, count, sum));
+  const double loss = sum->pieces == count ? sum->loss / (double)count : INFINITY;
+  sum->updates = 1;
+  t->updates++;
+  return mote_unknowns_update(t, loss, &sum->norm);
 }
 
 static mote_status run_epoch(mote_constitutive *t, tally *sum) {
@@ -244,9 +258,8 @@ static mote_status run_epoch(mote_constitutive *t, tally *sum) {
   *sum = (tally){0};
   if (!pieces) return out_of_memory();
   const int64_t count = mote_constitutive_pieces(t, t->epoch, pieces);
-  mote_status status = MOTE_OK;
-  for (int64_t k = 0; k < count && status == MOTE_OK; k += t->run.batch)
-    status = run_batch(t, pieces + k, k + t->run.batch < count ? t->run.batch : count - k, sum);
+  mote_status status =
+      t->run.finds_law ? learn_law(t, pieces, count, sum) : find_unknowns(t, pieces, count, sum);
   free(pieces);
   if (status != MOTE_OK) return mote_fail_within(status, "epoch %lld", (long long)t->epoch + 1);
   t->epoch++;
@@ -259,7 +272,7 @@ static mote_status validate(mote_constitutive *t, double *squared) {
   if (!whole) *squared = INFINITY;
   if (!(*squared < t->best)) return MOTE_OK;
   t->best = *squared;
-  memcpy(t->kept, t->at, sizeof t->kept);
+  memcpy(t->kept, t->search.x, sizeof t->kept);
   return mote_constitutive_save_model(t);
 }
 
@@ -286,8 +299,9 @@ static mote_status take_stock(mote_constitutive *t, const tally *sum, double sta
                           .samples = t->steps,
                           .seconds = mote_clock_seconds() - start,
                           .loss = sum->loss / (double)sum->pieces,
-                          .rate = mote_schedule_rate(&t->run.schedule, t->epoch - 1) *
-                                  (t->run.finds_law ? t->run.elasticity.rate : t->run.rate),
+                          .rate = t->run.finds_law ? mote_schedule_rate(&t->run.schedule, t->epoch - 1) *
+                                                         t->run.elasticity.rate
+                                                   : t->search.length,
                           .gradient_norm = sum->norm / (double)sum->updates,
                           .validation_loss = NAN,
                           .validation_error = isfinite(squared) ? sqrt(squared) : NAN};
@@ -311,31 +325,32 @@ static mote_status loop(mote_constitutive *t, const mote_train_options *options,
   return mote_constitutive_save_state(t);
 }
 
-static mote_status open_and_run(mote_constitutive *t, const char *run, const mote_train_options *options,
-                                const mote_monitor *monitor) {
+mote_status mote_constitutive_open(mote_constitutive *t, const char *run, const mote_train_options *options,
+                                   const mote_monitor *monitor) {
   MOTE_TRY(mote_constitutive_run_load(run, (uint64_t)options->seed, &t->run));
   t->run.seed = (int64_t)((uint64_t)t->run.seed + (uint64_t)options->seed);
   if (options->from && !t->run.finds_law)
     return mote_fail(MOTE_ERROR_ARGUMENT,
                      "an identification begins with its scene's parameters: leave out --from");
   MOTE_TRY(open_all(t, options));
-  MOTE_TRY(open_folder(t, options, monitor));
-  return loop(t, options, monitor);
+  return open_folder(t, options, monitor);
 }
 
 mote_status mote_train_constitutive(const char *run, const char *folder, const mote_train_options *options,
                                     const mote_monitor *monitor, mote_train_summary *summary) {
   mote_constitutive t = {.folder = folder};
   const double start = mote_clock_seconds();
-  mote_status status = open_and_run(&t, run, options, monitor);
+  mote_status status = mote_constitutive_open(&t, run, options, monitor);
+  if (status == MOTE_OK) status = loop(&t, options, monitor);
   mote_status closed = mote_metrics_close(t.metrics);
   if (status == MOTE_OK) status = closed;
+  t.metrics = NULL;
   if (summary)
     *summary = (mote_train_summary){.steps = t.epoch,
                                     .parameters = t.run.finds_law ? t.weights.floats : t.run.unknown_count,
                                     .samples = t.steps,
                                     .seconds = mote_clock_seconds() - start,
                                     .validation = isfinite(t.best) ? sqrt(t.best) : NAN};
-  release(&t);
+  mote_constitutive_close(&t);
   return status;
 }

@@ -20,6 +20,7 @@
 
 #include "host/train/constitutive_run.h"
 #include "host/train/metrics.h"
+#include "host/train/search.h"
 #include "host/train/truth.h"
 #include "host/train/weights.h"
 
@@ -41,9 +42,10 @@ typedef struct mote_constitutive {
   mote_trained_weights weights;
   int64_t elastic_floats; /* of the weights, the first ones */
 
-  /* Of each unknown, in units of its interval; Adam's moments, the best so far. */
-  double at[MOTE_UNKNOWNS], first[MOTE_UNKNOWNS], second[MOTE_UNKNOWNS], kept[MOTE_UNKNOWNS];
-  double by_unknown[MOTE_UNKNOWNS]; /* gradients of a batch */
+  /* Of the unknowns, in units of their intervals. */
+  mote_search search;
+  double kept[MOTE_UNKNOWNS];       /* the best so far, as validated */
+  double by_unknown[MOTE_UNKNOWNS]; /* gradients of an epoch */
   mote_material *materials;         /* the scene's with the unknowns' values */
 
   int64_t epoch, updates, steps; /* steps: simulated there and back */
@@ -52,6 +54,11 @@ typedef struct mote_constitutive {
   double untrained; /* the same in the beginning, as mote_constitutive_validate() counts */
   mote_metrics *metrics;
 } mote_constitutive;
+
+/* Everything up to the first epoch; `t` is zero but for the folder. To be closed on failure too. */
+mote_status mote_constitutive_open(mote_constitutive *t, const char *run, const mote_train_options *options,
+                                   const mote_monitor *monitor);
+void mote_constitutive_close(mote_constitutive *t);
 
 /* A stretch of frames: simulated from `begin` on and compared at those behind it, up to `end`. */
 typedef struct mote_piece {
@@ -66,9 +73,9 @@ int64_t mote_constitutive_length(const mote_constitutive *t, int64_t epoch);
 /* The pieces of an epoch in their order, at most frames - 1; returns their number. */
 int64_t mote_constitutive_pieces(const mote_constitutive *t, int64_t epoch, mote_piece *pieces);
 
-/* There and back: the loss times `weight`, whose gradients are added to the law's arena or the unknowns. */
-mote_status mote_constitutive_piece(mote_constitutive *t, const mote_piece *piece, double weight,
-                                    double *loss);
+/* There and back: the loss times `weight`, whose gradients are added to the law's arena or the unknowns. A
+   piece that cannot be simulated is made shorter; `loss` NaN: there is nothing of it. */
+mote_status mote_constitutive_piece(mote_constitutive *t, mote_piece *piece, double weight, double *loss);
 
 /* The mean squared distance from the truth over all frames behind the first, m^2, of the averaged law or
    the unknowns' present values, from the first frame without a restart. `whole`: it could be simulated to
@@ -87,8 +94,11 @@ void mote_unknowns_begin(mote_constitutive *t);
 /* Adds to by_unknown what the last way back found; `start`: gradients by the first state. */
 mote_status mote_unknowns_gather(mote_constitutive *t, const mote_unrolled_state *start);
 
-/* A step of Adam; `norm`: of the gradient. */
-void mote_unknowns_update(mote_constitutive *t, double rate, double *norm);
+/* An epoch begins: pieces of another length make another function of the unknowns. */
+mote_status mote_unknowns_epoch(mote_constitutive *t);
+
+/* An epoch's loss (INFINITY: it could not be simulated) and gradients are known; `norm`: of the gradient. */
+mote_status mote_unknowns_update(mote_constitutive *t, double loss, double *norm);
 
 /* identified.json */
 mote_status mote_unknowns_save(const mote_constitutive *t);

@@ -8,33 +8,35 @@
 
 /* ---- which ones ---- */
 
+/* The last fifth of the epochs has the full length. Unknowns are searched for in stages of one length each,
+   so that a stage is of one function. */
 int64_t mote_constitutive_length(const mote_constitutive *t, int64_t epoch) {
   const double pi = 3.14159265358979323846, all = (double)(t->truth.frames - 1);
-  const double from = fmin(all, t->run.restart_from / (double)t->truth.every),
-               to = fmin(all, t->run.restart_to / (double)t->truth.every);
-  /* the last fifth of the epochs has the full length */
-  const double progress = fmin(1, (double)epoch / fmax(1, 0.8 * (double)(t->run.epochs - 1)));
-  const double length =
-      exp(log(fmax(1, from)) + (log(fmax(1, to)) - log(fmax(1, from))) * 0.5 * (1 - cos(pi * progress)));
-  return (int64_t)llround(fmin(all, length));
+  const double from = log(fmax(1, fmin(all, t->run.restart_from / (double)t->truth.every))),
+               to = log(fmax(1, fmin(all, t->run.restart_to / (double)t->truth.every)));
+  double progress = fmin(1, (double)epoch / fmax(1, 0.8 * (double)(t->run.epochs - 1)));
+  if (!t->run.finds_law) {
+    const double stages = 1 + ceil(fabs(to - from) / log(2));
+    progress = stages > 1 ? fmin(1, floor(progress * stages) / (stages - 1)) : 1;
+  }
+  const double part = t->run.finds_law ? 0.5 * (1 - cos(pi * progress)) : progress;
+  return (int64_t)llround(fmin(all, exp(from + (to - from) * part)));
 }
 
 int64_t mote_constitutive_pieces(const mote_constitutive *t, int64_t epoch, mote_piece *pieces) {
   const int64_t last = t->truth.frames - 1, length = mote_constitutive_length(t, epoch);
-  const uint64_t seed = (uint64_t)t->run.seed;
+  const uint64_t seed = (uint64_t)t->run.seed, draw = t->run.finds_law ? (uint64_t)epoch : 0;
   int64_t count = 0;
   if (!t->truth.has_states) {
     pieces[0] = (mote_piece){0, length};
     return 1;
   }
   /* ends move from epoch to epoch, so that every frame is once the first and once the last */
-  int64_t end =
-      length < last ? 1 + (int64_t)mote_random_below(seed, 71, (uint64_t)epoch, (uint64_t)length) : last;
+  int64_t end = length < last ? 1 + (int64_t)mote_random_below(seed, 71, draw, (uint64_t)length) : last;
   for (int64_t begin = 0; begin < last; begin = end, end = end + length < last ? end + length : last)
     pieces[count++] = (mote_piece){begin, end};
   for (int64_t k = count - 1; k > 0; k--) {
-    const int64_t other =
-        (int64_t)mote_random_below(seed, 72 + (uint64_t)epoch, (uint64_t)k, (uint64_t)k + 1);
+    const int64_t other = (int64_t)mote_random_below(seed, 72 + draw, (uint64_t)k, (uint64_t)k + 1);
     const mote_piece swapped = pieces[k];
     pieces[k] = pieces[other];
     pieces[other] = swapped;
@@ -114,8 +116,27 @@ static mote_status run_from(mote_constitutive *t, int64_t frame, int64_t steps, 
   return mote_unrolled_run(&t->unrolled, frame * t->truth.every, steps, &start, seen, user);
 }
 
-mote_status mote_constitutive_piece(mote_constitutive *t, const mote_piece *piece, double weight,
-                                    double *loss) {
+static mote_status note_frame(void *user, int64_t step, const mote_unrolled_state *s) {
+  comparison *c = user;
+  (void)s;
+  c->last_frame = step / c->t->truth.every;
+  return MOTE_OK;
+}
+
+/* A law that cannot be simulated to the piece's end is learned from as far as it got. */
+static mote_status run_piece(mote_constitutive *t, mote_piece *piece) {
+  const int64_t every = t->truth.every;
+  comparison c = {.t = t, .last_frame = piece->begin};
+  mote_status status = run_from(t, piece->begin, (piece->end - piece->begin) * every, note_frame, &c);
+  const int64_t reached = c.last_frame - piece->begin;
+  if (status != MOTE_ERROR_NUMERIC || reached < 1 || !t->run.finds_law) return status;
+  piece->end = piece->begin + reached;
+  return run_from(t, piece->begin, reached * every, NULL, NULL);
+}
+
+mote_status mote_constitutive_piece(mote_constitutive *t, mote_piece *piece, double weight, double *loss) {
+  *loss = NAN;
+  MOTE_TRY(run_piece(t, piece));
   const double frames = (double)(piece->end - piece->begin), h = (double)t->run.scene.grid_spacing,
                v = t->truth.speed, dim = t->truth.dim;
   comparison c = {.t = t, .first = piece->begin};
@@ -126,8 +147,6 @@ mote_status mote_constitutive_piece(mote_constitutive *t, const mote_piece *piec
   const mote_arena arena =
       t->run.finds_law ? mote_trained_weights_arena(&t->weights, t->gradient.data) : (mote_arena){0};
   const int64_t steps = (piece->end - piece->begin) * t->truth.every;
-  *loss = NAN;
-  MOTE_TRY(run_from(t, piece->begin, steps, NULL, NULL));
   MOTE_TRY(begin_sums(t, piece->end - piece->begin + 1));
   MOTE_TRY(mote_unrolled_backward(&t->unrolled, &arena, on_the_way_back, &c, &start));
   if (!t->run.finds_law) MOTE_TRY(mote_unknowns_gather(t, &start));
@@ -161,7 +180,7 @@ static mote_status validate(mote_constitutive *t, double *squared, int *whole) {
 
 mote_status mote_constitutive_validate(mote_constitutive *t, double *squared, int *whole) {
   if (!t->run.finds_law) {
-    MOTE_TRY(mote_unknowns_apply(t, t->at));
+    MOTE_TRY(mote_unknowns_apply(t, t->search.x));
     return validate(t, squared, whole);
   }
   MOTE_TRY(mote_trained_weights_pack_average(&t->weights));

@@ -114,7 +114,7 @@ static mote_status read_body(mote_constitutive_run *r, const mote_map *all, cons
   MOTE_TRY(mote_map_open_child(all, name, keys, &map));
   const yaml_node_t *list;
   int count;
-  MOTE_TRY(mote_list_open(&map, "velocity", 2, &list, &count));
+  MOTE_TRY(mote_list_open(&map, "velocity", 3, &list, &count));
   if (count != 2)
     return mote_node_fail(map.document, list, "'velocity' of %s: expected [lowest, highest]", map.title);
   MOTE_TRY(mote_node_vector(&map, mote_list_item(map.document, list, 0), "velocity", dim, low));
@@ -129,11 +129,10 @@ static mote_status read_body(mote_constitutive_run *r, const mote_map *all, cons
 }
 
 static mote_status read_identify(const mote_map *run, mote_constitutive_run *r) {
-  static const char *const keys[] = {"materials", "bodies", "rate", NULL};
+  static const char *const keys[] = {"materials", "bodies", NULL};
   const yaml_node_t *key, *value;
   mote_map map, all;
   MOTE_TRY(mote_map_open_child(run, "identify", keys, &map));
-  MOTE_TRY(mote_map_real(&map, "rate", 1e-9, 1, &r->rate));
   if (mote_map_find(&map, "materials")) {
     MOTE_TRY(mote_map_open_child(&map, "materials", NULL, &all));
     for (int i = 0; mote_map_pair(&all, i, &key, &value); i++)
@@ -279,7 +278,6 @@ mote_status mote_constitutive_run_load(const char *path, uint64_t seed, mote_con
   mote_document document;
   *run = (mote_constitutive_run){.elasticity = {3e-3, 1},
                                  .plasticity = {1e-3, 1},
-                                 .rate = 0.03,
                                  .position_weight = 1,
                                  .restart_from = 25,
                                  .restart_to = 1e9,

@@ -7,13 +7,14 @@
 #include "host/models/neural_law.h"
 #include "host/scene/document.h"
 #include "host/train/schedule.h"
+#include "host/train/search.h"
 #include "kernels/optimize/optimize.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define MOTE_UNKNOWNS 64
+#define MOTE_UNKNOWNS MOTE_SEARCH_MOST
 
 /* A number that is looked for: a parameter of a material, or a component of the velocity that a body begins
    with. It is found in the unit interval between its bounds, in their logarithms where both are positive. */
@@ -37,7 +38,6 @@ typedef struct mote_constitutive_run {
   mote_law_rate elasticity, plasticity;
   int unknown_count;
   mote_unknown unknown[MOTE_UNKNOWNS];
-  double rate; /* of the unknowns, in units of their intervals */
   double position_weight, velocity_weight;
   double restart_from, restart_to; /* steps between restarts from the truth, in the beginning and the end */
   mote_optimizer optimizer;

@@ -33,7 +33,8 @@ static double slope_at(const mote_unknown *u, double at) {
 }
 
 void mote_unknowns_begin(mote_constitutive *t) {
-  for (int k = 0; k < t->run.unknown_count; k++) t->at[k] = t->kept[k] = place_of(&t->run.unknown[k]);
+  for (int k = 0; k < t->run.unknown_count; k++) t->kept[k] = place_of(&t->run.unknown[k]);
+  mote_search_begin(&t->search, t->run.unknown_count, t->kept);
 }
 
 /* A body's particles keep what sets them apart from its mean. */
@@ -86,25 +87,25 @@ mote_status mote_unknowns_gather(mote_constitutive *t, const mote_unrolled_state
     if (!u->of_velocity) by_value = t->unrolled.by_material[u->which * MOTE_MATERIAL_PARAMETERS + u->number];
     for (int64_t i = 0; i < p->count && u->of_velocity; i++)
       if (p->body[i] == u->which) by_value += (double)by_velocity[i * p->dim + u->number];
-    t->by_unknown[k] += by_value * slope_at(u, t->at[k]);
+    t->by_unknown[k] += by_value * slope_at(u, t->search.at[k]);
   }
   free(by_velocity);
   return status;
 }
 
-void mote_unknowns_update(mote_constitutive *t, double rate, double *norm) {
-  const double b1 = t->run.optimizer.beta1, b2 = t->run.optimizer.beta2, step = (double)(t->updates + 1);
+mote_status mote_unknowns_epoch(mote_constitutive *t) {
+  if (t->epoch && mote_constitutive_length(t, t->epoch) != mote_constitutive_length(t, t->epoch - 1))
+    mote_search_renew(&t->search);
+  return mote_unknowns_apply(t, t->search.at);
+}
+
+mote_status mote_unknowns_update(mote_constitutive *t, double loss, double *norm) {
   *norm = 0;
-  for (int k = 0; k < t->run.unknown_count; k++) {
-    const double g = t->by_unknown[k];
-    *norm += g * g;
-    t->first[k] = b1 * t->first[k] + (1 - b1) * g;
-    t->second[k] = b2 * t->second[k] + (1 - b2) * g * g;
-    const double mean = t->first[k] / (1 - pow(b1, step)), square = t->second[k] / (1 - pow(b2, step));
-    t->at[k] = fmin(1, fmax(0, t->at[k] - rate * mean / (sqrt(square) + t->run.optimizer.epsilon)));
-    t->by_unknown[k] = 0;
-  }
+  for (int k = 0; k < t->run.unknown_count; k++) *norm += t->by_unknown[k] * t->by_unknown[k];
   *norm = sqrt(*norm);
+  if (!isfinite(*norm)) loss = INFINITY;
+  mote_search_next(&t->search, loss, t->by_unknown);
+  return mote_unknowns_apply(t, t->search.at);
 }
 
 static int add_entry(cJSON *root, const char *name, double value) {

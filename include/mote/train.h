@@ -26,7 +26,8 @@ typedef struct mote_train_summary {
   double seconds;
   /* Of the model that was kept; NaN without validation. Operators: mean relative L2 error on the validation
      trajectories, learned over unlearned; 1 is no gain. Time-steppers: mean position error of rollouts, m,
-     and so of a joint training, but of the dense particles. */
+     and so of a joint training, but of the dense particles; of a constitutive one the root of the mean
+     squared distance over its trajectory, m. */
   double validation;
 } mote_train_summary;
 
@@ -34,7 +35,8 @@ typedef struct mote_train_summary {
    on from, metrics.csv, metrics.png and event files for TensorBoard. Kind "operator" is the learned
    correction of the reduced-order operator, kind "stepper" a time-stepper (GIOROM or GNS), which also gets
    metadata.json and, in last/, the latest model. Kind "joint" tunes one of each together through rollouts;
-   their folders are stepper/ and operator/ in `folder`, and in last/. The keys of RUN.yaml are told in
+   their folders are stepper/ and operator/ in `folder`, and in last/. Kind "constitutive" learns a neural law
+   from a trajectory, or finds parameters, which identified.json then has. The keys of RUN.yaml are told in
    scripts/train/README.md. */
 mote_status mote_train(const char *run, const char *folder, const mote_train_options *options,
                        const mote_monitor *monitor, mote_train_summary *summary);
