@@ -74,4 +74,9 @@ mote_status mote_transfer_cpu_reverse(mote_stream *stream, const mote_transfer *
                                       mote_transfer_reverse *room, const mote_transfer_gradients *gradients,
                                       double *motion);
 
+/* Behind p2g of the step and the nodes' reverse: `record` those of mote_reverse_record(), `by_node` as
+   view.grid (reverse_gather.c). */
+void mote_transfer_cpu_reverse_gather(mote_stream *stream, const mote_transfer_view *t, const float *record,
+                                      const float *by_node, const mote_transfer_gradients *gradients);
+
 #endif

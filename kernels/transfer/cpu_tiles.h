@@ -1,4 +1,5 @@
-/* Tiles of neighbouring blocks summed at the nodes of one, in a fixed order, on the CPU. */
+/* Tiles of neighbouring blocks summed at the nodes of one, in a fixed order, and nodes copied into a tile, on
+   the CPU. */
 #ifndef MOTE_KERNELS_TRANSFER_CPU_TILES_H
 #define MOTE_KERNELS_TRANSFER_CPU_TILES_H
 
@@ -43,6 +44,40 @@ MOTE_INLINE void mote_sum_tiles(const mote_transfer_view *t, int dim, const floa
         int tile = neighbour_slot(t, t->tile_slot, corner, x, y, z);
         if (tile < 0) continue;
         add_tile(dim, tiles + (size_t)tile * mote_tile_floats(dim), (int[3]){-x, -y, -z}, node);
+      }
+}
+
+/* Copies the part of block `towards` that the tile covers; a block that is not active is all zero. */
+MOTE_INLINE void copy_to_tile(int dim, const float *node, const int towards[3], float *tile) {
+  const mote_overlap *x = &mote_overlaps[towards[0] + 1], *y = &mote_overlaps[towards[1] + 1];
+  const mote_overlap *z = &mote_overlaps[dim == 3 ? towards[2] + 1 : 1];
+  for (int i = x->first; i <= x->last; i++)
+    for (int j = y->first; j <= y->last; j++) {
+      if (dim == 2) {
+        v4_store(tile + mote_tile_offset(2, i, j, 0),
+                 v4_load(node + ((i - x->shift) * 4 + j - y->shift) * 4));
+        continue;
+      }
+      for (int k = z->first; k <= z->last; k++)
+        v4_store(tile + mote_tile_offset(3, i, j, k),
+                 v4_load(node + (((i - x->shift) * 4 + j - y->shift) * 4 + k - z->shift) * 4));
+    }
+}
+
+/* What a tile covers of `grid`, laid out as view.grid. */
+MOTE_INLINE void mote_fill_tile(const mote_transfer_view *t, int dim, const float *grid, const int corner[3],
+                                float *tile) {
+  int reach_z = dim == 3 ? 1 : 0;
+  memset(tile, 0, mote_tile_floats(dim) * sizeof *tile);
+  for (int x = -1; x <= 1; x++)
+    for (int y = -1; y <= 1; y++)
+      for (int z = -reach_z; z <= reach_z; z++) {
+        int bx = corner[0] / 4 + x, by = corner[1] / 4 + y, bz = corner[2] / 4 + z;
+        if (bx < 0 || by < 0 || bz < 0 || bx >= t->blocks[0] || by >= t->blocks[1] || bz >= t->blocks[2])
+          continue;
+        int slot = t->grid_slot[(bx * t->blocks[1] + by) * t->blocks[2] + bz];
+        if (slot >= 0)
+          copy_to_tile(dim, grid + (size_t)slot * (dim == 3 ? 256 : 64), (int[3]){x, y, z}, tile);
       }
 }
 

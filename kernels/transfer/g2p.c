@@ -3,6 +3,7 @@
    positions, deformation, stress and next record are computed sixteen at a time. */
 #include "kernels/constitutive/lanes.h"
 #include "kernels/transfer/cpu.h"
+#include "kernels/transfer/cpu_tiles.h"
 
 /* Up to 16 particles between gathering and update. A row is laid out as a record: velocity and the three
    columns of B = sum w v d^T in the quads' first lanes, the record's own mass and position in the fourth. */
@@ -150,38 +151,6 @@ static __attribute__((noinline)) void update_batch2(const mote_transfer_view *t,
   update_batch(t, 2, corner, keep_affine, b, report);
 }
 
-/* Copies the part of block `towards` that the tile covers; a block that is not active is all zero. */
-MOTE_INLINE void copy_to_tile(int dim, const float *node, const int towards[3], float *tile) {
-  const mote_overlap *x = &mote_overlaps[towards[0] + 1], *y = &mote_overlaps[towards[1] + 1];
-  const mote_overlap *z = &mote_overlaps[dim == 3 ? towards[2] + 1 : 1];
-  for (int i = x->first; i <= x->last; i++)
-    for (int j = y->first; j <= y->last; j++) {
-      if (dim == 2) {
-        v4_store(tile + mote_tile_offset(2, i, j, 0),
-                 v4_load(node + ((i - x->shift) * 4 + j - y->shift) * 4));
-        continue;
-      }
-      for (int k = z->first; k <= z->last; k++)
-        v4_store(tile + mote_tile_offset(3, i, j, k),
-                 v4_load(node + (((i - x->shift) * 4 + j - y->shift) * 4 + k - z->shift) * 4));
-    }
-}
-
-MOTE_INLINE void fill_tile(const mote_transfer_view *t, int dim, const int corner[3], float *tile) {
-  int reach_z = dim == 3 ? 1 : 0;
-  memset(tile, 0, mote_tile_floats(dim) * sizeof *tile);
-  for (int x = -1; x <= 1; x++)
-    for (int y = -1; y <= 1; y++)
-      for (int z = -reach_z; z <= reach_z; z++) {
-        int bx = corner[0] / 4 + x, by = corner[1] / 4 + y, bz = corner[2] / 4 + z;
-        if (bx < 0 || by < 0 || bz < 0 || bx >= t->blocks[0] || by >= t->blocks[1] || bz >= t->blocks[2])
-          continue;
-        int slot = t->grid_slot[(bx * t->blocks[1] + by) * t->blocks[2] + bz];
-        if (slot >= 0)
-          copy_to_tile(dim, t->grid + (size_t)slot * (dim == 3 ? 256 : 64), (int[3]){x, y, z}, tile);
-      }
-}
-
 MOTE_INLINE void gather_block(const mote_transfer_view *t, int dim, int slot, int keep_affine,
                               report *report) {
   int corner[3];
@@ -189,7 +158,7 @@ MOTE_INLINE void gather_block(const mote_transfer_view *t, int dim, int slot, in
   batch b = {0};
   v16 node[9];
   mote_block_corner(t, t->block_index[slot], corner);
-  fill_tile(t, dim, corner, tile);
+  mote_fill_tile(t, dim, t->grid, corner, tile);
   int k = t->block_start[slot], last = t->block_start[slot + 1];
   while (k < last) {
     uint32_t cell = t->key[t->order[k]]; /* as p2g left it */

@@ -51,18 +51,6 @@ static void reverse_nodes(mote_stream *stream, const mote_transfer_view *t, mote
   }
 }
 
-static void gather(mote_stream *stream, const mote_transfer_view *t, const mote_transfer_reverse *room,
-                   const mote_transfer_gradients *g) {
-  const size_t dim = (size_t)t->dim;
-  const float *record = room->record.data;
-#pragma omp parallel for num_threads(mote_transfer_threads(stream, t)) schedule(static)
-  for (int p = 0; p < t->count; p++) {
-    const size_t i = (size_t)t->id[p];
-    mote_reverse_gather(t, p, record + (size_t)p * MOTE_RECORD, room->grid.data, g->position + i * dim,
-                        g->velocity + i * dim, g->affine_velocity + i * dim * dim, g->stress + i * dim * dim);
-  }
-}
-
 mote_status mote_transfer_cpu_reverse(mote_stream *stream, const mote_transfer *transfer,
                                       mote_transfer_reverse *room, const mote_transfer_gradients *g,
                                       double *motion) {
@@ -78,6 +66,6 @@ mote_status mote_transfer_cpu_reverse(mote_stream *stream, const mote_transfer *
   const int64_t width = (int64_t)t->collider_count * MOTE_MOTION;
   for (int c = 0; motion && c < chunks; c++)
     for (int64_t k = 0; k < width; k++) motion[k] += ((const double *)room->motion.data)[c * width + k];
-  gather(stream, t, room, g);
+  mote_transfer_cpu_reverse_gather(stream, t, room->record.data, room->grid.data, g);
   return MOTE_OK;
 }

@@ -75,15 +75,26 @@ MOTE_HD static inline int mote_moves_freely(const mote_transfer_view *t, int axi
   return to > t->clip_low && to < (float)t->cells[axis] - t->clip_low;
 }
 
+/* Whether the clamp could stop it at all: a step is less than a cell. */
+MOTE_HD static inline int mote_may_be_stopped(const mote_transfer_view *t, const float *record) {
+  for (int d = 0; d < t->dim; d++) {
+    const float x = record[7 + 4 * d], near = t->clip_low + 1;
+    if (!(x > near && x < (float)t->cells[d] - near)) return 1;
+  }
+  return 0;
+}
+
 /* The record of g and G; its quads end in 0 and the place, as a record's do in mass and place. by_x, by_v,
    by_C: of the particle, (dim), (dim), (dim, dim), by metres, m/s, 1/s. */
 MOTE_HD static inline void mote_reverse_record(const mote_transfer_view *t, const float *record,
                                                const float *by_x, const float *by_v, const float *by_C,
                                                float *out) {
   mote_stencil s;
-  float v[3];
-  mote_stencil_at(t, record, &s);
-  mote_gather_velocity(t, &s, v);
+  float v[3] = {0, 0, 0};
+  if (mote_may_be_stopped(t, record)) {
+    mote_stencil_at(t, record, &s);
+    mote_gather_velocity(t, &s, v);
+  }
   for (int k = 0; k < MOTE_RECORD; k++) out[k] = 0;
   for (int d = 0; d < t->dim; d++) {
     out[7 + 4 * d] = record[7 + 4 * d];
