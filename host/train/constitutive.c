@@ -25,6 +25,7 @@ void mote_constitutive_close(mote_constitutive *t) {
   mote_buffer *all[] = {&t->start, &t->losses, &t->gradient, &t->scratch};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
   free(t->loss);
+  free(t->turned);
   free(t->materials);
   mote_stream_destroy(t->stream);
   mote_device_close(t->device);
@@ -98,7 +99,8 @@ static mote_status open_buffers(mote_constitutive *t) {
   const size_t floats = (size_t)(t->truth.n * t->truth.dim), frames = (size_t)t->truth.frames;
   const mote_unrolled *u = &t->unrolled;
   t->loss = calloc(2 * frames, sizeof *t->loss);
-  if (!t->loss) return out_of_memory();
+  t->turned = calloc(floats * (size_t)t->truth.dim, sizeof *t->turned);
+  if (!t->loss || !t->turned) return out_of_memory();
   MOTE_TRY(mote_buffer_reserve(&t->losses, t->device, 2 * frames * sizeof(double)));
   MOTE_TRY(mote_buffer_reserve(&t->scratch, t->device, floats * sizeof(float)));
   MOTE_TRY(mote_buffer_reserve(&t->start, t->device, (size_t)u->floats * sizeof(float)));
@@ -109,8 +111,8 @@ static mote_status open_truth(mote_constitutive *t) {
   float time_step;
   MOTE_TRY(mote_sim_time_step(&t->run.scene, &time_step));
   MOTE_TRY(check_stability(t, time_step));
-  MOTE_TRY(mote_truth_load(t->stream, t->run.trajectory, &t->run.scene, (double)time_step, t->run.frames,
-                           &t->truth));
+  const mote_truth_options truth = {(double)time_step, t->run.frames, t->run.noise, (uint64_t)t->run.seed};
+  MOTE_TRY(mote_truth_load(t->stream, t->run.trajectory, &t->run.scene, &truth, &t->truth));
   for (int k = 0; k < t->run.unknown_count; k++)
     if (t->run.unknown[k].of_velocity) t->truth.has_states = 0; /* they would tell the velocity */
   if (t->run.velocity_weight > 0 && !(t->truth.has_velocity && t->truth.speed > 0))

@@ -37,6 +37,7 @@ typedef struct mote_constitutive {
   mote_unrolled unrolled;
   mote_buffer start, losses, gradient, scratch; /* start: the state that a piece begins with */
   double *loss;                                 /* (2 frames) on the host */
+  float *turned;                                /* (n, dim, dim), the same */
 
   mote_neural_law *law, *average;
   mote_trained_weights weights;

@@ -1,5 +1,6 @@
 /* Pieces of a trajectory, there and back. */
 #include <math.h>
+#include <string.h>
 
 #include <mote/random.h>
 
@@ -108,11 +109,61 @@ static mote_status begin_sums(mote_constitutive *t, int64_t frames) {
 
 /* ---- there and back ---- */
 
-/* From the truth at a frame; where there are no states, from the scene's first, which stays. */
+/* A turn by chance: of a uniform quaternion (Shoemake 1992), in 2-D of a uniform angle. */
+static void draw_turn(uint64_t seed, uint64_t counter, int dim, float *Q) {
+  const float a = mote_random_normal(seed, 73, 2 * counter, 0),
+              b = mote_random_normal(seed, 73, 2 * counter, 1);
+  if (dim == 2) {
+    const float size = sqrtf(a * a + b * b) + 1e-20f;
+    const float turn[] = {a / size, -b / size, b / size, a / size};
+    memcpy(Q, turn, sizeof turn);
+    return;
+  }
+  const float c = mote_random_normal(seed, 73, 2 * counter + 1, 0),
+              d = mote_random_normal(seed, 73, 2 * counter + 1, 1);
+  const float s = 2 / (a * a + b * b + c * c + d * d + 1e-20f);
+  const float turn[] = {1 - s * (c * c + d * d), s * (b * c - a * d),     s * (b * d + a * c),
+                        s * (b * c + a * d),     1 - s * (b * b + d * d), s * (c * d - a * b),
+                        s * (b * d - a * c),     s * (c * d + a * b),     1 - s * (b * b + c * c)};
+  memcpy(Q, turn, sizeof turn);
+}
+
+/* F <- F Q: the same state of matter that has no direction of its own, but not for a law that believes in
+   one. All particles by the same Q: turned each by its own, they would hide such a belief from each other. */
+static mote_status turn_matter(mote_constitutive *t, int64_t frame, float *deformation) {
+  const int dim = t->truth.dim, square = dim * dim;
+  const size_t bytes = (size_t)(t->truth.n * square) * sizeof(float);
+  float Q[9], old[9];
+  draw_turn((uint64_t)t->run.seed, (uint64_t)(t->epoch * t->truth.frames + frame), dim, Q);
+  MOTE_TRY(mote_download(t->stream, t->turned, deformation, bytes));
+  for (int64_t i = 0; i < t->truth.n; i++) {
+    float *F = t->turned + i * square;
+    memcpy(old, F, (size_t)square * sizeof *F);
+    for (int r = 0; r < dim; r++)
+      for (int c = 0; c < dim; c++) {
+        F[r * dim + c] = 0;
+        for (int k = 0; k < dim; k++) F[r * dim + c] += old[r * dim + k] * Q[k * dim + c];
+      }
+  }
+  MOTE_TRY(mote_upload(t->stream, deformation, t->turned, bytes));
+  return mote_stream_synchronize(t->stream);
+}
+
+/* The state that a run begins with: the truth at a frame, or, where there are no states, the scene's. */
+static mote_status set_start(mote_constitutive *t, int64_t frame, int turns,
+                             const mote_unrolled_state *start) {
+  const mote_particles *p = &t->run.scene.particles;
+  const size_t bytes = (size_t)(p->count * p->dim * p->dim) * sizeof(float);
+  if (t->truth.has_states)
+    MOTE_TRY(mote_truth_state(&t->truth, t->stream, frame, start));
+  else if (t->run.isotropic)
+    MOTE_TRY(mote_upload(t->stream, start->deformation_gradient, p->deformation_gradient, bytes));
+  return turns ? turn_matter(t, frame, start->deformation_gradient) : MOTE_OK;
+}
+
 static mote_status run_from(mote_constitutive *t, int64_t frame, int64_t steps, mote_unrolled_seen *seen,
                             void *user) {
   const mote_unrolled_state start = mote_unrolled_state_in(&t->unrolled, &t->start, 0);
-  if (t->truth.has_states) MOTE_TRY(mote_truth_state(&t->truth, t->stream, frame, &start));
   return mote_unrolled_run(&t->unrolled, frame * t->truth.every, steps, &start, seen, user);
 }
 
@@ -127,6 +178,8 @@ static mote_status note_frame(void *user, int64_t step, const mote_unrolled_stat
 static mote_status run_piece(mote_constitutive *t, mote_piece *piece) {
   const int64_t every = t->truth.every;
   comparison c = {.t = t, .last_frame = piece->begin};
+  const mote_unrolled_state start = mote_unrolled_state_in(&t->unrolled, &t->start, 0);
+  MOTE_TRY(set_start(t, piece->begin, t->run.finds_law && t->run.isotropic, &start));
   mote_status status = run_from(t, piece->begin, (piece->end - piece->begin) * every, note_frame, &c);
   const int64_t reached = c.last_frame - piece->begin;
   if (status != MOTE_ERROR_NUMERIC || reached < 1 || !t->run.finds_law) return status;
@@ -169,6 +222,7 @@ static mote_status validate(mote_constitutive *t, double *squared, int *whole) {
   comparison c = {.t = t, .position = t->truth.dim};
   c.last = mote_unrolled_state_in(&t->unrolled, &t->start, 0);
   MOTE_TRY(begin_sums(t, last + 1));
+  MOTE_TRY(set_start(t, 0, 0, &c.last));
   mote_status status = run_from(t, 0, last * t->truth.every, on_the_way, &c);
   *whole = status == MOTE_OK;
   if (status != MOTE_OK && status != MOTE_ERROR_NUMERIC) return status;

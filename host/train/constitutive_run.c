@@ -231,13 +231,15 @@ static mote_status read_schedule(const mote_map *run, mote_constitutive_run *r) 
 
 static mote_status read_numbers(const mote_map *map, mote_constitutive_run *r) {
   double betas[2] = {r->optimizer.beta1, r->optimizer.beta2};
+  MOTE_TRY(mote_map_real(map, "noise", 0, 1e9, &r->noise));
   MOTE_TRY(mote_map_integer(map, "frames", 2, 1000000, &r->frames));
-  MOTE_TRY(mote_map_integer(map, "epochs", 1, 1000000, &r->epochs));
+  MOTE_TRY(mote_map_integer(map, "epochs", 0, 1000000, &r->epochs));
   MOTE_TRY(mote_map_integer(map, "batch", 1, 1000000, &r->batch));
   MOTE_TRY(mote_map_integer(map, "validate_every", 1, 1000000, &r->validate_every));
   MOTE_TRY(mote_map_integer(map, "save_every", 1, 1000000, &r->save_every));
   MOTE_TRY(mote_map_integer(map, "seed", 0, INT64_MAX, &r->seed));
   MOTE_TRY(mote_map_integer(map, "memory", 1, 1 << 20, &r->memory));
+  MOTE_TRY(mote_map_flag(map, "isotropic", &r->isotropic));
   MOTE_TRY(mote_map_real(map, "ema", 0, 0.999999, &r->ema));
   MOTE_TRY(mote_map_vector(map, "betas", 2, betas));
   if (!(betas[0] >= 0 && betas[0] <= 0.999999 && betas[1] >= 0 && betas[1] <= 0.999999))
@@ -249,10 +251,10 @@ static mote_status read_numbers(const mote_map *map, mote_constitutive_run *r) {
 }
 
 static mote_status read_run(const mote_document *document, uint64_t seed, mote_constitutive_run *r) {
-  static const char *const keys[] = {"kind",   "scene",      "trajectory",     "law",        "identify",
-                                     "loss",   "restarts",   "elasticity",     "plasticity", "schedule",
-                                     "frames", "epochs",     "batch",          "betas",      "ema",
-                                     "seed",   "save_every", "validate_every", "memory",     NULL};
+  static const char *const keys[] = {
+      "kind",       "scene",      "trajectory",     "law",    "identify", "loss",  "restarts", "isotropic",
+      "elasticity", "plasticity", "schedule",       "frames", "epochs",   "batch", "betas",    "ema",
+      "seed",       "save_every", "validate_every", "memory", "noise",    NULL};
   static const char *const kinds[] = {"constitutive", NULL};
   const yaml_node_t *node;
   mote_map map;

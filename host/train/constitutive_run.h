@@ -35,6 +35,7 @@ typedef struct mote_constitutive_run {
   mote_scene scene;
   int finds_law; /* else unknowns */
   mote_neural_config law;
+  int isotropic; /* what is restarted from is turned in the matter by chance */
   mote_law_rate elasticity, plasticity;
   int unknown_count;
   mote_unknown unknown[MOTE_UNKNOWNS];
@@ -43,6 +44,7 @@ typedef struct mote_constitutive_run {
   mote_optimizer optimizer;
   mote_schedule schedule; /* its rate is 1 */
   double ema;
+  double noise;   /* m, added to the truth's positions */
   int64_t frames; /* of the trajectory, its first ones; 0: all */
   int64_t epochs, batch, validate_every, save_every, seed, memory;
 } mote_constitutive_run;

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include <mote/random.h>
 #include <mote/trajectory.h>
 
 #include "host/core/error.h"
@@ -35,7 +36,8 @@ void mote_truth_free(mote_truth *t) {
 
 /* Frame by frame, so that the host holds one. */
 static mote_status load_field(mote_truth *t, mote_stream *stream, mote_trajectory_reader *reader,
-                              const field *f) {
+                              const mote_truth_options *o, const field *f) {
+  const int noisy = f->to == &t->position && o->noise > 0;
   const size_t row = (size_t)(t->n * f->width);
   float *frame = malloc(row * sizeof *frame);
   double squares = 0;
@@ -43,6 +45,8 @@ static mote_status load_field(mote_truth *t, mote_stream *stream, mote_trajector
   mote_status status = mote_buffer_reserve(f->to, stream->device, (size_t)t->frames * row * sizeof(float));
   for (int64_t k = 0; k < t->frames && status == MOTE_OK; k++) {
     status = mote_trajectory_read_frames(reader, 0, f->name, k, 1, frame);
+    for (size_t i = 0; i < row && noisy; i++)
+      frame[i] += (float)o->noise * mote_random_normal(o->seed, 81, (uint64_t)k * row + i, 0);
     for (size_t i = 0; i < row && status == MOTE_OK; i++) squares += (double)frame[i] * (double)frame[i];
     if (status == MOTE_OK)
       status = mote_upload(stream, (float *)f->to->data + k * (int64_t)row, frame, row * sizeof(float));
@@ -73,7 +77,7 @@ static mote_status check_times(mote_truth *t, mote_trajectory_reader *reader, do
 }
 
 static mote_status load(mote_truth *t, mote_stream *stream, mote_trajectory_reader *reader,
-                        const mote_scene *scene, double time_step, int64_t frames) {
+                        const mote_scene *scene, const mote_truth_options *o) {
   mote_trajectory_info info;
   int has[FIELDS];
   field list[FIELDS];
@@ -84,11 +88,11 @@ static mote_status load(mote_truth *t, mote_stream *stream, mote_trajectory_read
                      (long long)info.particles, info.dim, (long long)scene->particles.count, scene->dim);
   t->n = info.particles;
   t->dim = info.dim;
-  t->frames = frames > 0 && frames < info.frames ? frames : info.frames;
+  t->frames = o->frames > 0 && o->frames < info.frames ? o->frames : info.frames;
   if (t->frames < 2) return mote_fail(MOTE_ERROR_ARGUMENT, "it has one frame: expected two or more");
-  MOTE_TRY(check_times(t, reader, time_step));
+  MOTE_TRY(check_times(t, reader, o->time_step));
   list_fields(t, has, list);
-  t->has_states = 1;
+  t->has_states = !(o->noise > 0);
   for (int k = 0; k < FIELDS; k++) {
     const int width = mote_trajectory_field_width(reader, 0, list[k].name);
     *list[k].has = width == list[k].width;
@@ -99,17 +103,17 @@ static mote_status load(mote_truth *t, mote_stream *stream, mote_trajectory_read
   }
   t->has_velocity = has[1];
   for (int k = 0; k < FIELDS; k++)
-    if (k < 2 ? has[k] : t->has_states) MOTE_TRY(load_field(t, stream, reader, &list[k]));
+    if (k < 2 ? has[k] : t->has_states) MOTE_TRY(load_field(t, stream, reader, o, &list[k]));
   return MOTE_OK;
 }
 
-mote_status mote_truth_load(mote_stream *stream, const char *path, const mote_scene *scene, double time_step,
-                            int64_t frames, mote_truth *t) {
+mote_status mote_truth_load(mote_stream *stream, const char *path, const mote_scene *scene,
+                            const mote_truth_options *options, mote_truth *t) {
   mote_trajectory_reader *reader;
   *t = (mote_truth){0};
   MOTE_TRY(mote_trajectory_open(path, &reader));
   mote_status status = mote_trajectory_count(reader) > 0
-                           ? load(t, stream, reader, scene, time_step, frames)
+                           ? load(t, stream, reader, scene, options)
                            : mote_fail(MOTE_ERROR_FORMAT, "it has no trajectory");
   mote_trajectory_close(reader);
   return status == MOTE_OK ? MOTE_OK : mote_fail_within(status, "%s", path);

@@ -19,10 +19,18 @@ typedef struct mote_truth {
   mote_buffer position, velocity, affine_velocity, deformation_gradient, history;
 } mote_truth;
 
-/* The first trajectory of the file, its first `frames` frames (0: all), of the scene's particles in their
-   order. MOTE_ERROR_ARGUMENT: of other particles or times than the scene's. */
-mote_status mote_truth_load(mote_stream *stream, const char *path, const mote_scene *scene, double time_step,
-                            int64_t frames, mote_truth *truth);
+typedef struct mote_truth_options {
+  double time_step; /* s, the scene's */
+  int64_t frames;   /* the first ones; 0: all */
+  double noise;     /* m, deviation of what is added to each coordinate of the positions; states are then not
+                       read, as they would tell what the noise hides */
+  uint64_t seed;    /* of the noise */
+} mote_truth_options;
+
+/* The first trajectory of the file, of the scene's particles in their order. MOTE_ERROR_ARGUMENT: of other
+   particles or times than the scene's. */
+mote_status mote_truth_load(mote_stream *stream, const char *path, const mote_scene *scene,
+                            const mote_truth_options *options, mote_truth *truth);
 void mote_truth_free(mote_truth *truth);
 
 /* (n, dim) of a frame. */

@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# The figures of the learned laws of matter (NCLaw, Ma et al. 2023): laws.sh BUILD [RESULTS [EXPERIMENT ...]]. An experiment
+# is one scene of scripts/laws/scenes, simulated with the classical material, with the law that was learned from cube.yaml,
+# and with the law as it was before training; errors are mean squared distances of particles over all frames.
+#   cube time velocity shape boundary collision  one material, learned and untrained, for each of the four
+#   contact                                      two laws in one scene: each material on or in water
+#   melting                                      one law turns into another: each solid into water
+#   million                                      a million particles of the law of jelly ($MOTE_MILLION=1, half an hour)
+#   identify                                     parameters and velocities found again, without noise and with 1 %
+#   movies                                       truth beside learned, an MP4 each ($MOTE_DATA/movies)
+# Writes RESULTS/laws.txt; its work stays in $MOTE_DATA, or bench-data/.
+set -euo pipefail
+if [ $# -lt 1 ] || [ ! -x "$1/mote" ]; then
+  echo "usage: laws.sh BUILD [RESULTS [EXPERIMENT ...]]" >&2
+  exit 2
+fi
+here=$(cd "$(dirname "$0")/.." && pwd)
+mote=$(realpath "$1")/mote
+results=${2:-bench/results}
+work=$(realpath -m "${MOTE_DATA:-bench-data}")/laws
+laws=$here/scripts/laws
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
+mkdir -p "$work" "$results"
+results=$(realpath "$results")
+shift $(($# < 2 ? $# : 2))
+all=(cube time velocity shape boundary collision contact melting identify movies)
+[ -z "${MOTE_MILLION:-}" ] || all+=(million)
+experiments=("$@")
+[ ${#experiments[@]} -gt 0 ] || experiments=("${all[@]}")
+matters=(jelly plasticine sand water)
+
+declare -A truth=(
+  [jelly]='{kind: fixed_corotated, density: 1000, youngs_modulus: 1.0e5, poisson_ratio: 0.3}'
+  [plasticine]='{kind: von_mises, density: 1000, youngs_modulus: 1.0e5, poisson_ratio: 0.3, yield_stress: 3000}'
+  [sand]='{kind: drucker_prager, density: 1600, youngs_modulus: 1.0e5, poisson_ratio: 0.2, friction_angle: 25, volume_correction: 0}'
+  [water]='{kind: newtonian, density: 1000, youngs_modulus: 1.0e5, poisson_ratio: 0.3, viscosity: 0}'
+)
+# The same with a law: MATTER FOLDER.
+neural() { sed -E "s/kind: [a-z_]+, (density: [0-9]+, youngs_modulus: [^,]+, poisson_ratio: [^,}]+).*/kind: neural, \1, law: ${2//\//\\/}}/" <<<"${truth[$1]}"; }
+
+# A scene with other materials: SCENE MATTER [OTHER], as mappings.
+scene() {
+  sed -E "s|^  matter: .*|  matter: $2|; ${3:+s|^  other: .*|  other: $3|}" "$laws/scenes/$1.yaml"
+}
+
+# The truth's trajectory: NAME, its scene on standard input.
+simulate() {
+  cat >"$work/$1.yaml"
+  [ -f "$work/$1.h5" ] || "$mote" simulate "$work/$1.yaml" -o "$work/$1.h5" --no-xdmf --quiet "${@:2}"
+}
+
+# The mean squared distance from the truth of a law: NAME (whose truth is there) [options of mote train].
+squared() {
+  printf 'kind: constitutive\nscene: %s.yaml\ntrajectory: %s.h5\nepochs: 0\nlaw: {}\n' "$1" "$1" >"$work/$1-run.yaml"
+  "$mote" train "$work/$1-run.yaml" -o "$work/scratch" --device cpu "${@:2}" 2>&1 |
+    sed -nE 's/^before: .*squared ([^ ]+) m\^2( \(.*)?/\1\2/p' | sed 's/ (.*/*/'
+}
+
+# The law of a material before its training.
+untrained() {
+  if [ ! -f "$work/untrained-$1/model.safetensors" ]; then
+    scene cube "${truth[$1]}" | simulate "cube-$1" --state
+    mkdir -p "$work/untrained-$1"
+    sed -E "s|^scene: .*|scene: $work/cube-$1.yaml|; s|^trajectory: .*|trajectory: $work/cube-$1.h5|; s|^epochs: .*|epochs: 0|" \
+      "$laws/$1/training.yaml" >"$work/untrained-$1.yaml"
+    "$mote" train "$work/untrained-$1.yaml" -o "$work/untrained-$1" --device cpu --quiet
+  fi
+  echo "$work/untrained-$1"
+}
+
+one_material() {
+  printf '\n%s: mean squared distance, m^2 (*: it cannot be simulated to its end, and counts as if it stopped there)\n' "$1"
+  printf '%-12s %12s %12s %12s\n' "" learned untrained times
+  for matter in "${matters[@]}"; do
+    scene "$1" "${truth[$matter]}" | simulate "$1-$matter" $([ "$1" != cube ] || echo --state)
+    local learned before
+    learned=$(squared "$1-$matter" --from "$laws/$matter")
+    before=$(squared "$1-$matter" --from "$(untrained "$matter")")
+    printf '%-12s %12s %12s %12.0f\n' "$matter" "$learned" "$before" "$(bc -l <<<"$(num "$before") / $(num "$learned")")"
+  done
+}
+num() { printf '%.20f' "${1%\*}"; }
+
+# Two laws in one scene: SCENE WHAT, truth against learned.
+two_materials() {
+  printf '\n%s: mean distance, mm\n' "$1"
+  for matter in "${matters[@]}"; do
+    [ "$matter" != water ] || continue
+    local name="$1-$matter"
+    scene "$1" "${truth[$matter]}" "${truth[water]}" | simulate "$name"
+    scene "$1" "$(neural "$matter" "$laws/$matter")" "$(neural water "$laws/water")" | simulate "$name-learned"
+    printf '%-12s %s\n' "$matter" "$("$mote" evaluate "$work/$name-learned.h5" --against "$work/$name.h5" --history 0 \
+      --no-sinkhorn --device cpu | awk '$1 ~ /learned.h5/ {print $5; exit}')"
+  done
+}
+
+million() {
+  printf '\nmillion: the law of jelly at a tenth of the spacing, %s\n' "mean distance from the classical material, mm"
+  scene million "${truth[jelly]}" | simulate million
+  scene million "$(neural jelly "$laws/jelly")" | simulate million-learned
+  "$mote" evaluate "$work/million-learned.h5" --against "$work/million.h5" --history 0 --no-sinkhorn --device cpu |
+    awk '$1 ~ /learned.h5/ {print $5; exit}'
+}
+
+# MATTER NOISE IDENTIFY GUESS PARTS: what is found, beside what is true.
+identify() {
+  local name="identify-$1-$2"
+  scene cube "${truth[$1]}" | sed 's/steps_per_frame: 1, frames: 1000/steps_per_frame: 5, frames: 120/' >"$work/$name.yaml"
+  [ -f "$work/$name.h5" ] || "$mote" simulate "$work/$name.yaml" -o "$work/$name.h5" --no-xdmf --quiet
+}
+
+movies() {
+  mkdir -p "$work/movies"
+  for scene in cube shape collision contact melting; do
+    for matter in "${matters[@]}"; do
+      local name="$scene-$matter"
+      [ -f "$work/$name.h5" ] || continue
+      [ -f "$work/$name-learned.h5" ] ||
+        scene "$scene" "$(neural "$matter" "$laws/$matter")" "$(neural water "$laws/water")" | simulate "$name-learned"
+      "$mote" render "$work/$name.h5" "$work/$name-learned.h5" -o "$work/movies/$name.mp4" -t truth,learned \
+        --every $([ "$scene" = cube ] && echo 10 || echo 1) --quiet
+    done
+  done
+  printf '\nmovies: %s\n' "$(ls "$work/movies" | wc -l) in the work's folder"
+}
+
+for experiment in "${experiments[@]}"; do
+  case $experiment in
+  cube | time | velocity | shape | boundary | collision) one_material "$experiment" ;;
+  contact | melting) two_materials "$experiment" ;;
+  million | movies) "$experiment" ;;
+  identify) : ;;
+  *) echo "laws.sh: no experiment is called $experiment: expected some of ${all[*]} million" >&2 && exit 2 ;;
+  esac
+done | tee "$work/laws.txt"
+cp "$work/laws.txt" "$results/laws.txt"
