@@ -134,8 +134,8 @@ static mote_status choose_step(const mote_map *root, mote_scene *scene, const mo
 
 /* ---- all of it ---- */
 
-const char *const mote_scene_keys[] = {"name",      "dim",    "domain",    "walls", "gravity",
-                                       "materials", "bodies", "colliders", "time",  NULL};
+const char *const mote_scene_keys[] = {"name",   "dim",       "domain", "walls",   "gravity", "materials",
+                                       "bodies", "colliders", "time",   "changes", NULL};
 
 static mote_status check(const mote_map *root, const mote_scene *scene) {
   mote_status status = mote_scene_check(scene);
@@ -156,6 +156,7 @@ mote_status mote_read_setting(const mote_map *root, const mote_scene_source *sou
   MOTE_TRY(read_times(root, scene, times));
   MOTE_TRY(mote_read_materials(root, source->folder, scene));
   MOTE_TRY(mote_read_colliders(root, scene));
+  MOTE_TRY(mote_read_changes(root, source->seed, scene));
   return check(root, scene);
 }
 

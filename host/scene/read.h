@@ -30,6 +30,9 @@ mote_status mote_read_materials(const mote_map *root, const char *folder, mote_s
 mote_status mote_read_walls(const mote_map *root, mote_scene *scene);
 mote_status mote_read_colliders(const mote_map *root, mote_scene *scene);
 
+/* `changes`, between materials that have been read. `seed`: of those by chance without one of their own. */
+mote_status mote_read_changes(const mote_map *root, uint64_t seed, mote_scene *scene);
+
 /* `bodies`: fills them and appends their particles. */
 mote_status mote_read_bodies(const mote_map *root, const mote_scene_source *source, mote_scene *scene);
 

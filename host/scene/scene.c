@@ -23,6 +23,7 @@ mote_status mote_scene_create(int dim, mote_scene *scene) {
 void mote_scene_destroy(mote_scene *scene) {
   free(scene->materials);
   free(scene->colliders);
+  free(scene->changes);
   mote_particles_destroy(&scene->particles);
   *scene = (mote_scene){0};
 }
@@ -115,6 +116,30 @@ static mote_status check_collider(const mote_collider *c, int index, int dim) {
   return MOTE_OK;
 }
 
+static mote_status check_change(const mote_scene *s, int index) {
+  const mote_material_change *c = &s->changes[index];
+  if (c->from < 0 || c->from >= s->material_count || c->to < 0 || c->to >= s->material_count ||
+      c->from == c->to)
+    return mote_fail(MOTE_ERROR_ARGUMENT, "scene: change %d: from material %d to %d: expected two of %d",
+                     index, c->from, c->to, s->material_count);
+  if (!(c->begin >= 0 && c->end >= c->begin) || !isfinite(c->end))
+    return mote_fail(MOTE_ERROR_ARGUMENT,
+                     "scene: change %d: begin %g s, end %g s: expected 0 <= begin <= end", index, c->begin,
+                     c->end);
+  if (c->order < MOTE_CHANGE_RANDOM || c->order > MOTE_CHANGE_FROM_ABOVE)
+    return mote_fail(MOTE_ERROR_ARGUMENT, "scene: change %d: order %d: expected 0 to 2", index,
+                     (int)c->order);
+  return MOTE_OK;
+}
+
+static mote_status check_changes(const mote_scene *s) {
+  if (s->change_count < 0 || s->change_count > MOTE_MOST_CHANGES)
+    return mote_fail(MOTE_ERROR_ARGUMENT, "scene: %d changes: expected 0 to %d", s->change_count,
+                     MOTE_MOST_CHANGES);
+  for (int i = 0; i < s->change_count; i++) MOTE_TRY(check_change(s, i));
+  return MOTE_OK;
+}
+
 static mote_status check_row(const mote_scene *s, int64_t i) {
   const mote_particles *p = &s->particles;
   int n = s->dim, m = n * n;
@@ -152,6 +177,7 @@ mote_status mote_scene_check(const mote_scene *scene) {
   for (int i = 0; i < scene->material_count; i++) MOTE_TRY(mote_material_check(&scene->materials[i]));
   for (int i = 0; i < scene->collider_count; i++)
     MOTE_TRY(check_collider(&scene->colliders[i], i, scene->dim));
+  MOTE_TRY(check_changes(scene));
   if (scene->particles.dim != scene->dim)
     return mote_fail(MOTE_ERROR_ARGUMENT, "scene: %d-D particles in a %d-D scene", scene->particles.dim,
                      scene->dim);

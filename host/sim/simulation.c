@@ -129,9 +129,11 @@ static mote_status build(mote_simulation *s, const mote_scene *scene) {
   mote_sim_view(scene, time_step, &s->transfer.view);
   MOTE_TRY(mote_transfer_reserve(s->stream, &s->transfer));
   MOTE_TRY(keep_particles(s, &scene->particles));
+  MOTE_TRY(mote_sim_changes_plan(scene, time_step, &s->changes));
+  mote_sim_changes_apply(&s->changes, 0, &s->particles);
   MOTE_TRY(upload_laws(s, scene));
   MOTE_TRY(mote_sim_laws_open(s->device, scene, &s->neural));
-  return upload_particles(s, &scene->particles);
+  return upload_particles(s, &s->particles);
 }
 
 mote_status mote_simulation_create(const mote_scene *scene, mote_device *device, mote_simulation **out) {
@@ -153,6 +155,7 @@ void mote_simulation_destroy(mote_simulation *s) {
   mote_replay_reset(&s->replay);
   mote_transfer_free(&s->transfer);
   mote_sim_laws_free(&s->neural);
+  mote_sim_changes_free(&s->changes);
   for (int k = 0; k < 8; k++) mote_buffer_free(&s->arrays[k]);
   mote_buffer_free(&s->sums);
   free(s->host_sums);
@@ -193,13 +196,13 @@ static mote_status report_failure(mote_simulation *s, const mote_transfer_status
       t->dim == 3 ? (double)v[2] : 0, (double)t->spacing, (double)t->time_step);
 }
 
-mote_status mote_simulation_step(mote_simulation *s, int64_t steps) {
-  if (steps < 0) return mote_fail(MOTE_ERROR_ARGUMENT, "cannot take %lld steps", (long long)steps);
+static mote_status run_steps(mote_simulation *s, int64_t steps) {
   mote_transfer_status status;
   for (int64_t k = 0; k < steps && s->transfer.view.count; k++) {
     s->transfer.keep_affine = k == steps - 1;
     MOTE_TRY(mote_replay_run(&s->replay, s->stream, one_step, s));
   }
+  s->done += steps;
   MOTE_TRY(read_status(s, &status));
   return status.halted ? report_failure(s, &status) : MOTE_OK;
 }
@@ -238,6 +241,32 @@ mote_status mote_simulation_read_motion(mote_simulation *s, float *position, flo
   size_t dim = (size_t)s->transfer.view.dim;
   column columns[2] = {{position, dim}, {velocity, dim}};
   return read_columns(s, columns, 2);
+}
+
+/* ---- steps, and what changes between them ---- */
+
+/* The state goes out and, with other materials, in again. A recorded step stays valid: it holds addresses,
+   which loading leaves as they are. */
+static mote_status change_materials(mote_simulation *s) {
+  if (mote_sim_changes_ahead(&s->changes, s->done) > 0) return MOTE_OK;
+  column columns[8];
+  list_columns(&s->particles, columns);
+  MOTE_TRY(read_columns(s, columns, 5));
+  mote_sim_changes_apply(&s->changes, s->done, &s->particles);
+  s->transfer.first_step = s->done;
+  return upload_particles(s, &s->particles);
+}
+
+mote_status mote_simulation_step(mote_simulation *s, int64_t steps) {
+  if (steps < 0) return mote_fail(MOTE_ERROR_ARGUMENT, "cannot take %lld steps", (long long)steps);
+  do {
+    const int64_t ahead = mote_sim_changes_ahead(&s->changes, s->done);
+    const int64_t part = ahead < steps ? ahead : steps;
+    MOTE_TRY(run_steps(s, part));
+    MOTE_TRY(change_materials(s));
+    steps -= part;
+  } while (steps > 0);
+  return MOTE_OK;
 }
 
 int64_t mote_simulation_steps(const mote_simulation *s) {

@@ -5,6 +5,7 @@
 #include <mote/simulation.h>
 
 #include "host/core/device.h"
+#include "host/sim/changes.h"
 #include "host/sim/neural.h"
 
 struct mote_simulation {
@@ -13,7 +14,9 @@ struct mote_simulation {
   mote_transfer transfer;
   mote_replay replay;
   mote_sim_laws neural;
-  mote_particles particles; /* as the scene had them: what does not change, and the order */
+  mote_sim_changes changes;
+  int64_t done;             /* steps, on the host's side; those of a failure count too */
+  mote_particles particles; /* in the scene's order: what no step changes, and the present materials */
   mote_buffer arrays[8];    /* device arrays in scene order, on the way in and out */
   mote_buffer sums;
   double *host_sums;

@@ -7,7 +7,10 @@
    elastic limit (the fluid fails first; compression makes waves faster than at rest) and beyond 1.3 of the
    viscous one. */
 #include <math.h>
+#include <stdlib.h>
 #include <mote/scene.h>
+
+#include "host/sim/changes.h"
 
 #define SAFE 0.6
 
@@ -22,35 +25,52 @@ static double fall(const mote_scene *scene, const float *x) {
   return gained;
 }
 
-/* At the impact, not at the start: a step that only just holds at rest breaks there. */
-static double largest_speed(const mote_scene *scene, int material) {
+/* What is of a material, or may become it: the greatest speed, m/s, and the least density, kg/m^3, which is
+   not the material's where that changes. The speed is that at the impact, not at the start: a step that only
+   just holds at rest breaks there. */
+typedef struct matter {
+  double speed, density;
+} matter;
+
+static matter matter_of(const mote_scene *scene, int material, const unsigned char *origins) {
   const mote_particles *p = &scene->particles;
-  double largest = 0;
+  double largest = 0, least = scene->materials[material].density;
   for (int64_t i = 0; i < p->count; i++) {
-    if (p->material[i] != material) continue;
+    if (!origins[p->material[i]]) continue;
     double sum = fall(scene, p->position + i * p->dim);
     for (int d = 0; d < p->dim; d++) {
       double v = p->velocity[i * p->dim + d];
       sum += v * v;
     }
     largest = fmax(largest, sum);
+    least = fmin(least, p->density[i]);
   }
-  return sqrt(largest);
+  return (matter){sqrt(largest), least};
 }
 
 /* Kinematic viscosity, m^2/s, of the part of the stress that is linear in the rate of strain. */
-static double viscosity(const mote_material *m) {
+static double viscosity(const mote_material *m, double density) {
   if (m->kind != MOTE_NEWTONIAN && m->kind != MOTE_VISCOELASTIC) return 0;
-  return m->viscosity / m->density;
+  return m->viscosity / density;
+}
+
+static double limit_of(const mote_scene *scene, int material, const unsigned char *origins) {
+  const mote_material *m = &scene->materials[material];
+  const matter has = matter_of(scene, material, origins);
+  const double h = scene->grid_spacing;
+  const double wave = mote_material_wave_speed(m) * sqrt(m->density / has.density);
+  const double nu = viscosity(m, has.density), viscous = nu > 0 ? h * h / (2 * scene->dim * nu) : INFINITY;
+  return fmin(SAFE * h / (wave + has.speed), viscous);
 }
 
 float mote_scene_stable_time_step(const mote_scene *scene) {
-  double h = scene->grid_spacing, limit = INFINITY;
+  double limit = INFINITY;
+  unsigned char *origins = malloc((size_t)scene->material_count + 1);
+  if (!origins) return 0;
   for (int k = 0; k < scene->material_count; k++) {
-    const mote_material *m = &scene->materials[k];
-    double elastic = SAFE * h / (mote_material_wave_speed(m) + largest_speed(scene, k));
-    double nu = viscosity(m), viscous = nu > 0 ? h * h / (2 * scene->dim * nu) : INFINITY;
-    limit = fmin(limit, fmin(elastic, viscous));
+    mote_sim_origins(scene, k, origins);
+    limit = fmin(limit, limit_of(scene, k, origins));
   }
+  free(origins);
   return (float)limit;
 }

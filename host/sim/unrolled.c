@@ -136,6 +136,8 @@ mote_status mote_unrolled_create(mote_stream *stream, const mote_scene *scene, c
                      (long long)p->count, (long long)steps);
   if (law && law->config.dim != scene->dim)
     return mote_fail(MOTE_ERROR_ARGUMENT, "a law of %d-D in a scene of %d-D", law->config.dim, scene->dim);
+  if (scene->change_count)
+    return mote_fail(MOTE_ERROR_ARGUMENT, "a scene whose materials change is not differentiable");
   MOTE_TRY(mote_sim_time_step(scene, &time_step));
   MOTE_TRY(take_materials(u, scene));
   MOTE_TRY(plan(u, steps, bytes));

@@ -28,7 +28,8 @@ typedef struct mote_record_summary {
 } mote_record_summary;
 
 /* Simulates `scene` for its frames and writes `path`. When the monitor asks to stop, what has been simulated
-   is finished as a shorter, valid file. On failure nothing lies at `path`. `summary` may be NULL. */
+   is finished as a shorter, valid file. On failure nothing lies at `path`. Particles' labels (material, type)
+   are the scene's, whatever they change to. `summary` may be NULL. */
 mote_status mote_record(const mote_scene *scene, mote_device *device, const char *path,
                         const mote_record_options *options, const mote_monitor *monitor,
                         mote_record_summary *summary);

@@ -49,6 +49,28 @@ typedef struct mote_wall {
   float friction;
 } mote_wall;
 
+/* Which particles change first. */
+typedef enum mote_change_order {
+  MOTE_CHANGE_RANDOM,     /* each at a moment of its own, drawn from `seed` by its index */
+  MOTE_CHANGE_FROM_BELOW, /* by rank in height (y) at time 0: the lowest at `begin`, the highest at `end` */
+  MOTE_CHANGE_FROM_ABOVE  /* the other way round */
+} mote_change_order;
+
+/* Matter whose law turns into another while it moves: what is of material `from` becomes `to`, a particle at
+   its moment between begin and end. Each change takes a particle once at most, at that moment or, where it
+   comes to be of `from` later, then. Position, velocity, C, volume and density stay, so that mass is
+   conserved
+   (`to`'s density is not looked at), and so does F; the history begins anew where the kinds differ. Only a
+   viscoelastic fluid keeps its J in the history: out of it, F is scaled to have that J; into it, the history
+   begins with log det F. Moments are rounded to at most 100 steps, equally far apart. */
+typedef struct mote_material_change {
+  int from, to;     /* of the scene's materials */
+  float begin, end; /* s, 0 <= begin <= end */
+  mote_change_order order;
+  uint64_t seed; /* MOTE_CHANGE_RANDOM only */
+} mote_material_change;
+#define MOTE_MOST_CHANGES 64
+
 typedef struct mote_scene {
   char name[64];
   int dim;               /* 2 or 3 */
@@ -66,10 +88,13 @@ typedef struct mote_scene {
   mote_material *materials; /* owned */
   int collider_count;
   mote_collider *colliders; /* owned */
-  mote_particles particles; /* at time 0; owned */
+  int change_count;
+  mote_material_change *changes; /* owned */
+  mote_particles particles;      /* at time 0; owned */
 } mote_scene;
 
-/* Reads a YAML scene and fills its bodies with particles. `seed` places jittered and Poisson-disk points.
+/* Reads a YAML scene and fills its bodies with particles. `seed` places jittered and Poisson-disk points,
+   and draws the moments of changes.
    Errors: MOTE_ERROR_IO, MOTE_ERROR_FORMAT (with file, line and what was expected), MOTE_ERROR_ARGUMENT. */
 mote_status mote_scene_load(const char *path, uint64_t seed, mote_scene *scene);
 
@@ -78,7 +103,7 @@ typedef struct mote_scene_source {
   const char *name;   /* of the text, for errors; NULL: "scene" */
   const char *folder; /* what the paths of meshes, points and states are relative to; NULL: scenes that name
                          files are refused */
-  uint64_t seed;      /* places jittered and Poisson-disk points */
+  uint64_t seed;      /* places jittered and Poisson-disk points, draws the moments of changes */
   int64_t particle_limit; /* more particles are refused; 0: 50 million */
 } mote_scene_source;
 
@@ -89,11 +114,12 @@ mote_status mote_scene_parse(const char *text, size_t length, const mote_scene_s
 /* An empty scene with defaults: unit domain, 32 cells an axis, free-slip walls, gravity -9.8 on y. */
 mote_status mote_scene_create(int dim, mote_scene *scene);
 
-/* Checks all of it: finite numbers, ranges, particles inside the domain, indices, materials. */
+/* Checks all of it: finite numbers, ranges, particles inside the domain, indices, materials, changes. */
 mote_status mote_scene_check(const mote_scene *scene);
 
-/* The largest stable time step, s: min over materials and the particles' initial speed of
-   the elastic-wave, viscous and advective CFL limits on this grid. */
+/* The largest stable time step, s, of a scene that mote_scene_check() accepts: min over materials and the
+   initial speed and density of the particles that are of it or may become it, of the elastic-wave, viscous
+   and advective CFL limits on this grid. 0 where memory is short. */
 float mote_scene_stable_time_step(const mote_scene *scene);
 
 void mote_scene_destroy(mote_scene *scene);

@@ -19,9 +19,11 @@ mote_status mote_simulation_create(const mote_scene *scene, mote_device *device,
                                    mote_simulation **simulation);
 void mote_simulation_destroy(mote_simulation *simulation);
 
-/* Advances by `steps` time steps. MOTE_ERROR_NUMERIC names step and particle when a speed exceeds the
-   advective CFL limit (a cell a step) or is not finite; the state is then that of the failure, but for
-   affine_velocity, which is that of an earlier step, and later calls report the same. */
+/* Advances by `steps` time steps; between them, materials change as the scene says: a change at time t is
+   made behind the step that ends at t (at creation, where t is 0), however the steps are asked for.
+   MOTE_ERROR_NUMERIC names step and particle when a speed exceeds the advective CFL limit (a cell a step) or
+   is not finite; the state is then that of the failure, but for affine_velocity, which is that of an earlier
+   step, and later calls report the same. */
 mote_status mote_simulation_step(mote_simulation *simulation, int64_t steps);
 
 /* Steps done, and the time they make, s. */
@@ -29,8 +31,8 @@ int64_t mote_simulation_steps(const mote_simulation *simulation);
 double mote_simulation_time(const mote_simulation *simulation);
 float mote_simulation_time_step(const mote_simulation *simulation);
 
-/* The particles in the order of the scene, whatever order the device keeps. `particles` must have been
-   created with the scene's count and dim. */
+/* The particles in the order of the scene, whatever order the device keeps, with their present materials;
+   particle_type stays the scene's. `particles` must have been created with the scene's count and dim. */
 mote_status mote_simulation_read(mote_simulation *simulation, mote_particles *particles);
 
 /* The positions and velocities alone, (n, dim) each; either may be NULL. */

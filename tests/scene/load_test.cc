@@ -55,7 +55,17 @@ colliders:
     velocity: [0, 0.5, 0]
     angular_velocity: [0, 3, 0]
     friction: 0.5
+changes:
+  - {from: dry, to: wet, begin: 0.5, end: 0.75, order: from_above}
+  - {from: wet, to: wet too, begin: 0, end: 0}
+  - {name: third, from: wet too, to: dry, begin: 1, end: 2, order: random, seed: 9}
 )";
+
+/* A scene of jelly and a wet fluid, and a change on its third line. */
+std::string changes(const std::string &change) {
+  return "materials: {jelly: {kind: fixed_corotated}, wet: {kind: newtonian}}\nchanges:\n  - {" + change +
+         "}\n";
+}
 
 TEST(Scene, ReadsEveryPart) {
   Scene s(whole);
@@ -87,6 +97,15 @@ TEST(Scene, ReadsEveryPart) {
   EXPECT_NEAR(s->colliders[1].orientation[3], std::sqrt(0.5), 1e-6);
   EXPECT_EQ(s->colliders[1].angular_velocity[1], 3);
   EXPECT_EQ(s->colliders[1].contact, MOTE_SEPARATE);
+  ASSERT_EQ(s->change_count, 3);
+  EXPECT_EQ(s->changes[0].from, 1);
+  EXPECT_EQ(s->changes[0].to, 0);
+  EXPECT_EQ(s->changes[0].begin, 0.5f);
+  EXPECT_EQ(s->changes[0].end, 0.75f);
+  EXPECT_EQ(s->changes[0].order, MOTE_CHANGE_FROM_ABOVE);
+  EXPECT_EQ(s->changes[1].order, MOTE_CHANGE_RANDOM);
+  EXPECT_EQ(s->changes[1].seed, 1u); /* the scene's */
+  EXPECT_EQ(s->changes[2].seed, 9u);
   const mote_particles &p = s->particles;
   ASSERT_EQ(p.count, 16 * 8 * 16 + 100); /* spacing: half a cell */
   EXPECT_EQ(p.particle_type[0], MOTE_TYPE_SAND);
@@ -130,6 +149,8 @@ TEST(Scene, CheckFindsWhatIsWrongInMemory) {
       {"material 3 of 3", [](mote_scene *s) { s->particles.material[7] = 3; }},
       {"volume", [](mote_scene *s) { s->particles.volume[7] = 0; }},
       {"density", [](mote_scene *s) { s->materials[0].density = -1; }},
+      {"change 2: from material 2 to 3", [](mote_scene *s) { s->changes[2].to = 3; }},
+      {"change 0: begin", [](mote_scene *s) { s->changes[0].begin = 0.8f; }},
   };
   for (auto &c : cases) {
     Scene s(whole);
@@ -216,6 +237,26 @@ TEST(Scene, ErrorsTellWhereAndWhatToDo) {
       {"colliders: [{name: c, position: [0, 0, 0], contact: no_slip, friction: 1, shape: {kind: sphere, "
        "radius: 1}}]",
        "collider 'c': friction needs"},
+      {changes("from: jely, to: wet, begin: 0, end: 1"),
+       "scene.yaml:3:12: unknown material 'jely' of change 1: did you mean 'jelly'?"},
+      {changes("from: jelly, to: sand, begin: 0, end: 1"), "scene.yaml:3:23: unknown material 'sand'"},
+      {changes("from: jelly, to: wet, begin: 0.2, end: 0.1"),
+       "scene.yaml:3:45: change 1: an end at 0.1 s, before its begin at 0.2 s"},
+      {changes("from: wet, to: wet, begin: 0, end: 1"), "scene.yaml:3:21: change 1: from 'wet' to itself"},
+      {changes("name: thaw, from: jelly, to: wet, begin: -1, end: 1"),
+       "scene.yaml:3:47: 'begin' of change 'thaw': expected"},
+      {changes("from: jelly, to: wet, begin: 0, end: .inf"), "'end' of change 1: expected"},
+      {changes("from: jelly, to: wet, begin: 0"), "change 1 lacks the key 'end'"},
+      {changes("to: wet, begin: 0, end: 1"), "change 1 lacks the key 'from'"},
+      {changes("from: jelly, to: wet, begin: 0, end: 1, order: upwards"),
+       "unknown order 'upwards' of change 1: expected one of random, from_below, from_above"},
+      {changes("from: jelly, to: wet, begin: 0, end: 1, order: from_below, seed: 3"),
+       "scene.yaml:3:71: change 1: 'seed' needs order: random"},
+      {changes("from: jelly, to: wet, begin: 0, end: 1, seed: -3"), "'seed' of change 1: expected a whole"},
+      {changes("from: jelly, to: wet, start: 0, end: 1"), "unknown key 'start' in change 1"},
+      {changes("from: [jelly], to: wet, begin: 0, end: 1"), "'material' of change 1: expected a word"},
+      {"changes: {from: a}", "'changes' of the scene: expected a list"},
+      {"changes: [a]", "change 1: expected a mapping"},
   };
   for (auto &c : cases) {
     Scene s(c.text);
@@ -295,7 +336,7 @@ TEST(Scene, ExamplesLoad) {
     mote_scene_destroy(&scene);
     count++;
   }
-  EXPECT_GE(count, 7);
+  EXPECT_GE(count, 8);
 }
 
 TEST(Fuzz, ScenesSurviveMutations) {
@@ -303,8 +344,9 @@ TEST(Fuzz, ScenesSurviveMutations) {
   mote_test::Mutator mutator(
       {whole, one_body("{material: jelly, shape: {kind: torus, radius: 0.1, tube_radius: 0.05}, "
                        "position: [0.5, 0.5, 0.5], placement: poisson, count: 50}")},
-      {"*shared", "&shared", "[", "}", "1e-30", "1e30", "-1", ".nan", "{kind: cone, ", "count: 7", "\n  ",
-       "dim: 2\n", "- ", ": ", "poisson", "jittered", "!!int", "\xc3\x28", "\0x"});
+      {"from_below", "*shared", "&shared",       "[",        "}",        "1e-30",    "1e30",
+       "-1",         ".nan",    "{kind: cone, ", "count: 7", "\n  ",     "dim: 2\n", "- ",
+       ": ",         "poisson", "jittered",      "!!int",    "\xc3\x28", "\0x"});
   mutator.run(3000, [&](const char *data, size_t size) {
     mote_scene_source source = {"fuzz", nullptr, 1, 5000};
     mote_scene scene;

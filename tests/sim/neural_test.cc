@@ -3,18 +3,20 @@
    classical material, up to strains squared. And F follows from C and the law, step by step. */
 #include <fstream>
 
-#include "host/models/neural_law.h"
+#include "tests/sim/laws.h"
 #include "tests/sim/scenes.h"
 
+using mote_test::add_neural;
 using mote_test::Array;
 using mote_test::Device;
+using mote_test::ratio;
 using mote_test::Scene;
 using mote_test::Simulation;
+using mote_test::stiffness;
 using mote_test::TemporaryFolder;
+using mote_test::write_random;
 
 namespace {
-
-const float stiffness = 1e5f, ratio = 0.25f;
 
 /* Hooke's law, S = mu (F^T F - I) + lambda (det F - 1) I, as a network; without plasticity. */
 void write_hooke(const std::string &folder, int dim) {
@@ -39,24 +41,6 @@ void write_hooke(const std::string &folder, int dim) {
     }
   MOTE_ASSERT_OK(mote_neural_law_save(law, value.data(), folder.c_str()));
   mote_neural_law_destroy(law);
-}
-
-/* One by chance, with plasticity. */
-void write_random(const std::string &folder, int dim, float elasticity_scale = 2e4f) {
-  Device device("cpu");
-  const mote_neural_config config = {dim, 32, 2, elasticity_scale, 0.01f, 1};
-  mote_neural_law *law;
-  MOTE_ASSERT_OK(mote_neural_law_create(device.device, &config, 4, &law));
-  MOTE_ASSERT_OK(mote_neural_law_save(law, law->parameters.value, folder.c_str()));
-  mote_neural_law_destroy(law);
-}
-
-int add_neural(Scene &made, const std::string &folder) {
-  const int m = made.add_material(MOTE_NEURAL);
-  made.material(m).youngs_modulus = stiffness;
-  made.material(m).poisson_ratio = ratio;
-  snprintf(made.material(m).law, sizeof made.material(m).law, "%s", folder.c_str());
-  return m;
 }
 
 /* Pulled apart along x. */

@@ -44,6 +44,15 @@ public:
     return scene.colliders[index];
   }
 
+  mote_material_change &add_change(int from, int to, float begin, float end,
+                                   mote_change_order order = MOTE_CHANGE_RANDOM) {
+    int index = scene.change_count++;
+    scene.changes = static_cast<mote_material_change *>(
+        realloc(scene.changes, size_t(scene.change_count) * sizeof *scene.changes));
+    scene.changes[index] = {from, to, begin, end, order, 1};
+    return scene.changes[index];
+  }
+
   /* A lattice of `per_axis` particles a cell and axis in the box, each moved at random by up to `jitter` of
      their distance. */
   void add_box(int material, std::vector<float> low, std::vector<float> high, int per_axis, float jitter = 0,
