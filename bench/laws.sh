@@ -29,12 +29,8 @@ experiments=("$@")
 [ ${#experiments[@]} -gt 0 ] || experiments=("${all[@]}")
 matters=(jelly plasticine sand water)
 
-declare -A truth=(
-  [jelly]='{kind: fixed_corotated, density: 1000, youngs_modulus: 1.0e5, poisson_ratio: 0.3}'
-  [plasticine]='{kind: von_mises, density: 1000, youngs_modulus: 1.0e5, poisson_ratio: 0.3, yield_stress: 3000}'
-  [sand]='{kind: drucker_prager, density: 1600, youngs_modulus: 1.0e5, poisson_ratio: 0.2, friction_angle: 25, volume_correction: 0}'
-  [water]='{kind: newtonian, density: 1000, youngs_modulus: 1.0e5, poisson_ratio: 0.3, viscosity: 0}'
-)
+declare -A truth
+for matter in "${matters[@]}"; do truth[$matter]=$(cat "$laws/$matter/material.yaml"); done
 # The same with a law: MATTER FOLDER.
 neural() { sed -E "s/kind: [a-z_]+, (density: [0-9]+, youngs_modulus: [^,]+, poisson_ratio: [^,}]+).*/kind: neural, \1, law: ${2//\//\\/}}/" <<<"${truth[$1]}"; }
 

@@ -149,6 +149,7 @@ class Law(nn.Module):
     def __init__(self, config):
         super().__init__()
         self.config, width, hidden = config, config["hidden_size"], config["hidden_layers"]
+        self.strain = config.get("strain_scale", 1)
         self.scales = {name: config.get(name + "_scale", default) for name, default in (("elasticity", 1), ("plasticity", 0))}
         sizes = [13] + [width] * hidden + [9]
         for name, scale in self.scales.items():
@@ -159,6 +160,7 @@ class Law(nn.Module):
     def part(self, name, F):
         """scale R sym(Y)"""
         x, R = Frame.apply(F)
+        x = x / self.strain
         *before, last = getattr(self, name).layers
         for layer in before:
             x = gelu(linear(x, layer.weight))
