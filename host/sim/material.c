@@ -196,6 +196,10 @@ _Static_assert(offsetof(mote_material, volume_correction) ==
 _Static_assert(sizeof(mote_law) == offsetof(mote_law, mu) + sizeof(float) * MOTE_LAW_PARAMETERS,
                "mote_law_parameter has the order of mote_law");
 
+float *mote_material_number(mote_material *material, int parameter) {
+  return &material->youngs_modulus + parameter;
+}
+
 static void widen(const mote_material *material, double *to) {
   for (int p = 0; p < MOTE_MATERIAL_PARAMETERS; p++) to[p] = (&material->youngs_modulus)[p];
 }

@@ -85,7 +85,7 @@ static mote_status check_stability(mote_constitutive *t, double time_step) {
   worst.materials = t->materials;
   for (int k = 0; k < t->run.unknown_count; k++) {
     const mote_unknown *u = &t->run.unknown[k];
-    if (!u->of_velocity) (&t->materials[u->which].youngs_modulus)[u->number] = (float)u->high;
+    if (!u->of_velocity) *mote_material_number(&t->materials[u->which], u->number) = (float)u->high;
   }
   const float stable = mote_scene_stable_time_step(&worst);
   if (time_step <= (double)stable) return MOTE_OK;

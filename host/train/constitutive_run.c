@@ -49,7 +49,7 @@ static mote_status check_bounds(const mote_constitutive_run *r, const mote_map *
   if (u->of_velocity) return MOTE_OK;
   for (int side = 0; side < 2; side++) {
     mote_material m = r->scene.materials[u->which];
-    (&m.youngs_modulus)[u->number] = (float)(side ? u->high : u->low);
+    *mote_material_number(&m, u->number) = (float)(side ? u->high : u->low);
     mote_status status = mote_material_check(&m);
     if (status != MOTE_OK) return mote_node_fail_at(map->document, node, status);
   }
@@ -79,7 +79,7 @@ static mote_status read_material(mote_constitutive_run *r, const mote_map *all, 
     if (!node) continue;
     MOTE_TRY(mote_map_vector(&map, parameters[p], 2, bounds));
     mote_unknown u = {.which = which, .number = p, .low = bounds[0], .high = bounds[1]};
-    u.start = (&s->materials[which].youngs_modulus)[p];
+    u.start = (double)*mote_material_number(&s->materials[which], p);
     snprintf(u.name, sizeof u.name, "%.60s.%s", name, parameters[p]);
     MOTE_TRY(add_unknown(r, &map, node, &u));
   }

@@ -69,7 +69,7 @@ mote_status mote_unknowns_apply(mote_constitutive *t, const double *at) {
   for (int k = 0; k < t->run.unknown_count; k++) {
     const mote_unknown *u = &t->run.unknown[k];
     if (!u->of_velocity)
-      (&t->materials[u->which].youngs_modulus)[u->number] = (float)mote_unknown_value(u, at[k]);
+      *mote_material_number(&t->materials[u->which], u->number) = (float)mote_unknown_value(u, at[k]);
   }
   MOTE_TRY(mote_unrolled_set_materials(&t->unrolled, t->materials));
   return finds_velocities(t) ? apply_velocities(t, at) : MOTE_OK;

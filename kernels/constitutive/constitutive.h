@@ -14,8 +14,7 @@ extern "C" {
 /* Fills `law` from a material that mote_material_check() accepts. */
 void mote_law_prepare(const mote_material *material, mote_law *law);
 
-/* The parameters of a mote_material that a law is made of, in its order: parameter p of a material is
-   (&material->youngs_modulus)[p]. */
+/* The parameters of a mote_material that a law is made of, in its order. */
 enum mote_material_parameter {
   MOTE_MATERIAL_YOUNGS_MODULUS,
   MOTE_MATERIAL_POISSON_RATIO,
@@ -32,6 +31,8 @@ enum mote_material_parameter {
   MOTE_MATERIAL_VOLUME_CORRECTION,
   MOTE_MATERIAL_PARAMETERS
 };
+
+float *mote_material_number(mote_material *material, int parameter);
 
 /* The law's parameters (MOTE_LAW_PARAMETERS) of a material's (MOTE_MATERIAL_PARAMETERS), in float64: what
    mote_law_prepare() rounds. */

@@ -86,8 +86,9 @@ void mote_reverse_add(mote_sink sink, int width, int64_t first, int used, const 
 /* Rows of a gradient into a tile, zeros in columns behind their width and in rows up to a whole block. */
 void mote_reverse_fill(mote_rows rows, int64_t first, int used, float *to);
 
-/* Work on rows in chunks of MOTE_GRADIENT_ROWS or, of few rows, less, each with gradients of its own where there are several; these
-   are added to the arena in the order of the chunks, so that no bit depends on the threads. */
+/* Work on rows in chunks of MOTE_GRADIENT_ROWS or, of few rows, less, each with gradients of its own where
+   there are several; these are added to the arena in the order of the chunks, so that no bit depends on the
+   threads. */
 typedef struct mote_reverse_job {
   const mote_arena *arena;
   int chains;
