@@ -24,9 +24,8 @@ mkdir -p "$work" "$results"
 results=$(realpath "$results")
 shift $(($# < 2 ? $# : 2))
 all=(cube time velocity shape boundary collision contact melting identify movies)
-[ -z "${MOTE_MILLION:-}" ] || all+=(million)
 experiments=("$@")
-[ ${#experiments[@]} -gt 0 ] || experiments=("${all[@]}")
+[ ${#experiments[@]} -gt 0 ] || experiments=("${all[@]}" ${MOTE_MILLION:+million})
 matters=(jelly plasticine sand water)
 
 declare -A truth
@@ -58,7 +57,7 @@ untrained() {
     scene cube "${truth[$1]}" | simulate "cube-$1" --state
     mkdir -p "$work/untrained-$1"
     sed -E "s|^scene: .*|scene: $work/cube-$1.yaml|; s|^trajectory: .*|trajectory: $work/cube-$1.h5|; s|^epochs: .*|epochs: 0|" \
-      "$laws/$1/training.yaml" >"$work/untrained-$1.yaml"
+      "$laws/$1/training/1.yaml" >"$work/untrained-$1.yaml"
     "$mote" train "$work/untrained-$1.yaml" -o "$work/untrained-$1" --device cpu --quiet
   fi
   echo "$work/untrained-$1"
@@ -86,7 +85,7 @@ two_materials() {
     scene "$1" "${truth[$matter]}" "${truth[water]}" | simulate "$name"
     scene "$1" "$(neural "$matter" "$laws/$matter")" "$(neural water "$laws/water")" | simulate "$name-learned"
     printf '%-12s %s\n' "$matter" "$("$mote" evaluate "$work/$name-learned.h5" --against "$work/$name.h5" --history 0 \
-      --no-sinkhorn --device cpu | awk '$1 ~ /learned.h5/ {print $5; exit}')"
+      --no-sinkhorn --device cpu --quiet | awk '$1 ~ /learned.h5/ {print $5; exit}')"
   done
 }
 
@@ -94,7 +93,7 @@ million() {
   printf '\nmillion: the law of jelly at a tenth of the spacing, %s\n' "mean distance from the classical material, mm"
   scene million "${truth[jelly]}" | simulate million
   scene million "$(neural jelly "$laws/jelly")" | simulate million-learned
-  "$mote" evaluate "$work/million-learned.h5" --against "$work/million.h5" --history 0 --no-sinkhorn --device cpu |
+  "$mote" evaluate "$work/million-learned.h5" --against "$work/million.h5" --history 0 --no-sinkhorn --device cpu --quiet |
     awk '$1 ~ /learned.h5/ {print $5; exit}'
 }
 
@@ -170,6 +169,9 @@ for experiment in "${experiments[@]}"; do
   contact | melting) two_materials "$experiment" ;;
   million | movies | identify) "$experiment" ;;
   *) echo "laws.sh: no experiment is called $experiment: expected some of ${all[*]} million" >&2 && exit 2 ;;
-  esac
-done | tee "$work/laws.txt"
-cp "$work/laws.txt" "$results/laws.txt"
+  esac | tee "$work/$experiment.txt"
+done
+# all that were made so far, in their order
+for experiment in "${all[@]}" million; do
+  [ ! -f "$work/$experiment.txt" ] || cat "$work/$experiment.txt"
+done >"$results/laws.txt"
