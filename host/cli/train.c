@@ -26,16 +26,15 @@ int cli_train(int argc, char **argv) {
       {"from", 0, CLI_TEXT, &from, "MODEL", "begin with the weights of a trained model", 0},
       {"minutes", 0, CLI_REAL, &options.minutes, "M", "stop after so many minutes; --resume goes on", 0},
       {0}};
-  cli_usage usage = {"train",
-                     "RUN.yaml",
-                     "Trains a model: a time-stepper (kind: stepper), the learned correction of the "
-                     "reduced-order operator\n"
-                     "(kind: operator), both together (kind: joint), or what matter is made of (kind: "
-                     "constitutive). What RUN.yaml may say is told in "
-                     "scripts/train/README.md.",
-                     NULL,
-                     1,
-                     1};
+  cli_usage usage = {
+      "train",
+      "RUN.yaml",
+      "Trains a model: a time-stepper (kind: stepper), the learned correction of the reduced-order\n"
+      "operator (kind: operator), both together (kind: joint), or what matter is made of\n"
+      "(kind: constitutive). What RUN.yaml may say is told in scripts/train/README.md.",
+      NULL,
+      1,
+      1};
   cli_common common;
   int count;
   int code = cli_parse(&usage, table, &common, argc, argv, &run, &count);

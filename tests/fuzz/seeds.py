@@ -180,6 +180,28 @@ seed: 9223372036854775807
 save_every: 50
 memory: 512
 """)
+put("constitutive_run", "law", b"""kind: constitutive
+scene: /dev/shm/mote-fuzz-scene.yaml
+trajectory: truth.h5
+law: {width: 24, layers: 1, strain: 0.1, elasticity_scale: 1.0e3, plasticity_scale: 0.1}
+isotropic: true
+loss: {position: 1, velocity: 1}
+restarts: {from: 10, to: 60}
+elasticity: {rate: 1.0e-2, clip: 1}
+schedule: {kind: cosine, floor: 0.1}
+epochs: 60
+betas: [0.9, 0.99]
+ema: 0.9
+""")
+put("constitutive_run", "identify", b"""kind: constitutive
+scene: /dev/shm/mote-fuzz-scene.yaml
+trajectory: truth.h5
+noise: 1.0e-3
+identify:
+  materials: {matter: {youngs_modulus: [1.0e4, 2.0e5], yield_stress: [300, 1.0e4]}}
+  bodies: {0: {velocity: [[-2, -4], [2, 1]]}}
+epochs: 80
+""")
 put("stepper_run", "gns", b"""kind: stepper
 data: /set
 model: {architecture: gns, hidden_layers: 1}
