@@ -5,7 +5,7 @@
 #   cube time velocity shape boundary collision  one material, learned and untrained, for each of the four
 #   contact                                      two laws in one scene: each material on or in water
 #   melting                                      one law turns into another: each solid into water
-#   million                                      a million particles of the law of jelly ($MOTE_MILLION=1, half an hour)
+#   million                                      a million particles of the law of jelly ($MOTE_MILLION=1; long)
 #   identify                                     parameters and velocities found again, without noise and with 1 %
 #   movies                                       truth beside learned, an MP4 each ($MOTE_DATA/movies)
 # Writes RESULTS/laws.txt; its work stays in $MOTE_DATA, or bench-data/.
