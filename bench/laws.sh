@@ -71,12 +71,11 @@ one_material() {
     local learned before
     learned=$(squared "$1-$matter" --from "$laws/$matter")
     before=$(squared "$1-$matter" --from "$(untrained "$matter")")
-    printf '%-12s %12s %12s %12.0f\n' "$matter" "$learned" "$before" "$(bc -l <<<"$(num "$before") / $(num "$learned")")"
+    printf '%-12s %12s %12s %12.0f\n' "$matter" "$learned" "$before" "$(awk -v a="${before%\*}" -v b="${learned%\*}" 'BEGIN {print a / b}')"
   done
 }
-num() { printf '%.20f' "${1%\*}"; }
 
-# Two laws in one scene: SCENE WHAT, truth against learned.
+# Two laws in one scene, truth against learned: SCENE.
 two_materials() {
   printf '\n%s: mean distance, mm\n' "$1"
   for matter in "${matters[@]}"; do

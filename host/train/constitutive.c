@@ -52,7 +52,6 @@ static mote_status still(mote_constitutive *t) {
   mote_status status = MOTE_OK;
   for (int k = 0; k < 2 && status == MOTE_OK; k++)
     status = mote_upload(t->stream, both[k]->data, value, (size_t)p->floats * sizeof *value);
-  if (status == MOTE_OK) status = mote_trained_weights_pack(w);
   if (status == MOTE_OK) status = mote_stream_synchronize(t->stream);
   free(value);
   return status;
@@ -135,7 +134,7 @@ static mote_status open_all(mote_constitutive *t, const mote_train_options *opti
                                 (size_t)t->run.memory << 20, &t->unrolled));
   MOTE_TRY(open_buffers(t));
   mote_unknowns_begin(t);
-  return t->run.finds_law ? MOTE_OK : mote_unknowns_apply(t, t->search.at);
+  return MOTE_OK;
 }
 
 static void say_untrained(const mote_constitutive *t, int whole, const mote_monitor *monitor) {
@@ -251,8 +250,8 @@ static mote_status find_unknowns(mote_constitutive *t, mote_piece *pieces, int64
   MOTE_TRY(run_pieces(t, pieces, count, sum));
   const double loss = sum->pieces == count ? sum->loss / (double)count : INFINITY;
   sum->updates = 1;
-  t->updates++;
-  return mote_unknowns_update(t, loss, &sum->norm);
+  sum->norm = mote_unknowns_update(t, loss);
+  return MOTE_OK;
 }
 
 static mote_status run_epoch(mote_constitutive *t, tally *sum) {

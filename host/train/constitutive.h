@@ -98,8 +98,9 @@ mote_status mote_unknowns_gather(mote_constitutive *t, const mote_unrolled_state
 /* An epoch begins: pieces of another length make another function of the unknowns. */
 mote_status mote_unknowns_epoch(mote_constitutive *t);
 
-/* An epoch's loss (INFINITY: it could not be simulated) and gradients are known; `norm`: of the gradient. */
-mote_status mote_unknowns_update(mote_constitutive *t, double loss, double *norm);
+/* An epoch's loss (INFINITY: it could not be simulated) and gradients are known. Returns the gradient's norm.
+ */
+double mote_unknowns_update(mote_constitutive *t, double loss);
 
 /* identified.json */
 mote_status mote_unknowns_save(const mote_constitutive *t);

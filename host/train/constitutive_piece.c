@@ -167,20 +167,13 @@ static mote_status run_from(mote_constitutive *t, int64_t frame, int64_t steps, 
   return mote_unrolled_run(&t->unrolled, frame * t->truth.every, steps, &start, seen, user);
 }
 
-static mote_status note_frame(void *user, int64_t step, const mote_unrolled_state *s) {
-  comparison *c = user;
-  (void)s;
-  c->last_frame = step / c->t->truth.every;
-  return MOTE_OK;
-}
-
 /* A law that cannot be simulated to the piece's end is learned from as far as it got. */
 static mote_status run_piece(mote_constitutive *t, mote_piece *piece) {
   const int64_t every = t->truth.every;
-  comparison c = {.t = t, .last_frame = piece->begin};
+  comparison c = {.t = t, .last_frame = piece->begin}; /* which notes how far, without weights */
   const mote_unrolled_state start = mote_unrolled_state_in(&t->unrolled, &t->start, 0);
   MOTE_TRY(set_start(t, piece->begin, t->run.finds_law && t->run.isotropic, &start));
-  mote_status status = run_from(t, piece->begin, (piece->end - piece->begin) * every, note_frame, &c);
+  mote_status status = run_from(t, piece->begin, (piece->end - piece->begin) * every, on_the_way, &c);
   const int64_t reached = c.last_frame - piece->begin;
   if (status != MOTE_ERROR_NUMERIC || reached < 1 || !t->run.finds_law) return status;
   piece->end = piece->begin + reached;

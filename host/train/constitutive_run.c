@@ -148,13 +148,6 @@ static mote_status read_identify(const mote_map *run, mote_constitutive_run *r) 
 
 /* ---- the law ---- */
 
-static mote_status read_float(const mote_map *map, const char *key, double low, double high, float *value) {
-  double wide = (double)*value;
-  MOTE_TRY(mote_map_real(map, key, low, high, &wide));
-  *value = (float)wide;
-  return MOTE_OK;
-}
-
 static mote_status read_law(const mote_map *run, mote_constitutive_run *r) {
   static const char *const keys[] = {"width",  "layers", "elasticity_scale", "plasticity_scale",
                                      "strain", NULL};
@@ -166,11 +159,11 @@ static mote_status read_law(const mote_map *run, mote_constitutive_run *r) {
   MOTE_TRY(mote_map_integer(&map, "layers", 1, MOTE_MLP_LAYERS - 1, &layers));
   r->law =
       (mote_neural_config){.dim = s->dim, .width = (int)width, .hidden = (int)layers, .strain_scale = 0.05f};
-  MOTE_TRY(read_float(&map, "strain", 1e-9, 1e9, &r->law.strain_scale));
+  MOTE_TRY(mote_run_float(&map, "strain", 1e-9, 1e9, &r->law.strain_scale));
   r->law.elasticity_scale = r->law.strain_scale * (s->material_count ? s->materials[0].youngs_modulus : 1e5f);
   r->law.plasticity_scale = r->law.strain_scale;
-  MOTE_TRY(read_float(&map, "elasticity_scale", 1e-9, 1e12, &r->law.elasticity_scale));
-  return read_float(&map, "plasticity_scale", 0, 1e6, &r->law.plasticity_scale);
+  MOTE_TRY(mote_run_float(&map, "elasticity_scale", 1e-9, 1e12, &r->law.elasticity_scale));
+  return mote_run_float(&map, "plasticity_scale", 0, 1e6, &r->law.plasticity_scale);
 }
 
 static mote_status read_rate(const mote_map *run, const char *name, mote_law_rate *rate) {
@@ -230,7 +223,6 @@ static mote_status read_schedule(const mote_map *run, mote_constitutive_run *r) 
 }
 
 static mote_status read_numbers(const mote_map *map, mote_constitutive_run *r) {
-  double betas[2] = {r->optimizer.beta1, r->optimizer.beta2};
   MOTE_TRY(mote_map_real(map, "noise", 0, 1e9, &r->noise));
   MOTE_TRY(mote_map_integer(map, "frames", 2, 1000000, &r->frames));
   MOTE_TRY(mote_map_integer(map, "epochs", 0, 1000000, &r->epochs));
@@ -241,13 +233,7 @@ static mote_status read_numbers(const mote_map *map, mote_constitutive_run *r) {
   MOTE_TRY(mote_map_integer(map, "memory", 1, 1 << 20, &r->memory));
   MOTE_TRY(mote_map_flag(map, "isotropic", &r->isotropic));
   MOTE_TRY(mote_map_real(map, "ema", 0, 0.999999, &r->ema));
-  MOTE_TRY(mote_map_vector(map, "betas", 2, betas));
-  if (!(betas[0] >= 0 && betas[0] <= 0.999999 && betas[1] >= 0 && betas[1] <= 0.999999))
-    return mote_node_fail(map->document, mote_map_find(map, "betas"),
-                          "'betas' of %s: expected two numbers from 0 to 0.999999", map->title);
-  r->optimizer.beta1 = (float)betas[0];
-  r->optimizer.beta2 = (float)betas[1];
-  return MOTE_OK;
+  return mote_run_betas(map, &r->optimizer.beta1, &r->optimizer.beta2);
 }
 
 static mote_status read_run(const mote_document *document, uint64_t seed, mote_constitutive_run *r) {
@@ -255,13 +241,8 @@ static mote_status read_run(const mote_document *document, uint64_t seed, mote_c
       "kind",       "scene",      "trajectory",     "law",    "identify", "loss",  "restarts", "isotropic",
       "elasticity", "plasticity", "schedule",       "frames", "epochs",   "batch", "betas",    "ema",
       "seed",       "save_every", "validate_every", "memory", "noise",    NULL};
-  static const char *const kinds[] = {"constitutive", NULL};
-  const yaml_node_t *node;
   mote_map map;
-  int kind = 0;
-  MOTE_TRY(mote_map_open(document, mote_document_root(document), keys, &map, "the run"));
-  MOTE_TRY(mote_map_require(&map, "kind", &node));
-  MOTE_TRY(mote_map_choice(&map, "kind", kinds, &kind));
+  MOTE_TRY(mote_run_open(document, keys, "constitutive", &map));
   MOTE_TRY(mote_run_path(&map, "trajectory", "the name of a trajectory", &r->trajectory));
   MOTE_TRY(read_scene(&map, seed, r));
   r->finds_law = mote_map_find(&map, "law") != NULL;

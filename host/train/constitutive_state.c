@@ -116,8 +116,7 @@ static mote_status load(mote_constitutive *t, state *s, const char *path, const 
   t->failures = (int)s->number[3];
   t->best = s->number[4] < 1e299 ? s->number[4] : INFINITY;
   t->untrained = s->number[5] < 1e299 ? s->number[5] : INFINITY;
-  MOTE_TRY(mote_stream_synchronize(t->stream));
-  return t->run.finds_law ? MOTE_OK : mote_unknowns_apply(t, t->search.at);
+  return mote_stream_synchronize(t->stream);
 }
 
 static mote_status with_state(mote_constitutive *t, int saves) {

@@ -99,13 +99,11 @@ mote_status mote_unknowns_epoch(mote_constitutive *t) {
   return mote_unknowns_apply(t, t->search.at);
 }
 
-mote_status mote_unknowns_update(mote_constitutive *t, double loss, double *norm) {
-  *norm = 0;
-  for (int k = 0; k < t->run.unknown_count; k++) *norm += t->by_unknown[k] * t->by_unknown[k];
-  *norm = sqrt(*norm);
-  if (!isfinite(*norm)) loss = INFINITY;
-  mote_search_next(&t->search, loss, t->by_unknown);
-  return mote_unknowns_apply(t, t->search.at);
+double mote_unknowns_update(mote_constitutive *t, double loss) {
+  double squares = 0;
+  for (int k = 0; k < t->run.unknown_count; k++) squares += t->by_unknown[k] * t->by_unknown[k];
+  mote_search_next(&t->search, isfinite(squares) ? loss : INFINITY, t->by_unknown);
+  return sqrt(squares);
 }
 
 static int add_entry(cJSON *root, const char *name, double value) {

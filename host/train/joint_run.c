@@ -31,13 +31,8 @@ static mote_status read_run(const mote_document *document, mote_joint_run *r) {
                                      "unroll",   "points",     "loss",    "optimizer",  "operator_rate",
                                      "schedule", "validation", "clip",    "ema",        "batch",
                                      "steps",    "seed",       "memory",  "save_every", NULL};
-  static const char *const kinds[] = {"joint", NULL};
-  const yaml_node_t *node;
   mote_map map;
-  int kind = 0;
-  MOTE_TRY(mote_map_open(document, mote_document_root(document), keys, &map, "the run"));
-  MOTE_TRY(mote_map_require(&map, "kind", &node));
-  MOTE_TRY(mote_map_choice(&map, "kind", kinds, &kind));
+  MOTE_TRY(mote_run_open(document, keys, "joint", &map));
   MOTE_TRY(mote_run_path(&map, "stepper", "the folder of a trained time-stepper", &r->stepper.statistics));
   MOTE_TRY(mote_run_path(&map, "operator", "the folder of a trained operator", &r->operator_folder));
   MOTE_TRY(mote_map_integer(&map, "unroll", 1, 100, &r->stepper.push_steps));

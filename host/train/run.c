@@ -63,6 +63,35 @@ mote_status mote_run_path(const mote_map *map, const char *key, const char *what
   return *path ? MOTE_OK : mote_fail(MOTE_ERROR_MEMORY, "out of memory for a name");
 }
 
+mote_status mote_run_open(const mote_document *document, const char *const *keys, const char *kind,
+                          mote_map *map) {
+  const char *const kinds[] = {kind, NULL};
+  const yaml_node_t *node;
+  int which = 0;
+  MOTE_TRY(mote_map_open(document, mote_document_root(document), keys, map, "the run"));
+  MOTE_TRY(mote_map_require(map, "kind", &node));
+  return mote_map_choice(map, "kind", kinds, &which);
+}
+
+mote_status mote_run_float(const mote_map *map, const char *key, double low, double high, float *value) {
+  double wide = *value;
+  MOTE_TRY(mote_map_real(map, key, low, high, &wide));
+  *value = (float)wide;
+  return MOTE_OK;
+}
+
+mote_status mote_run_betas(const mote_map *map, float *beta1, float *beta2) {
+  double betas[2] = {*beta1, *beta2};
+  MOTE_TRY(mote_map_vector(map, "betas", 2, betas));
+  /* Not beyond what float32 tells from 1, which the corrections divide by the distance to. */
+  if (!(betas[0] >= 0 && betas[0] <= 0.999999 && betas[1] >= 0 && betas[1] <= 0.999999))
+    return mote_node_fail(map->document, mote_map_find(map, "betas"),
+                          "'betas' of %s: expected two numbers from 0 to 0.999999", map->title);
+  *beta1 = (float)betas[0];
+  *beta2 = (float)betas[1];
+  return MOTE_OK;
+}
+
 static mote_status read_files(const mote_map *map, const char *key, mote_files *files) {
   const yaml_node_t *list;
   int count;
@@ -108,13 +137,9 @@ static mote_status read_sampling(const mote_map *map, mote_run *run) {
 static mote_status read_run(const mote_document *document, mote_run *run) {
   static const char *const keys[] = {"kind",  "data", "valid", "sampling", "points",         "frames",
                                      "batch", "rate", "steps", "seed",     "validate_every", NULL};
-  static const char *const kinds[] = {"operator", NULL};
   const yaml_node_t *node;
   mote_map map;
-  int kind = 0;
-  MOTE_TRY(mote_map_open(document, mote_document_root(document), keys, &map, "the run"));
-  MOTE_TRY(mote_map_require(&map, "kind", &node));
-  MOTE_TRY(mote_map_choice(&map, "kind", kinds, &kind));
+  MOTE_TRY(mote_run_open(document, keys, "operator", &map));
   MOTE_TRY(mote_map_require(&map, "data", &node));
   MOTE_TRY(read_files(&map, "data", &run->data));
   if (run->data.count == 0) return mote_node_fail(document, node, "'data' of the run is empty");

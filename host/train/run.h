@@ -34,6 +34,15 @@ void mote_run_free(mote_run *run);
    Allocated. */
 mote_status mote_run_path(const mote_map *map, const char *key, const char *what, char **path);
 
+/* The root of a run, with keys out of the NULL-ended `keys`, whose `kind` must be there and that. */
+mote_status mote_run_open(const mote_document *document, const char *const *keys, const char *kind,
+                          mote_map *map);
+
+/* Values by key that several kinds of run have, each left as it is where the key is absent: a float; the
+   decays of Adam's moments, as `betas`. */
+mote_status mote_run_float(const mote_map *map, const char *key, double low, double high, float *value);
+mote_status mote_run_betas(const mote_map *map, float *beta1, float *beta2);
+
 #ifdef __cplusplus
 }
 #endif

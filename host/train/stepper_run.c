@@ -24,13 +24,6 @@ static mote_status read_int(const mote_map *map, const char *key, int64_t low, i
   return MOTE_OK;
 }
 
-static mote_status read_float(const mote_map *map, const char *key, double low, double high, float *value) {
-  double wide = *value;
-  MOTE_TRY(mote_map_real(map, key, low, high, &wide));
-  *value = (float)wide;
-  return MOTE_OK;
-}
-
 /* ---- model ---- */
 
 /* Widths of a kernel network's layers behind its inputs. */
@@ -62,7 +55,7 @@ static mote_status read_latent(const mote_map *model, mote_network_config *c) {
   if (!mote_map_find(model, "latent")) return MOTE_OK;
   MOTE_TRY(mote_map_open_child(model, "latent", keys, &map));
   MOTE_TRY(read_int(&map, "grid", 2, 256, &l->grid));
-  MOTE_TRY(read_float(&map, "radius", 1e-6, 1e6, &l->radius));
+  MOTE_TRY(mote_run_float(&map, "radius", 1e-6, 1e6, &l->radius));
   MOTE_TRY(read_int(&map, "heads", 1, 64, &l->heads));
   MOTE_TRY(read_int(&map, "blocks", 1, 16, &l->blocks));
   MOTE_TRY(read_int(&map, "width", 1, MOTE_DENSE_WIDEST / 3, &l->width));
@@ -141,7 +134,7 @@ static mote_status read_giorom(const mote_map *map, mote_network_config *c) {
                           "'hidden_layers' of %s is of a gns: the MLPs of a giorom have 2", map->title);
   MOTE_TRY(mote_map_choice(map, "convolution", convolutions, &convolution));
   c->convolution = convolution ? MOTE_CONVOLUTION_NORMALIZED : MOTE_CONVOLUTION_DEGENERATE;
-  MOTE_TRY(read_float(map, "alpha", 0, 1, &c->convolution_alpha));
+  MOTE_TRY(mote_run_float(map, "alpha", 0, 1, &c->convolution_alpha));
   c->layers_after = c->layers_before;
   MOTE_TRY(read_latent(map, c));
   complete(c);
@@ -153,7 +146,7 @@ static mote_status read_stop(const mote_map *map, mote_stepper_run *r) {
   const yaml_node_t *node = mote_map_find(map, "wall_stop");
   const char *text = mote_node_text(node);
   r->stops_at_reach = text && !strcmp(text, "reach");
-  return r->stops_at_reach ? MOTE_OK : read_float(map, "wall_stop", 0, 1e9, &r->config.stop);
+  return r->stops_at_reach ? MOTE_OK : mote_run_float(map, "wall_stop", 0, 1e9, &r->config.stop);
 }
 
 static mote_status read_model(const mote_map *run, mote_stepper_run *r) {
@@ -182,7 +175,7 @@ static mote_status read_model(const mote_map *run, mote_stepper_run *r) {
   MOTE_TRY(read_int(&map, "window", 1, 15, &c->window));
   MOTE_TRY(read_int(&map, "types", 1, 1024, &c->types));
   MOTE_TRY(read_int(&map, "type_width", 1, 256, &c->type_width));
-  MOTE_TRY(read_float(&map, "clip", 1e-6, 1e6, &c->clip));
+  MOTE_TRY(mote_run_float(&map, "clip", 1e-6, 1e6, &c->clip));
   MOTE_TRY(read_stop(&map, r));
   MOTE_TRY(mote_map_flag(&map, "normalized_velocities", &c->normalized_velocities));
   MOTE_TRY(mote_map_real(&map, "radius", 1e-9, 1e9, &r->radius));
@@ -261,20 +254,13 @@ static mote_status read_optimizer(const mote_map *run, mote_stepper_run *r) {
   static const char *const keys[] = {"kind", "rate", "betas", "epsilon", "decay", NULL};
   static const char *const kinds[] = {"adamw", "adamax", NULL};
   mote_map map;
-  double betas[2] = {r->optimizer.beta1, r->optimizer.beta2};
   if (!mote_map_find(run, "optimizer")) return MOTE_OK;
   MOTE_TRY(mote_map_open_child(run, "optimizer", keys, &map));
   MOTE_TRY(mote_map_choice(&map, "kind", kinds, &r->optimizer.adamax));
   MOTE_TRY(mote_map_real(&map, "rate", 1e-12, 10, &r->schedule.rate));
-  MOTE_TRY(mote_map_vector(&map, "betas", 2, betas));
-  /* Not beyond what float32 tells from 1, which the corrections divide by the distance to. */
-  if (!(betas[0] >= 0 && betas[0] <= 0.999999 && betas[1] >= 0 && betas[1] <= 0.999999))
-    return mote_node_fail(map.document, mote_map_find(&map, "betas"),
-                          "'betas' of %s: expected two numbers from 0 to 0.999999", map.title);
-  r->optimizer.beta1 = (float)betas[0];
-  r->optimizer.beta2 = (float)betas[1];
-  MOTE_TRY(read_float(&map, "epsilon", 1e-30, 1, &r->optimizer.epsilon));
-  return read_float(&map, "decay", 0, 1e3, &r->optimizer.decay);
+  MOTE_TRY(mote_run_betas(&map, &r->optimizer.beta1, &r->optimizer.beta2));
+  MOTE_TRY(mote_run_float(&map, "epsilon", 1e-30, 1, &r->optimizer.epsilon));
+  return mote_run_float(&map, "decay", 0, 1e3, &r->optimizer.decay);
 }
 
 static mote_status read_schedule(const mote_map *run, mote_stepper_run *r) {
@@ -333,13 +319,8 @@ static mote_status read_run(const mote_document *document, mote_stepper_run *r) 
       "kind",     "data",       "model",       "particles", "noise",      "loss",   "optimizer",
       "schedule", "validation", "pushforward", "clip",      "ema",        "batch",  "steps",
       "seed",     "save_every", "memory",      "symmetry",  "statistics", "frames", NULL};
-  static const char *const kinds[] = {"stepper", NULL};
-  const yaml_node_t *root = mote_document_root(document), *node;
   mote_map map;
-  int kind = 0;
-  MOTE_TRY(mote_map_open(document, root, keys, &map, "the run"));
-  MOTE_TRY(mote_map_require(&map, "kind", &node));
-  MOTE_TRY(mote_map_choice(&map, "kind", kinds, &kind));
+  MOTE_TRY(mote_run_open(document, keys, "stepper", &map));
   MOTE_TRY(read_model(&map, r));
   MOTE_TRY(mote_map_real(&map, "noise", 0, 1e6, &r->noise));
   MOTE_TRY(mote_map_flag(&map, "symmetry", &r->symmetry));

@@ -47,7 +47,8 @@ static mote_status load_field(mote_truth *t, mote_stream *stream, mote_trajector
     status = mote_trajectory_read_frames(reader, 0, f->name, k, 1, frame);
     for (size_t i = 0; i < row && noisy; i++)
       frame[i] += (float)o->noise * mote_random_normal(o->seed, 81, (uint64_t)k * row + i, 0);
-    for (size_t i = 0; i < row && status == MOTE_OK; i++) squares += (double)frame[i] * (double)frame[i];
+    for (size_t i = 0; i < row && status == MOTE_OK && f->to == &t->velocity; i++)
+      squares += (double)frame[i] * (double)frame[i];
     if (status == MOTE_OK)
       status = mote_upload(stream, (float *)f->to->data + k * (int64_t)row, frame, row * sizeof(float));
     if (status == MOTE_OK) status = mote_stream_synchronize(stream);

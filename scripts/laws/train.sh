@@ -16,17 +16,9 @@ sed "s|^  matter: .*|  matter: $(cat "$here/$matter/material.yaml")|" "$here/sce
 [ -f "$out/cube.h5" ] || "$mote" simulate "$out/cube.yaml" -o "$out/cube.h5" --state --no-xdmf
 last=()
 for phase in "$here/$matter/training"/[0-9]*.yaml; do
-  number=$(basename "$phase" .yaml)
-  law="$out/$number"
-  cp "$phase" "$out/$number.yaml"
-  if [ -f "$law/done" ]; then
-    echo "phase $number is done"
-  elif [ -f "$law/state.safetensors" ]; then
-    "$mote" train "$out/$number.yaml" -o "$law" --resume "$@"
-  else
-    "$mote" train "$out/$number.yaml" -o "$law" "${last[@]}" "$@"
-  fi
-  touch "$law/done"
+  law="$out/$(basename "$phase" .yaml)"
+  cp "$phase" "$law.yaml"
+  "$here/../train/phase.sh" "$mote" "$law.yaml" "$law" "${last[@]}" "$@"
   last=(--from "$law")
 done
 rm -rf "$out/law"

@@ -16,21 +16,14 @@ mkdir -p "$out"
 last=()
 [ ! -f "$training/from" ] || last=(--from "$here/models/$(cat "$training/from")")
 for phase in "$training"/[0-9]*.yaml; do
-  number=$(basename "$phase" .yaml) run="$out/$name-$(basename "$phase")" model="$out/$name-$(basename "$phase" .yaml)"
+  run="$out/$name-$(basename "$phase")" model="$out/$name-$(basename "$phase" .yaml)"
   for data in $(sed -nE 's/^(data|statistics): *//p' "$phase"); do
     spec="$training/$data.yaml"
     [ -f "$spec" ] || spec="$here/datasets/$data.yaml"
     [ -f "$out/$data/test.h5" ] || "$mote" dataset "$spec" -o "$out/$data"
   done
   cp "$phase" "$run"
-  if [ -f "$model/done" ]; then
-    echo "phase $number is done"
-  elif [ -f "$model/state.safetensors" ]; then
-    "$mote" train "$run" -o "$model" --resume "$@"
-  else
-    "$mote" train "$run" -o "$model" "${last[@]}" "$@"
-  fi
-  touch "$model/done"
+  "$here/train/phase.sh" "$mote" "$run" "$model" "${last[@]}" "$@"
   last=(--from "$model/last")
 done
 final="$out/$name-model" # the data may be called as the model is

@@ -50,21 +50,10 @@ mote_material matter(mote_material_kind kind) {
 
 /* A small box that falls, turning and strained, onto the floor. */
 void fill(Scene &made, mote_material_kind kind) {
-  mote_scene &s = made.scene;
-  const int dim = s.dim, m = made.add_material(kind);
+  const int m = made.add_material(kind);
   made.material(m) = matter(kind);
   made.add_box(m, {0.375f, 0.265625f, 0.4375f}, {0.5f, 0.359375f, 0.5f}, 2, 0.25f, {0.5f, -2, 0.25f});
-  for (int a = 0; a < 3; a++)
-    for (int side = 0; side < 2; side++) s.walls[a][side] = {MOTE_SEPARATE, 0.25f};
-  s.boundary_cells = 2;
-  for (int64_t i = 0; i < s.particles.count; i++) {
-    float *v = s.particles.velocity + i * dim, *x = s.particles.position + i * dim;
-    for (int k = 0; k < dim * dim; k++)
-      s.particles.deformation_gradient[i * dim * dim + k] +=
-          0.01f * mote_random_normal(22, uint64_t(k), uint64_t(i), 0);
-    v[0] -= 2 * (x[1] - 0.375f);
-    v[1] += 2 * (x[0] - 0.46875f);
-  }
+  mote_test::strain_and_turn(made.scene, 0.01f);
 }
 
 /* All that a trajectory begins with. */

@@ -22,22 +22,9 @@ const int64_t steps = 100;
 
 /* A small box that falls, turning, onto a floor and a moving ball. */
 void fill(Scene &made, bool obstacle) {
-  mote_scene &s = made.scene;
-  const int dim = s.dim;
-  int m = made.add_material(MOTE_NEURAL);
+  const int dim = made.scene.dim, m = made.add_material(MOTE_NEURAL);
   made.add_box(m, {0.375f, 0.28125f, 0.4375f}, {0.5f, 0.375f, 0.5f}, 2, 0.25f, {0.5f, -2, 0.25f});
-  for (int a = 0; a < 3; a++)
-    for (int side = 0; side < 2; side++) s.walls[a][side] = {MOTE_SEPARATE, 0.25f};
-  s.boundary_cells = 2;
-  for (int64_t i = 0; i < s.particles.count; i++) {
-    float *v = s.particles.velocity + i * dim, *x = s.particles.position + i * dim;
-    /* not at rest, where singular values are equal and their order is a kink */
-    for (int k = 0; k < dim * dim; k++)
-      s.particles.deformation_gradient[i * dim * dim + k] +=
-          0.02f * mote_random_normal(22, uint64_t(k), uint64_t(i), 0);
-    v[0] -= 2 * (x[1] - 0.375f);
-    v[1] += 2 * (x[0] - 0.46875f);
-  }
+  mote_test::strain_and_turn(made.scene, 0.02f);
   if (!obstacle) return;
   mote_collider &c = made.add_collider(MOTE_COLLIDER_CAPSULE, MOTE_SEPARATE);
   const float center[3] = {0.4f, 0.2f, 0.47f}, velocity[3] = {0.3f, 0.4f, 0.1f},

@@ -51,6 +51,23 @@ inline Step64 widened(const mote_scene &scene) {
   return s;
 }
 
+/* Walls with friction all around, and matter that is strained by chance, not at rest, where singular values
+   are equal and their order is a kink, and turns about (0.46875, 0.375). */
+inline void strain_and_turn(mote_scene &s, float strain) {
+  const int dim = s.dim;
+  for (int a = 0; a < 3; a++)
+    for (int side = 0; side < 2; side++) s.walls[a][side] = {MOTE_SEPARATE, 0.25f};
+  s.boundary_cells = 2;
+  for (int64_t i = 0; i < s.particles.count; i++) {
+    float *v = s.particles.velocity + i * dim, *x = s.particles.position + i * dim;
+    for (int k = 0; k < dim * dim; k++)
+      s.particles.deformation_gradient[i * dim * dim + k] +=
+          strain * mote_random_normal(22, uint64_t(k), uint64_t(i), 0);
+    v[0] -= 2 * (x[1] - 0.375f);
+    v[1] += 2 * (x[0] - 0.46875f);
+  }
+}
+
 /* What the loss weighs the entries of state `step` by: places, velocities, C and F, in their order. */
 inline float weight(int64_t step, size_t k, size_t vectors) {
   const float scale = k < vectors / 2 ? 10.f : k < vectors ? 1.f : 0.02f;
