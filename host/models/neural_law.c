@@ -9,6 +9,18 @@
 
 #define ARCHITECTURE "NeuralConstitutiveLaw"
 
+/* ---- the form ---- */
+
+static float strain_of(const mote_neural_config *c) {
+  return c->strain_scale > 0 ? c->strain_scale : 1;
+}
+
+static mote_neural_rows of_form(const mote_neural_config *c, const mote_neural_rows *rows) {
+  mote_neural_rows of = *rows;
+  of.strain = c->invariants ? strain_of(c) : 0;
+  return of;
+}
+
 /* ---- config.json ---- */
 
 static mote_status read_scale(const char *path, const cJSON *root, const char *key, float *scale) {
@@ -20,6 +32,18 @@ static mote_status read_scale(const char *path, const cJSON *root, const char *k
     return mote_fail(MOTE_ERROR_FORMAT, "%s: \"%s\" is %g: expected 0 to 1e12", path, key, value);
   *scale = (float)value;
   return MOTE_OK;
+}
+
+static const char *const forms[] = {"matrix", "invariants"};
+
+static mote_status read_form(const char *path, const cJSON *root, int *form) {
+  const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, "form");
+  const char *name = cJSON_GetStringValue(item);
+  if (!item) return MOTE_OK;
+  for (*form = 0; *form < 2; ++*form)
+    if (name && strcmp(name, forms[*form]) == 0) return MOTE_OK;
+  return mote_fail(MOTE_ERROR_FORMAT, "%s: \"form\" is \"%s\": expected matrix or invariants", path,
+                   name ? name : "");
 }
 
 static mote_status read_config(const char *path, const cJSON *root, mote_neural_config *c) {
@@ -40,6 +64,7 @@ static mote_status read_config(const char *path, const cJSON *root, mote_neural_
   c->hidden = (int)hidden;
   MOTE_TRY(read_scale(path, root, "elasticity_scale", &c->elasticity_scale));
   MOTE_TRY(read_scale(path, root, "plasticity_scale", &c->plasticity_scale));
+  MOTE_TRY(read_form(path, root, &c->invariants));
   c->strain_scale = 1;
   MOTE_TRY(read_scale(path, root, "strain_scale", &c->strain_scale));
   if (c->strain_scale > 0) return MOTE_OK;
@@ -48,14 +73,14 @@ static mote_status read_config(const char *path, const cJSON *root, mote_neural_
 
 static mote_status write_config(const mote_neural_config *c, const char *path) {
   cJSON *root = cJSON_CreateObject(), *names = cJSON_AddArrayToObject(root, "architectures");
-  int whole =
-      names && cJSON_AddItemToArray(names, cJSON_CreateString(ARCHITECTURE)) &&
-      cJSON_AddNumberToObject(root, "dim", c->dim) &&
-      cJSON_AddNumberToObject(root, "hidden_size", c->width) &&
-      cJSON_AddNumberToObject(root, "hidden_layers", c->hidden) &&
-      cJSON_AddNumberToObject(root, "elasticity_scale", (double)c->elasticity_scale) &&
-      cJSON_AddNumberToObject(root, "plasticity_scale", (double)c->plasticity_scale) &&
-      cJSON_AddNumberToObject(root, "strain_scale", c->strain_scale > 0 ? (double)c->strain_scale : 1);
+  int whole = names && cJSON_AddItemToArray(names, cJSON_CreateString(ARCHITECTURE)) &&
+              cJSON_AddNumberToObject(root, "dim", c->dim) &&
+              cJSON_AddStringToObject(root, "form", forms[c->invariants]) &&
+              cJSON_AddNumberToObject(root, "hidden_size", c->width) &&
+              cJSON_AddNumberToObject(root, "hidden_layers", c->hidden) &&
+              cJSON_AddNumberToObject(root, "elasticity_scale", (double)c->elasticity_scale) &&
+              cJSON_AddNumberToObject(root, "plasticity_scale", (double)c->plasticity_scale) &&
+              cJSON_AddNumberToObject(root, "strain_scale", (double)strain_of(c));
   mote_status status = whole ? mote_json_write(path, root)
                              : mote_fail(MOTE_ERROR_MEMORY, "%s: out of memory for a configuration", path);
   cJSON_Delete(root);
@@ -66,11 +91,12 @@ static mote_status write_config(const mote_neural_config *c, const char *path) {
 
 static mote_status read_chain(mote_parameters *p, const mote_neural_config *c, const char *name,
                               mote_mlp *mlp) {
-  int in = MOTE_NEURAL_INPUTS(c->dim);
+  const mote_neural_rows rows = of_form(c, &(mote_neural_rows){.dim = c->dim});
+  int in = mote_neural_inputs(&rows);
   *mlp = (mote_mlp){.layers = c->hidden + 1};
   for (int l = 0; l <= c->hidden; l++) {
-    const int last = l == c->hidden, out = last ? c->dim * c->dim : c->width;
-    const float scale = l == 0 && c->strain_scale > 0 ? 1 / c->strain_scale : 1;
+    const int last = l == c->hidden, out = last ? mote_neural_answers(&rows) : c->width;
+    const float scale = l == 0 && !c->invariants ? 1 / strain_of(c) : 1;
     const mote_layer_part part = {mote_name_of("%s.layers.%d", name, l), out, in, 0, 0, scale};
     MOTE_TRY(mote_parameters_stack(p, 1, &part, in, last ? MOTE_IDENTITY : MOTE_GELU, &mlp->layer[l]));
     in = out;
@@ -167,7 +193,7 @@ void mote_neural_law_destroy(mote_neural_law *law) {
 }
 
 void mote_neural_room_free(mote_neural_room *room) {
-  mote_buffer *all[] = {&room->frame, &room->x, &room->y, &room->d_x, &room->d_y, &room->d_R, &room->scratch};
+  mote_buffer *all[] = {&room->seen, &room->d_x, &room->d_y, &room->d_R, &room->scratch};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
 }
 
@@ -177,95 +203,113 @@ static mote_rows rows_of(const void *data, int width) {
   return (mote_rows){.data = data, .width = width, .stride = width};
 }
 
-static mote_status reserve(mote_neural_room *room, mote_device *device, const mote_neural_rows *rows) {
-  const size_t each = (size_t)(rows->n ? rows->n : 1) * sizeof(float);
-  MOTE_TRY(mote_buffer_reserve(&room->frame, device, each * MOTE_NEURAL_FRAME(rows->dim)));
-  MOTE_TRY(mote_buffer_reserve(&room->x, device, each * MOTE_NEURAL_INPUTS(rows->dim)));
-  return mote_buffer_reserve(&room->y, device, each * (size_t)(rows->dim * rows->dim));
+static int64_t seen_floats(const mote_neural_rows *rows) {
+  return rows->n * (MOTE_NEURAL_FRAME(rows->dim) + mote_neural_inputs(rows) + mote_neural_answers(rows));
 }
 
-/* The network's answers to F, in room->y. */
-static mote_status answer(const mote_mlp *mlp, mote_stream *stream, const mote_neural_rows *rows,
-                          const float *F, int stride, mote_neural_room *room) {
-  const int dim = rows->dim;
+int64_t mote_neural_law_seen(const mote_neural_law *law, const mote_neural_rows *rows) {
+  const mote_neural_rows of = of_form(&law->config, rows);
+  return seen_floats(&of);
+}
+
+/* A call's rows and the parts of what is seen of them. */
+typedef struct sight {
+  mote_neural_rows rows;
+  float *frame, *x, *y;
+} sight;
+
+static mote_status sight_of(const mote_neural_law *law, mote_stream *stream, const mote_neural_rows *rows,
+                            mote_neural_room *room, float *seen, sight *s) {
+  s->rows = of_form(&law->config, rows);
+  const size_t bytes = (size_t)seen_floats(&s->rows) * sizeof(float);
+  if (!seen) MOTE_TRY(mote_buffer_reserve(&room->seen, stream->device, bytes ? bytes : sizeof(float)));
+  s->frame = seen ? seen : room->seen.data;
+  s->x = s->frame + rows->n * MOTE_NEURAL_FRAME(rows->dim);
+  s->y = s->x + rows->n * mote_neural_inputs(&s->rows);
+  return MOTE_OK;
+}
+
+/* Lets a network see F and answer. */
+static mote_status answer(const mote_mlp *mlp, mote_stream *stream, const sight *s, const float *F,
+                          int stride) {
   const mote_device *d = stream->device;
-  MOTE_TRY(reserve(room, stream->device, rows));
-  MOTE_TRY(d->neural->features(stream, rows, F, stride, room->frame.data, room->x.data));
-  return d->dense->mlp(stream, rows->n, NULL, mlp, rows_of(room->x.data, MOTE_NEURAL_INPUTS(dim)),
-                       (mote_rows){0}, (mote_rows){0}, room->y.data, dim * dim);
+  MOTE_TRY(d->neural->features(stream, &s->rows, F, stride, s->frame, s->x));
+  return d->dense->mlp(stream, s->rows.n, NULL, mlp, rows_of(s->x, mote_neural_inputs(&s->rows)),
+                       (mote_rows){0}, (mote_rows){0}, s->y, mote_neural_answers(&s->rows));
 }
 
 mote_status mote_neural_law_stress(const mote_neural_law *law, mote_stream *stream,
-                                   const mote_neural_rows *rows, const float *F, int stride,
-                                   mote_neural_room *room, float *tau) {
-  MOTE_TRY(answer(&law->elasticity, stream, rows, F, stride, room));
-  return stream->device->neural->stress(stream, rows, F, stride, room->frame.data, room->y.data,
+                                   const mote_neural_rows *rows, const float *F, int stride, int answered,
+                                   mote_neural_room *room, float *seen, float *tau) {
+  sight s;
+  MOTE_TRY(sight_of(law, stream, rows, room, seen, &s));
+  if (!answered) MOTE_TRY(answer(&law->elasticity, stream, &s, F, stride));
+  return stream->device->neural->stress(stream, &s.rows, F, stride, s.frame, s.y,
                                         law->config.elasticity_scale, tau);
 }
 
 mote_status mote_neural_law_flow(const mote_neural_law *law, mote_stream *stream,
-                                 const mote_neural_rows *rows, float *F, int stride, mote_neural_room *room) {
+                                 const mote_neural_rows *rows, float *F, int stride, mote_neural_room *room,
+                                 float *seen) {
+  sight s;
   if (!(law->config.plasticity_scale > 0)) return MOTE_OK;
-  MOTE_TRY(answer(&law->plasticity, stream, rows, F, stride, room));
-  return stream->device->neural->flow(stream, rows, room->frame.data, room->y.data,
-                                      law->config.plasticity_scale, F, stride);
+  MOTE_TRY(sight_of(law, stream, rows, room, seen, &s));
+  MOTE_TRY(answer(&law->plasticity, stream, &s, F, stride));
+  return stream->device->neural->flow(stream, &s.rows, s.frame, s.y, law->config.plasticity_scale, F, stride);
 }
 
 /* ---- and back ---- */
 
-static mote_status reserve_reverse(mote_neural_room *room, mote_device *device,
-                                   const mote_neural_rows *rows) {
+/* Rows that do not count must not reach the weights. */
+static mote_status begin_reverse(mote_neural_room *room, mote_stream *stream, const mote_neural_rows *rows) {
   const size_t each = (size_t)(rows->n ? rows->n : 1) * sizeof(float),
-               square = (size_t)(rows->dim * rows->dim);
-  MOTE_TRY(mote_buffer_reserve(&room->d_x, device, each * MOTE_NEURAL_INPUTS(rows->dim)));
-  MOTE_TRY(mote_buffer_reserve(&room->d_y, device, each * square));
-  return mote_buffer_reserve(&room->d_R, device, each * square);
+               answers = each * (size_t)mote_neural_answers(rows);
+  mote_device *device = stream->device;
+  MOTE_TRY(mote_buffer_reserve(&room->d_x, device, each * (size_t)mote_neural_inputs(rows)));
+  MOTE_TRY(mote_buffer_reserve(&room->d_y, device, answers));
+  MOTE_TRY(mote_buffer_reserve(&room->d_R, device, each * (size_t)(rows->dim * rows->dim)));
+  return rows->material ? mote_fill_bytes(stream, room->d_y.data, 0, answers) : MOTE_OK;
 }
 
 /* From room->d_y and room->d_R to the weights and to d_F, which is added to. */
 static mote_status answer_backward(const mote_mlp *mlp, mote_stream *stream, const mote_arena *arena,
-                                   const mote_neural_rows *rows, const float *F, mote_neural_room *room,
-                                   float *d_F) {
-  const int dim = rows->dim, inputs = MOTE_NEURAL_INPUTS(dim);
+                                   const sight *s, const float *F, mote_neural_room *room, float *d_F) {
+  const mote_neural_rows *rows = &s->rows;
+  const int inputs = mote_neural_inputs(rows);
   const mote_device *d = stream->device;
   MOTE_TRY(mote_fill_bytes(stream, room->d_x.data, 0, (size_t)rows->n * (size_t)inputs * sizeof(float)));
-  MOTE_TRY(d->dense->mlp_backward(stream, rows->n, NULL, mlp, arena, rows_of(room->x.data, inputs),
-                                  (mote_rows){0}, rows_of(room->d_y.data, dim * dim),
+  MOTE_TRY(d->dense->mlp_backward(stream, rows->n, NULL, mlp, arena, rows_of(s->x, inputs), (mote_rows){0},
+                                  rows_of(room->d_y.data, mote_neural_answers(rows)),
                                   (mote_sink){room->d_x.data, inputs}, (mote_sink){0}, &room->scratch));
-  return d->neural->features_backward(stream, rows, F, dim * dim, room->frame.data, room->d_x.data,
+  return d->neural->features_backward(stream, rows, F, rows->dim * rows->dim, s->frame, room->d_x.data,
                                       room->d_R.data, d_F);
-}
-
-/* Rows that do not count must not reach the weights. */
-static mote_status clear_answers(mote_stream *stream, const mote_neural_rows *rows, mote_neural_room *room) {
-  if (!rows->material) return MOTE_OK;
-  return mote_fill_bytes(stream, room->d_y.data, 0,
-                         (size_t)rows->n * (size_t)(rows->dim * rows->dim) * sizeof(float));
 }
 
 mote_status mote_neural_law_stress_backward(const mote_neural_law *law, mote_stream *stream,
                                             const mote_arena *arena, const mote_neural_rows *rows,
-                                            const float *F, int answered, mote_neural_room *room,
+                                            const float *F, int answered, mote_neural_room *room, float *seen,
                                             const float *d_tau, float *d_F) {
   const int stride = rows->dim * rows->dim;
-  if (!answered) MOTE_TRY(answer(&law->elasticity, stream, rows, F, stride, room));
-  MOTE_TRY(reserve_reverse(room, stream->device, rows));
-  MOTE_TRY(clear_answers(stream, rows, room));
-  MOTE_TRY(stream->device->neural->stress_backward(stream, rows, F, stride, room->frame.data, room->y.data,
+  sight s;
+  MOTE_TRY(sight_of(law, stream, rows, room, seen, &s));
+  if (!answered) MOTE_TRY(answer(&law->elasticity, stream, &s, F, stride));
+  MOTE_TRY(begin_reverse(room, stream, &s.rows));
+  MOTE_TRY(stream->device->neural->stress_backward(stream, &s.rows, F, stride, s.frame, s.y,
                                                    law->config.elasticity_scale, d_tau, room->d_y.data,
                                                    room->d_R.data, d_F));
-  return answer_backward(&law->elasticity, stream, arena, rows, F, room, d_F);
+  return answer_backward(&law->elasticity, stream, arena, &s, F, room, d_F);
 }
 
 mote_status mote_neural_law_flow_backward(const mote_neural_law *law, mote_stream *stream,
                                           const mote_arena *arena, const mote_neural_rows *rows,
-                                          const float *F, mote_neural_room *room, float *d_F) {
+                                          const float *F, int answered, mote_neural_room *room, float *seen,
+                                          float *d_F) {
+  sight s;
   if (!(law->config.plasticity_scale > 0)) return MOTE_OK;
-  MOTE_TRY(answer(&law->plasticity, stream, rows, F, rows->dim * rows->dim, room));
-  MOTE_TRY(reserve_reverse(room, stream->device, rows));
-  MOTE_TRY(clear_answers(stream, rows, room));
-  MOTE_TRY(stream->device->neural->flow_backward(stream, rows, room->frame.data, room->y.data,
-                                                 law->config.plasticity_scale, d_F, room->d_y.data,
-                                                 room->d_R.data));
-  return answer_backward(&law->plasticity, stream, arena, rows, F, room, d_F);
+  MOTE_TRY(sight_of(law, stream, rows, room, seen, &s));
+  if (!answered) MOTE_TRY(answer(&law->plasticity, stream, &s, F, rows->dim * rows->dim));
+  MOTE_TRY(begin_reverse(room, stream, &s.rows));
+  MOTE_TRY(stream->device->neural->flow_backward(stream, &s.rows, s.frame, s.y, law->config.plasticity_scale,
+                                                 room->d_y.data, room->d_R.data, d_F));
+  return answer_backward(&law->plasticity, stream, arena, &s, F, room, d_F);
 }

@@ -8,7 +8,8 @@
    neural.h. Without "plasticity_scale", or with 0, there is no plasticity and there are no weights for it.
    The first two scales are what S is multiplied by: Pa for elasticity, of a strain for plasticity; the third
    is what inputs are divided by (1 where it is absent): a law that yields bends at small strains, and a
-   network without biases bends where its inputs are about 1. */
+   network without biases bends where its inputs are about 1. With "form": "invariants" the law is isotropic
+   by its form (kernels/neural/invariants.h), its strains divided by strain_scale. */
 #ifndef MOTE_MODELS_NEURAL_LAW_H
 #define MOTE_MODELS_NEURAL_LAW_H
 
@@ -23,7 +24,8 @@ typedef struct mote_neural_config {
   int dim, width, hidden; /* `hidden` layers of `width` values */
   float elasticity_scale; /* Pa */
   float plasticity_scale; /* 0: none */
-  float strain_scale;     /* what the networks' inputs are divided by; 0: 1 */
+  float strain_scale;     /* what the networks' inputs, or invariants' strains, are divided by; 0: 1 */
+  int invariants;         /* the form of invariants.h, not that of neural.h */
 } mote_neural_config;
 
 typedef struct mote_neural_law {
@@ -48,29 +50,35 @@ mote_status mote_neural_law_save(const mote_neural_law *law, const float *value,
 
 /* Buffers that the calls below share; they grow in the first call of a size. */
 typedef struct mote_neural_room {
-  mote_buffer frame, x, y, d_x, d_y, d_R, scratch;
+  mote_buffer seen, d_x, d_y, d_R, scratch;
 } mote_neural_room;
 void mote_neural_room_free(mote_neural_room *room);
 
-/* tau (n, dim^2) of the rows that count; F as in kernels/neural. */
+/* What a network saw of rows and answered: floats in device memory, for whom wants to keep them for the way
+   back. Where a call below is given none (NULL), they are in the room until its next call. */
+int64_t mote_neural_law_seen(const mote_neural_law *law, const mote_neural_rows *rows);
+
+/* tau (n, dim^2) of the rows that count; F as in kernels/neural. `answered`: `seen` is as a call before left
+   it for the same F, and no network is asked again. */
 mote_status mote_neural_law_stress(const mote_neural_law *law, mote_stream *stream,
-                                   const mote_neural_rows *rows, const float *F, int stride,
-                                   mote_neural_room *room, float *tau);
+                                   const mote_neural_rows *rows, const float *F, int stride, int answered,
+                                   mote_neural_room *room, float *seen, float *tau);
 
 /* F <- F + R S of those rows. */
 mote_status mote_neural_law_flow(const mote_neural_law *law, mote_stream *stream,
-                                 const mote_neural_rows *rows, float *F, int stride, mote_neural_room *room);
+                                 const mote_neural_rows *rows, float *F, int stride, mote_neural_room *room,
+                                 float *seen);
 
 /* Their reverses, F (n, dim^2) the deformation before: weights' gradients are added to the arena's. Of
-   stress: what d_tau brings is added to d_F. Of flow: d_F by the new F becomes that by the old one.
-   `answered`: the room is as mote_neural_law_stress() of the same F left it. */
+   stress: what d_tau brings is added to d_F. Of flow: d_F by the new F becomes that by the old one. */
 mote_status mote_neural_law_stress_backward(const mote_neural_law *law, mote_stream *stream,
                                             const mote_arena *arena, const mote_neural_rows *rows,
-                                            const float *F, int answered, mote_neural_room *room,
+                                            const float *F, int answered, mote_neural_room *room, float *seen,
                                             const float *d_tau, float *d_F);
 mote_status mote_neural_law_flow_backward(const mote_neural_law *law, mote_stream *stream,
                                           const mote_arena *arena, const mote_neural_rows *rows,
-                                          const float *F, mote_neural_room *room, float *d_F);
+                                          const float *F, int answered, mote_neural_room *room, float *seen,
+                                          float *d_F);
 
 #ifdef __cplusplus
 }

@@ -36,7 +36,13 @@ static mote_status plan(mote_unrolled *u, int64_t steps, size_t bytes) {
   const double fit = (double)bytes / state;
   int64_t least = states_at(steps, 1);
   u->states = fit < (double)least ? (int64_t)fit : least;
-  if (stride_for(steps, u->states)) return MOTE_OK;
+  if (stride_for(steps, u->states)) {
+    const double left = (double)bytes - (double)u->states * state;
+    u->answers = u->law ? 2 * mote_neural_law_seen(u->law, &u->rows) : 0;
+    const double seen = u->law ? left / ((double)u->answers * sizeof(float)) : 0;
+    u->seen = seen < (double)steps ? (int64_t)seen : steps;
+    return MOTE_OK;
+  }
   for (int64_t k = 2; k <= steps; k++)
     if (states_at(steps, k) < least) least = states_at(steps, k);
   return mote_fail(
@@ -116,6 +122,7 @@ static mote_status reserve(mote_unrolled *u) {
   const int colliders = u->transfer.view.collider_count;
   mote_device *d = u->stream->device;
   MOTE_TRY(mote_buffer_reserve(&u->memory, d, (size_t)u->states * state));
+  MOTE_TRY(mote_buffer_reserve(&u->seen_memory, d, (size_t)(u->seen * u->answers + 1) * sizeof(float)));
   MOTE_TRY(mote_buffer_reserve(&u->gradients, d, state));
   MOTE_TRY(mote_buffer_reserve(&u->work, d, MOTE_UNROLLED_SQUARES * square));
   MOTE_TRY(mote_buffer_zeros(&u->constants, u->stream, 3 * n * sizeof(float)));
@@ -154,7 +161,7 @@ mote_status mote_unrolled_create(mote_stream *stream, const mote_scene *scene, c
 }
 
 void mote_unrolled_free(mote_unrolled *u) {
-  mote_buffer *all[] = {&u->memory, &u->gradients, &u->work, &u->constants, &u->sums};
+  mote_buffer *all[] = {&u->memory, &u->seen_memory, &u->gradients, &u->work, &u->constants, &u->sums};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
   mote_transfer_free(&u->transfer);
   mote_transfer_reverse_free(&u->reverse);
@@ -169,9 +176,26 @@ static mote_status copy_state(const mote_unrolled *u, mote_unrolled_state to, mo
   return mote_copy_on_device(u->stream, to.position, from.position, (size_t)u->floats * sizeof(float));
 }
 
+/* ---- what networks see ---- */
+
+int mote_unrolled_keeps(const mote_unrolled *u) {
+  return u->law && (u->stride == 1 ? u->steps : u->stride) <= u->seen;
+}
+
+float *mote_unrolled_elastic(const mote_unrolled *u, int64_t step) {
+  if (!mote_unrolled_keeps(u)) return NULL;
+  return (float *)u->seen_memory.data + (u->stride == 1 ? step : step % u->stride) * u->answers;
+}
+
+float *mote_unrolled_plastic(const mote_unrolled *u, int64_t step) {
+  float *elastic = mote_unrolled_elastic(u, step);
+  return elastic ? elastic + u->answers / 2 : NULL;
+}
+
 /* ---- there ---- */
 
-mote_status mote_unrolled_to_grid(mote_unrolled *u, int64_t step, const mote_unrolled_state *s) {
+mote_status mote_unrolled_to_grid(mote_unrolled *u, int64_t step, const mote_unrolled_state *s,
+                                  int answered) {
   const struct mote_transfer_kernels *k = u->stream->device->transfer;
   const mote_transfer_arrays arrays = arrays_of(u, s);
   float *tau = mote_unrolled_square(u, MOTE_UNROLLED_TAU);
@@ -179,7 +203,8 @@ mote_status mote_unrolled_to_grid(mote_unrolled *u, int64_t step, const mote_unr
   MOTE_TRY(k->load(u->stream, &u->transfer, &arrays));
   if (u->law) {
     MOTE_TRY(mote_neural_law_stress(u->law, u->stream, &u->rows, s->deformation_gradient,
-                                    u->rows.dim * u->rows.dim, &u->room, tau));
+                                    u->rows.dim * u->rows.dim, answered, &u->room,
+                                    mote_unrolled_elastic(u, step), tau));
     /* behind load the device's own order is the scene's */
     MOTE_TRY(k->add_stress(u->stream, &u->transfer, 0, tau));
   }
@@ -206,13 +231,13 @@ static mote_status advance(mote_unrolled *u, int64_t step, const mote_unrolled_s
                                       .deformation_gradient = all.deformation_gradient,
                                       .affine_velocity = all.affine_velocity,
                                       .history = all.history};
-  MOTE_TRY(mote_unrolled_to_grid(u, step, from));
+  MOTE_TRY(mote_unrolled_to_grid(u, step, from, 0));
   MOTE_TRY(k->g2p(u->stream, &u->transfer));
   MOTE_TRY(check_step(u, step));
   MOTE_TRY(k->unload(u->stream, &u->transfer, &moved));
   if (!u->law) return MOTE_OK;
   return mote_neural_law_flow(u->law, u->stream, &u->rows, to->deformation_gradient,
-                              u->rows.dim * u->rows.dim, &u->room);
+                              u->rows.dim * u->rows.dim, &u->room, mote_unrolled_plastic(u, step));
 }
 
 /* Where every state is kept, those; else the segment's own, which stand behind the kept ones. */

@@ -5,7 +5,8 @@
    A step is that of mote_simulation, with all particles of one neural law or each of its classical material;
    states are kept in the scene's order. The trick: of S steps, every k-th state stays, and on the way back
    the k - 1 between are computed again, once a segment; k is the least that keeps S / k + k states within the
-   budget. */
+   budget. What is left of it keeps what a law's networks saw and answered, where it is enough for all of a
+   segment, and they are asked once instead of twice. */
 #ifndef MOTE_SIM_UNROLLED_H
 #define MOTE_SIM_UNROLLED_H
 
@@ -39,9 +40,10 @@ typedef struct mote_unrolled {
   mote_neural_room room;
   mote_neural_rows rows;
   int64_t floats, states;       /* of a state; states that there is memory for */
+  int64_t answers, seen;        /* floats that both networks see and answer; steps that there is memory for */
   int64_t begin, steps, stride; /* of the last run: its first step; between kept states */
   int64_t first;                /* of the segment's states that are there, -1: none */
-  mote_buffer memory, gradients, work, constants, sums;
+  mote_buffer memory, seen_memory, gradients, work, constants, sums;
   int material_count;
   mote_material *materials;       /* copies */
   const mote_collider *colliders; /* the scene's; not owned */
@@ -96,8 +98,14 @@ mote_unrolled_state mote_unrolled_place(const mote_unrolled *u, int64_t segment,
 /* The rows that the constants have. */
 const int32_t *mote_unrolled_labels(const mote_unrolled *u);
 
-/* From a state to the grid's velocities. */
-mote_status mote_unrolled_to_grid(mote_unrolled *u, int64_t step, const mote_unrolled_state *s);
+/* Whether what networks see in the last run's segments is kept. And where, of a step of the run: of the
+   elasticity in front of it, of the plasticity in it; NULL: nowhere. */
+int mote_unrolled_keeps(const mote_unrolled *u);
+float *mote_unrolled_elastic(const mote_unrolled *u, int64_t step);
+float *mote_unrolled_plastic(const mote_unrolled *u, int64_t step);
+
+/* From a state to the grid's velocities; `answered`: the elasticity has seen it. */
+mote_status mote_unrolled_to_grid(mote_unrolled *u, int64_t step, const mote_unrolled_state *s, int answered);
 
 /* Runs a segment of the last run from its kept state. */
 mote_status mote_unrolled_segment(mote_unrolled *u, int64_t segment, mote_unrolled_seen *seen, void *user);

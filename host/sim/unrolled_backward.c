@@ -79,8 +79,9 @@ static mote_status add_motion(mote_unrolled *u, int64_t step) {
 
 /* From the gradients by the state behind the flow to those by the state in front of it, C's being that behind
    the transfers. */
-static mote_status flow_back(mote_unrolled *u, const mote_arena *arena, const mote_unrolled_state *from,
-                             const mote_unrolled_state *to, const mote_unrolled_state *g) {
+static mote_status flow_back(mote_unrolled *u, const mote_arena *arena, int64_t step,
+                             const mote_unrolled_state *from, const mote_unrolled_state *to,
+                             const mote_unrolled_state *g) {
   const mote_device *d = u->stream->device;
   const float dt = u->transfer.view.time_step;
   float *trial = mote_unrolled_square(u, MOTE_UNROLLED_TRIAL);
@@ -91,19 +92,20 @@ static mote_status flow_back(mote_unrolled *u, const mote_arena *arena, const mo
         g->deformation_gradient, g->affine_velocity, g->history, by_law_of(u), &u->room.scratch);
   MOTE_TRY(
       d->neural->deform(u->stream, &u->rows, dt, to->affine_velocity, from->deformation_gradient, trial));
-  MOTE_TRY(mote_neural_law_flow_backward(u->law, u->stream, arena, &u->rows, trial, &u->room,
-                                         g->deformation_gradient));
+  MOTE_TRY(mote_neural_law_flow_backward(u->law, u->stream, arena, &u->rows, trial, mote_unrolled_keeps(u),
+                                         &u->room, mote_unrolled_plastic(u, step), g->deformation_gradient));
   return d->neural->deform_backward(u->stream, &u->rows, dt, to->affine_velocity, from->deformation_gradient,
                                     g->deformation_gradient, g->affine_velocity);
 }
 
-/* Behind mote_unrolled_to_grid() of `from`, whose answers the law's room still holds. */
-static mote_status stress_back(mote_unrolled *u, const mote_arena *arena, const mote_unrolled_state *from,
-                               const mote_unrolled_state *g) {
+/* Behind mote_unrolled_to_grid() of `from`: its answers are kept, or the law's room still holds them. */
+static mote_status stress_back(mote_unrolled *u, const mote_arena *arena, int64_t step,
+                               const mote_unrolled_state *from, const mote_unrolled_state *g) {
   const float *d_tau = mote_unrolled_square(u, MOTE_UNROLLED_D_TAU);
   if (u->law)
     return mote_neural_law_stress_backward(u->law, u->stream, arena, &u->rows, from->deformation_gradient, 1,
-                                           &u->room, d_tau, g->deformation_gradient);
+                                           &u->room, mote_unrolled_elastic(u, step), d_tau,
+                                           g->deformation_gradient);
   return u->stream->device->constitutive->stress_backward(
       u->stream, u->rows.dim, u->rows.n, u->material_count, u->transfer.buffers[MOTE_BUFFER_LAWS].data,
       mote_unrolled_labels(u), from->affine_velocity, from->deformation_gradient, from->history, d_tau,
@@ -118,14 +120,14 @@ static mote_status step_back(mote_unrolled *u, const mote_arena *arena, int64_t 
   const int colliders = u->transfer.view.collider_count;
   const mote_transfer_gradients gradients = {g->position, g->velocity, g->affine_velocity,
                                              mote_unrolled_square(u, MOTE_UNROLLED_D_TAU)};
-  MOTE_TRY(flow_back(u, arena, from, to, g));
+  MOTE_TRY(flow_back(u, arena, step, from, to, g));
   MOTE_TRY(check_gradient(u, step, "plasticity"));
-  MOTE_TRY(mote_unrolled_to_grid(u, step, from));
+  MOTE_TRY(mote_unrolled_to_grid(u, step, from, mote_unrolled_keeps(u)));
   MOTE_TRY(u->stream->device->transfer->reverse(u->stream, &u->transfer, &u->reverse, &gradients,
                                                 colliders ? motion_of(u) : NULL));
   MOTE_TRY(check_gradient(u, step, "transfers between particles and grid"));
   if (colliders) MOTE_TRY(add_motion(u, step));
-  MOTE_TRY(stress_back(u, arena, from, g));
+  MOTE_TRY(stress_back(u, arena, step, from, g));
   return check_gradient(u, step, "elasticity");
 }
 

@@ -94,109 +94,118 @@ static mote_status deform_backward(mote_stream *stream, const mote_neural_rows *
 #undef BODY
 }
 
-MOTE_INLINE void features_of(int D, const group *g, const float *F, int stride, float *frame, float *x) {
-  component f[9], a[21], in[13];
+MOTE_INLINE void features_of(int D, const mote_neural_rows *rows, const group *g, const float *F, int stride,
+                             float *frame, float *x) {
+  const int inputs = mote_neural_inputs(rows);
+  component f[9], a[21], in[13] = {{0}};
   load(g, F, stride, D * D, f);
-  mote_neural_features(D, f, a, in);
+  mote_neural_features(D, f, rows->strain, a, in);
   store(g, frame, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
-  for (int k = 0; k < MOTE_NEURAL_INPUTS(D); k++) in[k] = mote_select(g->counts, in[k], mote_splat(0));
+  for (int k = 0; k < inputs; k++) in[k] = mote_select(g->counts, in[k], mote_splat(0));
   group all = *g;
   for (int l = 0; l < g->count; l++) all.counts[l] = -1;
-  store(&all, x, MOTE_NEURAL_INPUTS(D), MOTE_NEURAL_INPUTS(D), in);
+  store(&all, x, inputs, inputs, in);
 }
 static mote_status features(mote_stream *stream, const mote_neural_rows *rows, const float *F, int stride,
                             float *frame, float *x) {
-#define BODY(D) features_of(D, &g, F, stride, frame, x)
+#define BODY(D) features_of(D, rows, &g, F, stride, frame, x)
   FOR_ALL_GROUPS(BODY);
 #undef BODY
 }
 
-MOTE_INLINE void stress_of(int D, const group *g, const float *F, int stride, const float *frame,
-                           const float *y, float scale, float *tau) {
+MOTE_INLINE void stress_of(int D, const mote_neural_rows *rows, const group *g, const float *F, int stride,
+                           const float *frame, const float *y, float scale, float *tau) {
+  const int answers = mote_neural_answers(rows);
   component f[9], a[21], answer[9], t[9];
   load(g, F, stride, D * D, f);
   load(g, frame, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
-  load(g, y, D * D, D * D, answer);
-  mote_neural_stress(D, f, a, answer, scale, t);
+  load(g, y, answers, answers, answer);
+  mote_neural_stress(D, f, a, rows->strain, answer, scale, t);
   store(g, tau, D * D, D * D, t);
 }
 static mote_status stress(mote_stream *stream, const mote_neural_rows *rows, const float *F, int stride,
                           const float *frame, const float *y, float scale, float *tau) {
-#define BODY(D) stress_of(D, &g, F, stride, frame, y, scale, tau)
+#define BODY(D) stress_of(D, rows, &g, F, stride, frame, y, scale, tau)
   FOR_GROUPS(BODY);
 #undef BODY
 }
 
-MOTE_INLINE void flow_of(int D, const group *g, const float *frame, const float *y, float scale, float *F,
-                         int stride) {
+MOTE_INLINE void flow_of(int D, const mote_neural_rows *rows, const group *g, const float *frame,
+                         const float *y, float scale, float *F, int stride) {
+  const int answers = mote_neural_answers(rows);
   component f[9], a[21], answer[9];
   load(g, F, stride, D * D, f);
   load(g, frame, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
-  load(g, y, D * D, D * D, answer);
-  mote_neural_flow(D, a, answer, scale, f);
+  load(g, y, answers, answers, answer);
+  mote_neural_flow(D, a, rows->strain, answer, scale, f);
   store(g, F, stride, D * D, f);
 }
 static mote_status flow(mote_stream *stream, const mote_neural_rows *rows, const float *frame, const float *y,
                         float scale, float *F, int stride) {
-#define BODY(D) flow_of(D, &g, frame, y, scale, F, stride)
+#define BODY(D) flow_of(D, rows, &g, frame, y, scale, F, stride)
   FOR_GROUPS(BODY);
 #undef BODY
 }
 
-MOTE_INLINE void stress_reversed(int D, const group *g, const float *F, int stride, const float *frame,
-                                 const float *y, float scale, const float *d_tau, float *d_y, float *d_R,
-                                 float *d_F) {
+MOTE_INLINE void stress_reversed(int D, const mote_neural_rows *rows, const group *g, const float *F,
+                                 int stride, const float *frame, const float *y, float scale,
+                                 const float *d_tau, float *d_y, float *d_R, float *d_F) {
+  const int answers = mote_neural_answers(rows);
   component f[9], a[21], answer[9], dt[9], dy[9], dr[9], df[9];
   load(g, F, stride, D * D, f);
   load(g, frame, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
-  load(g, y, D * D, D * D, answer);
+  load(g, y, answers, answers, answer);
   load(g, d_tau, D * D, D * D, dt);
   load(g, d_F, D * D, D * D, df);
-  mote_neural_stress_backward(D, f, a, answer, scale, dt, dy, dr, df);
-  store(g, d_y, D * D, D * D, dy);
+  mote_neural_stress_backward(D, f, a, rows->strain, answer, scale, dt, dy, dr, df);
+  store(g, d_y, answers, answers, dy);
   store(g, d_R, D * D, D * D, dr);
   store(g, d_F, D * D, D * D, df);
 }
 static mote_status stress_backward(mote_stream *stream, const mote_neural_rows *rows, const float *F,
                                    int stride, const float *frame, const float *y, float scale,
                                    const float *d_tau, float *d_y, float *d_R, float *d_F) {
-#define BODY(D) stress_reversed(D, &g, F, stride, frame, y, scale, d_tau, d_y, d_R, d_F)
+#define BODY(D) stress_reversed(D, rows, &g, F, stride, frame, y, scale, d_tau, d_y, d_R, d_F)
   FOR_GROUPS(BODY);
 #undef BODY
 }
 
-MOTE_INLINE void flow_reversed(int D, const group *g, const float *frame, const float *y, float scale,
-                               const float *d_F, float *d_y, float *d_R) {
+MOTE_INLINE void flow_reversed(int D, const mote_neural_rows *rows, const group *g, const float *frame,
+                               const float *y, float scale, float *d_y, float *d_R, float *d_F) {
+  const int answers = mote_neural_answers(rows);
   component a[21], answer[9], dy[9], dr[9], df[9];
   load(g, frame, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
-  load(g, y, D * D, D * D, answer);
+  load(g, y, answers, answers, answer);
   load(g, d_F, D * D, D * D, df);
-  mote_neural_flow_backward(D, a, answer, scale, df, dy, dr);
-  store(g, d_y, D * D, D * D, dy);
+  mote_neural_flow_backward(D, a, rows->strain, answer, scale, dy, dr, df);
+  store(g, d_y, answers, answers, dy);
   store(g, d_R, D * D, D * D, dr);
+  if (rows->strain > 0) store(g, d_F, D * D, D * D, df);
 }
 static mote_status flow_backward(mote_stream *stream, const mote_neural_rows *rows, const float *frame,
-                                 const float *y, float scale, const float *d_F, float *d_y, float *d_R) {
-#define BODY(D) flow_reversed(D, &g, frame, y, scale, d_F, d_y, d_R)
+                                 const float *y, float scale, float *d_y, float *d_R, float *d_F) {
+#define BODY(D) flow_reversed(D, rows, &g, frame, y, scale, d_y, d_R, d_F)
   FOR_GROUPS(BODY);
 #undef BODY
 }
 
-MOTE_INLINE void features_reversed(int D, const group *g, const float *F, int stride, const float *frame,
-                                   const float *d_x, const float *d_R, float *d_F) {
+MOTE_INLINE void features_reversed(int D, const mote_neural_rows *rows, const group *g, const float *F,
+                                   int stride, const float *frame, const float *d_x, const float *d_R,
+                                   float *d_F) {
+  const int inputs = mote_neural_inputs(rows);
   component f[9], a[21], dx[13], dr[9], df[9];
   load(g, F, stride, D * D, f);
   load(g, frame, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
-  load(g, d_x, MOTE_NEURAL_INPUTS(D), MOTE_NEURAL_INPUTS(D), dx);
+  load(g, d_x, inputs, inputs, dx);
   load(g, d_R, D * D, D * D, dr);
   load(g, d_F, D * D, D * D, df);
-  mote_neural_features_backward(D, f, a, dx, dr, df);
+  mote_neural_features_backward(D, f, a, rows->strain, dx, dr, df);
   store(g, d_F, D * D, D * D, df);
 }
 static mote_status features_backward(mote_stream *stream, const mote_neural_rows *rows, const float *F,
                                      int stride, const float *frame, const float *d_x, const float *d_R,
                                      float *d_F) {
-#define BODY(D) features_reversed(D, &g, F, stride, frame, d_x, d_R, d_F)
+#define BODY(D) features_reversed(D, rows, &g, F, stride, frame, d_x, d_R, d_F)
   FOR_GROUPS(BODY);
 #undef BODY
 }

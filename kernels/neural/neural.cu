@@ -50,13 +50,14 @@ template <int D>
 static __global__ void features_kernel(mote_neural_rows rows, const float *F, int stride, float *frame,
                                        float *x) {
   const int64_t i = row_of(rows), at = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  const int inputs = mote_neural_inputs(&rows);
   float f[D * D], a[MOTE_NEURAL_FRAME(D)], in[MOTE_NEURAL_INPUTS(D)] = {0};
-  if (i < 0 && at < rows.n) store(x, at, MOTE_NEURAL_INPUTS(D), MOTE_NEURAL_INPUTS(D), in);
+  if (i < 0 && at < rows.n) store(x, at, inputs, inputs, in);
   if (i < 0) return;
   load(F, i, stride, D * D, f);
-  mote_neural_features(D, f, a, in);
+  mote_neural_features(D, f, rows.strain, a, in);
   store(frame, i, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
-  store(x, i, MOTE_NEURAL_INPUTS(D), MOTE_NEURAL_INPUTS(D), in);
+  store(x, i, inputs, inputs, in);
 }
 
 template <int D>
@@ -64,11 +65,12 @@ static __global__ void stress_kernel(mote_neural_rows rows, const float *F, int 
                                      const float *y, float scale, float *tau) {
   const int64_t i = row_of(rows);
   if (i < 0) return;
+  const int answers = mote_neural_answers(&rows);
   float f[D * D], a[MOTE_NEURAL_FRAME(D)], answer[D * D], t[D * D];
   load(F, i, stride, D * D, f);
   load(frame, i, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
-  load(y, i, D * D, D * D, answer);
-  mote_neural_stress(D, f, a, answer, scale, t);
+  load(y, i, answers, answers, answer);
+  mote_neural_stress(D, f, a, rows.strain, answer, scale, t);
   store(tau, i, D * D, D * D, t);
 }
 
@@ -77,11 +79,12 @@ static __global__ void flow_kernel(mote_neural_rows rows, const float *frame, co
                                    float *F, int stride) {
   const int64_t i = row_of(rows);
   if (i < 0) return;
+  const int answers = mote_neural_answers(&rows);
   float f[D * D], a[MOTE_NEURAL_FRAME(D)], answer[D * D];
   load(F, i, stride, D * D, f);
   load(frame, i, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
-  load(y, i, D * D, D * D, answer);
-  mote_neural_flow(D, a, answer, scale, f);
+  load(y, i, answers, answers, answer);
+  mote_neural_flow(D, a, rows.strain, answer, scale, f);
   store(F, i, stride, D * D, f);
 }
 
@@ -91,30 +94,33 @@ static __global__ void stress_backward_kernel(mote_neural_rows rows, const float
                                               const float *d_tau, float *d_y, float *d_R, float *d_F) {
   const int64_t i = row_of(rows);
   if (i < 0) return;
+  const int answers = mote_neural_answers(&rows);
   float f[D * D], a[MOTE_NEURAL_FRAME(D)], answer[D * D], dt[D * D], dy[D * D], dr[D * D], df[D * D];
   load(F, i, stride, D * D, f);
   load(frame, i, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
-  load(y, i, D * D, D * D, answer);
+  load(y, i, answers, answers, answer);
   load(d_tau, i, D * D, D * D, dt);
   load(d_F, i, D * D, D * D, df);
-  mote_neural_stress_backward(D, f, a, answer, scale, dt, dy, dr, df);
-  store(d_y, i, D * D, D * D, dy);
+  mote_neural_stress_backward(D, f, a, rows.strain, answer, scale, dt, dy, dr, df);
+  store(d_y, i, answers, answers, dy);
   store(d_R, i, D * D, D * D, dr);
   store(d_F, i, D * D, D * D, df);
 }
 
 template <int D>
 static __global__ void flow_backward_kernel(mote_neural_rows rows, const float *frame, const float *y,
-                                            float scale, const float *d_F, float *d_y, float *d_R) {
+                                            float scale, float *d_y, float *d_R, float *d_F) {
   const int64_t i = row_of(rows);
   if (i < 0) return;
+  const int answers = mote_neural_answers(&rows);
   float a[MOTE_NEURAL_FRAME(D)], answer[D * D], dy[D * D], dr[D * D], df[D * D];
   load(frame, i, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
-  load(y, i, D * D, D * D, answer);
+  load(y, i, answers, answers, answer);
   load(d_F, i, D * D, D * D, df);
-  mote_neural_flow_backward(D, a, answer, scale, df, dy, dr);
-  store(d_y, i, D * D, D * D, dy);
+  mote_neural_flow_backward(D, a, rows.strain, answer, scale, dy, dr, df);
+  store(d_y, i, answers, answers, dy);
   store(d_R, i, D * D, D * D, dr);
+  if (rows.strain > 0) store(d_F, i, D * D, D * D, df);
 }
 
 template <int D>
@@ -123,13 +129,14 @@ static __global__ void features_backward_kernel(mote_neural_rows rows, const flo
                                                 float *d_F) {
   const int64_t i = row_of(rows);
   if (i < 0) return;
+  const int inputs = mote_neural_inputs(&rows);
   float f[D * D], a[MOTE_NEURAL_FRAME(D)], dx[MOTE_NEURAL_INPUTS(D)], dr[D * D], df[D * D];
   load(F, i, stride, D * D, f);
   load(frame, i, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
-  load(d_x, i, MOTE_NEURAL_INPUTS(D), MOTE_NEURAL_INPUTS(D), dx);
+  load(d_x, i, inputs, inputs, dx);
   load(d_R, i, D * D, D * D, dr);
   load(d_F, i, D * D, D * D, df);
-  mote_neural_features_backward(D, f, a, dx, dr, df);
+  mote_neural_features_backward(D, f, a, rows.strain, dx, dr, df);
   store(d_F, i, D * D, D * D, df);
 }
 
@@ -170,8 +177,8 @@ static mote_status stress_backward(mote_stream *stream, const mote_neural_rows *
 }
 
 static mote_status flow_backward(mote_stream *stream, const mote_neural_rows *rows, const float *frame,
-                                 const float *y, float scale, const float *d_F, float *d_y, float *d_R) {
-  return LAUNCH(flow_backward_kernel, frame, y, scale, d_F, d_y, d_R);
+                                 const float *y, float scale, float *d_y, float *d_R, float *d_F) {
+  return LAUNCH(flow_backward_kernel, frame, y, scale, d_y, d_R, d_F);
 }
 
 static mote_status features_backward(mote_stream *stream, const mote_neural_rows *rows, const float *F,

@@ -7,7 +7,8 @@
      elasticity:  tau = scale R S F^T          plasticity:  F <- F + scale R S
 
    so that both turn with the world, whatever the weights are; and where no layer has a bias, x = 0 gives S =
-   0.
+   0. Of isotropic matter the network may see and answer less, as invariants.h says; R and what becomes of S
+   are the same.
 
    The trick: an SVD a particle serves features, R and their reverse; it is kept in the particle's frame.
    R's derivative is that of an isotropic function with all values 1: in the frame, only the part that is skew
@@ -17,28 +18,36 @@
 #ifndef MOTE_KERNELS_NEURAL_H
 #define MOTE_KERNELS_NEURAL_H
 
-#include "kernels/constitutive/law_backward.h"
+#include "kernels/neural/invariants.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* Values a particle has: of x, 13 or 7; of U, V and s, 21 or 10. */
+/* Values a particle has: of x, 13 or 7 (MOTE_INVARIANTS of that form); of U, V and s, 21 or 10. */
 #define MOTE_NEURAL_INPUTS(dim) ((dim) * ((dim) + 1) + 1)
 #define MOTE_NEURAL_FRAME(dim) ((dim) * (2 * (dim) + 1))
 
 /* Which rows count: those whose material is `which`, all where material is NULL. Others are left as they are.
- */
+   And the form of their law. */
 typedef struct mote_neural_rows {
   int dim;
   int64_t n;
   const int32_t *material; /* `material_stride` words apart */
   int material_stride;
   int32_t which;
+  float strain; /* of the form of invariants: what strains are divided by; 0: the form above */
 } mote_neural_rows;
 
-/* All pointers are device memory. F: rows of dim^2, `stride` floats apart; frame (n, FRAME), x (n, INPUTS),
-   y (n, dim^2) the network's answers, tau (n, dim^2) Pa. `scale` as above. Rows of x that do not count become
+MOTE_HD static inline int mote_neural_inputs(const mote_neural_rows *rows) {
+  return rows->strain > 0 ? MOTE_INVARIANTS : MOTE_NEURAL_INPUTS(rows->dim);
+}
+MOTE_HD static inline int mote_neural_answers(const mote_neural_rows *rows) {
+  return rows->strain > 0 ? MOTE_INVARIANTS : rows->dim * rows->dim;
+}
+
+/* All pointers are device memory. F: rows of dim^2, `stride` floats apart; frame (n, FRAME), x (n, inputs),
+   y (n, answers) the network's, tau (n, dim^2) Pa. `scale` as above. Rows of x that do not count become
    0, so that a network that runs over all rows meets numbers. */
 struct mote_neural_kernels {
   /* What the laws are given: out = (I + dt C) F, rows (n, dim^2). Of the reverse: d_F is replaced by the
@@ -55,14 +64,14 @@ struct mote_neural_kernels {
   mote_status (*flow)(mote_stream *stream, const mote_neural_rows *rows, const float *frame, const float *y,
                       float scale, float *F, int stride);
 
-  /* The reverses; d_F (n, dim^2). Of stress: d_y and d_R (n, dim^2) are set, d_F is added to. Of flow, where
-     d_F by the new F is that by the old one too, but for what d_y and d_R bring. Of features: from d_x and
-     d_R to d_F, which is added to. */
+  /* The reverses; d_F (n, dim^2). Of stress: d_y and d_R (n, dim^2) are set, d_F is added to. Of flow the
+     same, where d_F by the new F is that by the old one too, but for what is added and what d_y and d_R
+     bring. Of features: from d_x and d_R to d_F, which is added to. */
   mote_status (*stress_backward)(mote_stream *stream, const mote_neural_rows *rows, const float *F,
                                  int stride, const float *frame, const float *y, float scale,
                                  const float *d_tau, float *d_y, float *d_R, float *d_F);
   mote_status (*flow_backward)(mote_stream *stream, const mote_neural_rows *rows, const float *frame,
-                               const float *y, float scale, const float *d_F, float *d_y, float *d_R);
+                               const float *y, float scale, float *d_y, float *d_R, float *d_F);
   mote_status (*features_backward)(mote_stream *stream, const mote_neural_rows *rows, const float *F,
                                    int stride, const float *frame, const float *d_x, const float *d_R,
                                    float *d_F);
@@ -81,9 +90,22 @@ MOTE_INLINE void mote_neural_symmetric(int n, const mote_real *Y, float scale, m
     for (int j = 0; j < n; j++) S[i * n + j] = 0.5f * scale * (Y[i * n + j] + Y[j * n + i]);
 }
 
-MOTE_INLINE void mote_neural_features(int n, const mote_real *F, mote_real *frame, mote_real *x) {
+MOTE_INLINE void mote_neural_matrix(int n, const mote_real *frame, float strain, const mote_real *y,
+                                    float scale, mote_real *S) {
+  if (strain > 0)
+    mote_invariants_answer(n, frame, strain, y, scale, S);
+  else
+    mote_neural_symmetric(n, y, scale, S);
+}
+
+MOTE_INLINE void mote_neural_features(int n, const mote_real *F, float strain, mote_real *frame,
+                                      mote_real *x) {
   mote_real *s = frame + n * n, H[9];
   mote_svd(n, F, frame, s, s + n);
+  if (strain > 0) {
+    mote_invariants(n, s, strain, x);
+    return;
+  }
   for (int k = 0; k < n; k++) x[k] = s[k] - 1.0f;
   /* F^T F - I = H + H^T + H^T H without cancellation near rest */
   for (int i = 0; i < n * n; i++) H[i] = F[i] - (i % (n + 1) == 0 ? 1.0f : 0.0f);
@@ -96,73 +118,93 @@ MOTE_INLINE void mote_neural_features(int n, const mote_real *F, mote_real *fram
   x[n + n * n] = mote_det_minus_one(n, F);
 }
 
-MOTE_INLINE void mote_neural_stress(int n, const mote_real *F, const mote_real *frame, const mote_real *Y,
-                                    float scale, mote_real *tau) {
-  mote_real R[9], S[9], P[9];
+/* P = R S */
+MOTE_INLINE void mote_neural_product(int n, const mote_real *frame, float strain, const mote_real *y,
+                                     float scale, mote_real *P) {
+  mote_real R[9], S[9];
   mote_neural_rotation(n, frame, R);
-  mote_neural_symmetric(n, Y, scale, S);
+  mote_neural_matrix(n, frame, strain, y, scale, S);
   mote_times(n, R, S, P);
+}
+
+MOTE_INLINE void mote_neural_stress(int n, const mote_real *F, const mote_real *frame, float strain,
+                                    const mote_real *y, float scale, mote_real *tau) {
+  mote_real P[9];
+  mote_neural_product(n, frame, strain, y, scale, P);
   mote_times_transposed(n, P, F, tau);
 }
 
-MOTE_INLINE void mote_neural_flow(int n, const mote_real *frame, const mote_real *Y, float scale,
-                                  mote_real *F) {
-  mote_real R[9], S[9], P[9];
-  mote_neural_rotation(n, frame, R);
-  mote_neural_symmetric(n, Y, scale, S);
-  mote_times(n, R, S, P);
+MOTE_INLINE void mote_neural_flow(int n, const mote_real *frame, float strain, const mote_real *y,
+                                  float scale, mote_real *F) {
+  mote_real P[9];
+  mote_neural_product(n, frame, strain, y, scale, P);
   for (int k = 0; k < n * n; k++) F[k] += P[k];
 }
 
-/* From d_P, P = R S: d_Y and d_R. */
-MOTE_INLINE void mote_neural_product_backward(int n, const mote_real *R, const mote_real *S, float scale,
-                                              const mote_real *d_P, mote_real *d_Y, mote_real *d_R) {
-  mote_real d_S[9];
+/* From d_P, P = R S: d_y, d_R and what S's own dependence on the stretch V diag(s) V^T = R^T F brings d_F. */
+MOTE_INLINE void mote_neural_product_backward(int n, const mote_real *frame, float strain, const mote_real *y,
+                                              float scale, const mote_real *d_P, mote_real *d_y,
+                                              mote_real *d_R, mote_real *d_F) {
+  const mote_real *U = frame, *s = frame + n * n, *V = s + n;
+  mote_real R[9], S[9], d_S[9], inner[9], through[9];
+  mote_neural_rotation(n, frame, R);
+  mote_neural_matrix(n, frame, strain, y, scale, S);
   mote_transposed_times(n, R, d_P, d_S);
-  mote_neural_symmetric(n, d_S, scale, d_Y);
   mote_times(n, d_P, S, d_R); /* S is its own transpose */
+  if (!(strain > 0)) {
+    mote_neural_symmetric(n, d_S, scale, d_y);
+    return;
+  }
+  mote_invariants_answer_backward(n, frame, strain, y, scale, d_S, d_y, inner);
+  mote_out_of_frame(n, U, inner, V, through);
+  for (int k = 0; k < n * n; k++) d_F[k] += through[k];
+  for (int k = 0; k < n * n; k++) inner[k] *= s[k / n];
+  mote_out_of_frame(n, U, inner, V, through);
+  for (int k = 0; k < n * n; k++) d_R[k] += through[k];
 }
 
-MOTE_INLINE void mote_neural_stress_backward(int n, const mote_real *F, const mote_real *frame,
-                                             const mote_real *Y, float scale, const mote_real *d_tau,
-                                             mote_real *d_Y, mote_real *d_R, mote_real *d_F) {
-  mote_real R[9], S[9], P[9], d_P[9], through[9];
-  mote_neural_rotation(n, frame, R);
-  mote_neural_symmetric(n, Y, scale, S);
-  mote_times(n, R, S, P);
+MOTE_INLINE void mote_neural_stress_backward(int n, const mote_real *F, const mote_real *frame, float strain,
+                                             const mote_real *y, float scale, const mote_real *d_tau,
+                                             mote_real *d_y, mote_real *d_R, mote_real *d_F) {
+  mote_real P[9], d_P[9], through[9];
+  mote_neural_product(n, frame, strain, y, scale, P);
   mote_times(n, d_tau, F, d_P);
   mote_transposed_times(n, d_tau, P, through);
   for (int k = 0; k < n * n; k++) d_F[k] += through[k];
-  mote_neural_product_backward(n, R, S, scale, d_P, d_Y, d_R);
+  mote_neural_product_backward(n, frame, strain, y, scale, d_P, d_y, d_R, d_F);
 }
 
-MOTE_INLINE void mote_neural_flow_backward(int n, const mote_real *frame, const mote_real *Y, float scale,
-                                           const mote_real *d_F, mote_real *d_Y, mote_real *d_R) {
-  mote_real R[9], S[9];
-  mote_neural_rotation(n, frame, R);
-  mote_neural_symmetric(n, Y, scale, S);
-  mote_neural_product_backward(n, R, S, scale, d_F, d_Y, d_R);
+MOTE_INLINE void mote_neural_flow_backward(int n, const mote_real *frame, float strain, const mote_real *y,
+                                           float scale, mote_real *d_y, mote_real *d_R, mote_real *d_F) {
+  mote_real d_P[9];
+  for (int k = 0; k < n * n; k++) d_P[k] = d_F[k];
+  mote_neural_product_backward(n, frame, strain, y, scale, d_P, d_y, d_R, d_F);
 }
 
 /* Where s_i + s_j vanishes R is not one matrix, but one of many: its derivative is cut off there. */
 #define MOTE_NEURAL_SMALLEST_SUM 1e-3f
 
 MOTE_INLINE void mote_neural_features_backward(int n, const mote_real *F, const mote_real *frame,
-                                               const mote_real *d_x, const mote_real *d_R, mote_real *d_F) {
+                                               float strain, const mote_real *d_x, const mote_real *d_R,
+                                               mote_real *d_F) {
   const mote_real *U = frame, *s = frame + n * n, *V = s + n, *d_C = d_x + n;
-  mote_real turned[9], inner[9], both[9], through[9];
+  mote_real turned[9], inner[9], both[9], through[9], d_s[3];
+  for (int k = 0; k < n; k++) d_s[k] = d_x[k];
+  if (strain > 0) mote_invariants_backward(n, s, strain, d_x, d_s);
   /* in the frame: U^T d_R V */
   mote_into_frame(n, U, d_R, V, inner);
   for (int i = 0; i < n; i++)
     for (int j = 0; j < n; j++) {
       mote_real sum = mote_at_least(s[i] + s[j], MOTE_NEURAL_SMALLEST_SUM);
-      turned[i * n + j] = i == j ? d_x[i] : (inner[i * n + j] - inner[j * n + i]) / sum;
+      turned[i * n + j] = i == j ? d_s[i] : (inner[i * n + j] - inner[j * n + i]) / sum;
     }
   mote_out_of_frame(n, U, turned, V, through);
+  for (int k = 0; k < n * n; k++) d_F[k] += through[k];
+  if (strain > 0) return;
   for (int i = 0; i < n; i++)
     for (int j = 0; j < n; j++) both[i * n + j] = d_C[i * n + j] + d_C[j * n + i];
   mote_times(n, F, both, inner);
-  for (int k = 0; k < n * n; k++) d_F[k] += through[k] + inner[k];
+  for (int k = 0; k < n * n; k++) d_F[k] += inner[k];
   mote_add_cofactor(n, d_x[n + n * n], F, d_F);
 }
 

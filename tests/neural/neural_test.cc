@@ -45,11 +45,14 @@ Vector row(const std::vector<float> &rows, int i, int width) {
 struct Case {
   int dim, width, hidden;
   bool some; /* other materials between */
+  bool invariants;
 };
 std::ostream &operator<<(std::ostream &out, const Case &c) {
-  return out << c.dim << "-D, " << c.hidden << " x " << c.width << (c.some ? ", one of two materials" : "");
+  return out << c.dim << "-D, " << c.hidden << " x " << c.width << (c.some ? ", one of two materials" : "")
+             << (c.invariants ? ", invariants" : "");
 }
-const Case cases[] = {{3, 64, 2, false}, {2, 20, 1, false}, {3, 24, 3, true}};
+const Case cases[] = {{3, 64, 2, false, false}, {2, 20, 1, false, false}, {3, 24, 3, true, false},
+                      {3, 32, 2, false, true},  {2, 20, 1, false, true},  {3, 24, 2, true, true}};
 const int count = 37; /* no multiple of any group */
 
 /* A law on a device with its gradients' arena, and rows of deformations. */
@@ -57,7 +60,8 @@ class Bench {
 public:
   Bench(const std::string &name, const Case &c, int threads = 0)
       : device(name, threads), dim(c.dim), F(deformations(c.dim, count, 0.2)) {
-    const mote_neural_config config = {c.dim, c.width, c.hidden, 1000, 0.05f, c.dim == 2 ? 0.25f : 1};
+    const mote_neural_config config = {
+        c.dim, c.width, c.hidden, 1000, 0.05f, c.dim == 2 || c.invariants ? 0.25f : 1, c.invariants};
     MOTE_EXPECT_OK(mote_neural_law_create(device.device, &config, 3, &law));
     MOTE_EXPECT_OK(mote_neural_law_create(device.device, &config, 3, &twin));
     MOTE_EXPECT_OK(mote_trained_weights_of(law->stream, &law->parameters, &twin->parameters, &weights));
@@ -65,7 +69,7 @@ public:
     for (int i = 0; i < count; i++) material.push_back(c.some ? i % 3 : 2);
     labels.reset(new Array<int32_t>(device, material));
     gradient.reset(new Array<float>(device, std::vector<float>(size_t(weights.slots), 0.f)));
-    rows = {c.dim, count, c.some ? labels->data() : nullptr, 1, 2};
+    rows = {c.dim, count, c.some ? labels->data() : nullptr, 1, 2, 0};
   }
   ~Bench() {
     mote_neural_room_free(&room);
@@ -108,8 +112,9 @@ TEST_P(NeuralTest, ValuesAreThoseOfTheDefinition) {
     Bench b(GetParam(), c);
     const int square = c.dim * c.dim;
     Array<float> F(b.device, b.F), tau(b.device, std::vector<float>(size_t(count * square), -7.f));
-    MOTE_ASSERT_OK(mote_neural_law_stress(b.law, b.device.stream, &b.rows, F, square, &b.room, tau));
-    MOTE_ASSERT_OK(mote_neural_law_flow(b.law, b.device.stream, &b.rows, F, square, &b.room));
+    MOTE_ASSERT_OK(
+        mote_neural_law_stress(b.law, b.device.stream, &b.rows, F, square, 0, &b.room, nullptr, tau));
+    MOTE_ASSERT_OK(mote_neural_law_flow(b.law, b.device.stream, &b.rows, F, square, &b.room, nullptr));
     const std::vector<float> stress = tau.host(), returned = F.host();
     const Law64 law(b.law);
     std::vector<float> found, flowed;
@@ -139,8 +144,9 @@ TEST_P(NeuralTest, RestHasNoStressAndStaysAsItIs) {
     std::vector<float> rest;
     for (int i = 0; i < count * square; i++) rest.push_back(i % square % (c.dim + 1) == 0);
     Array<float> F(b.device, rest), tau(b.device, std::vector<float>(rest.size(), 0.f));
-    MOTE_ASSERT_OK(mote_neural_law_stress(b.law, b.device.stream, &b.rows, F, square, &b.room, tau));
-    MOTE_ASSERT_OK(mote_neural_law_flow(b.law, b.device.stream, &b.rows, F, square, &b.room));
+    MOTE_ASSERT_OK(
+        mote_neural_law_stress(b.law, b.device.stream, &b.rows, F, square, 0, &b.room, nullptr, tau));
+    MOTE_ASSERT_OK(mote_neural_law_flow(b.law, b.device.stream, &b.rows, F, square, &b.room, nullptr));
     for (float x : tau.host()) EXPECT_EQ(x, 0);
     EXPECT_EQ(F.host(), rest);
   }
@@ -158,8 +164,9 @@ TEST_P(NeuralTest, TurnsWithTheWorld) {
     std::vector<float> tau[2], F[2];
     for (int k = 0; k < 2; k++) {
       Array<float> f(b.device, k ? turned : b.F), t(b.device, std::vector<float>(turned.size(), 0.f));
-      MOTE_ASSERT_OK(mote_neural_law_stress(b.law, b.device.stream, &b.rows, f, square, &b.room, t));
-      MOTE_ASSERT_OK(mote_neural_law_flow(b.law, b.device.stream, &b.rows, f, square, &b.room));
+      MOTE_ASSERT_OK(
+          mote_neural_law_stress(b.law, b.device.stream, &b.rows, f, square, 0, &b.room, nullptr, t));
+      MOTE_ASSERT_OK(mote_neural_law_flow(b.law, b.device.stream, &b.rows, f, square, &b.room, nullptr));
       tau[k] = t.host();
       F[k] = f.host();
     }
@@ -180,6 +187,42 @@ TEST_P(NeuralTest, TurnsWithTheWorld) {
   }
 }
 
+/* Of the form of invariants, tau(F Q) = tau(F) and the flow of F Q is that of F times Q, however Q turns the
+ * matter. */
+TEST_P(NeuralTest, InvariantsDoNotKnowHowMatterWasTurned) {
+  for (const Case &c : cases) {
+    if (!c.invariants) continue;
+    Bench b(GetParam(), c);
+    const int d = c.dim, square = d * d;
+    const std::vector<float> turns = deformations(d, count, 0);
+    std::vector<float> turned;
+    for (int i = 0; i < count; i++)
+      for (double x : times(d, row(b.F, i, square), row(turns, i, square))) turned.push_back(float(x));
+    std::vector<float> tau[2], F[2];
+    for (int k = 0; k < 2; k++) {
+      Array<float> f(b.device, k ? turned : b.F), t(b.device, std::vector<float>(turned.size(), 0.f));
+      MOTE_ASSERT_OK(
+          mote_neural_law_stress(b.law, b.device.stream, &b.rows, f, square, 0, &b.room, nullptr, t));
+      MOTE_ASSERT_OK(mote_neural_law_flow(b.law, b.device.stream, &b.rows, f, square, &b.room, nullptr));
+      tau[k] = t.host();
+      F[k] = f.host();
+    }
+    double largest = 0, worst = 0, drift = 0;
+    for (int i = 0; i < count; i++) {
+      const Vector f = times(d, row(F[0], i, square), row(turns, i, square));
+      for (int k = 0; k < square; k++) {
+        const size_t at = size_t(i * square + k);
+        largest = std::max(largest, std::fabs(double(tau[0][at])));
+        worst = std::max(worst, std::fabs(double(tau[0][at]) - double(tau[1][at])));
+        drift = std::max(drift, std::fabs(f[size_t(k)] - double(F[1][at])));
+      }
+    }
+    EXPECT_GT(largest, 1);
+    EXPECT_LT(worst / largest, 2e-5); /* the two strains differ by their roundings, 1e-7 of 1, over 0.25 */
+    EXPECT_LT(drift, 1e-5);
+  }
+}
+
 /* The gradients of sum(a : tau(F)) and sum(a : flow(F)) by F and by the weights. */
 TEST_P(NeuralTest, GradientsAreThoseOfDifferences) {
   const double h = 1e-6;
@@ -193,11 +236,11 @@ TEST_P(NeuralTest, GradientsAreThoseOfDifferences) {
           d_F(b.device, flows ? a : std::vector<float>(a.size(), 0.f));
       const mote_arena arena = b.arena();
       if (flows)
-        MOTE_ASSERT_OK(
-            mote_neural_law_flow_backward(b.law, b.device.stream, &arena, &b.rows, F, &b.room, d_F));
+        MOTE_ASSERT_OK(mote_neural_law_flow_backward(b.law, b.device.stream, &arena, &b.rows, F, 0, &b.room,
+                                                     nullptr, d_F));
       else
-        MOTE_ASSERT_OK(
-            mote_neural_law_stress_backward(b.law, b.device.stream, &arena, &b.rows, F, 0, &b.room, d, d_F));
+        MOTE_ASSERT_OK(mote_neural_law_stress_backward(b.law, b.device.stream, &arena, &b.rows, F, 0, &b.room,
+                                                       nullptr, d, d_F));
       const std::vector<float> by_F = d_F.host(), by_weights = b.gradients();
       Law64 law(b.law);
       auto functional = [&](int i, const Vector &f) {
@@ -243,21 +286,24 @@ TEST_P(NeuralTest, GradientsAreThoseOfDifferences) {
 
 /* Degenerate matter: collapsed, flat, inverted. What comes back is a number. */
 TEST_P(NeuralTest, DegenerateDeformationsHaveFiniteGradients) {
-  Bench b(GetParam(), cases[0]);
-  std::vector<float> F = b.F;
-  const float bad[4][9] = {{0, 0, 0, 0, 0, 0, 0, 0, 0},
-                           {1, 2, 3, 2, 4, 6, -1, -2, -3},
-                           {1, 0, 0, 0, 1, 0, 0, 0, -1},
-                           {0.5f, 0, 0, 0, 0.5f, 0, 0, 0, -0.5f}};
-  std::copy(&bad[0][0], &bad[0][0] + 36, F.begin());
-  Array<float> f(b.device, F), d(b.device, std::vector<float>(F.size(), 1.f)),
-      d_F(b.device, std::vector<float>(F.size(), 1.f));
-  const mote_arena arena = b.arena();
-  MOTE_ASSERT_OK(
-      mote_neural_law_stress_backward(b.law, b.device.stream, &arena, &b.rows, f, 0, &b.room, d, d_F));
-  MOTE_ASSERT_OK(mote_neural_law_flow_backward(b.law, b.device.stream, &arena, &b.rows, f, &b.room, d_F));
-  for (float x : d_F.host()) EXPECT_TRUE(std::isfinite(x));
-  for (float x : b.gradients()) EXPECT_TRUE(std::isfinite(x));
+  for (int which : {0, 3}) {
+    Bench b(GetParam(), cases[which]);
+    std::vector<float> F = b.F;
+    const float bad[4][9] = {{0, 0, 0, 0, 0, 0, 0, 0, 0},
+                             {1, 2, 3, 2, 4, 6, -1, -2, -3},
+                             {1, 0, 0, 0, 1, 0, 0, 0, -1},
+                             {0.5f, 0, 0, 0, 0.5f, 0, 0, 0, -0.5f}};
+    std::copy(&bad[0][0], &bad[0][0] + 36, F.begin());
+    Array<float> f(b.device, F), d(b.device, std::vector<float>(F.size(), 1.f)),
+        d_F(b.device, std::vector<float>(F.size(), 1.f));
+    const mote_arena arena = b.arena();
+    MOTE_ASSERT_OK(mote_neural_law_stress_backward(b.law, b.device.stream, &arena, &b.rows, f, 0, &b.room,
+                                                   nullptr, d, d_F));
+    MOTE_ASSERT_OK(
+        mote_neural_law_flow_backward(b.law, b.device.stream, &arena, &b.rows, f, 0, &b.room, nullptr, d_F));
+    for (float x : d_F.host()) EXPECT_TRUE(std::isfinite(x));
+    for (float x : b.gradients()) EXPECT_TRUE(std::isfinite(x));
+  }
 }
 
 /* ---- files ---- */
@@ -287,12 +333,12 @@ TEST_P(NeuralTest, OracleAgrees) {
   MOTE_ASSERT_OK(mote_neural_law_open(device.device, folder.path.c_str(), &law));
   const std::vector<double> reference = read(path, "F");
   const std::vector<float> rows(reference.begin(), reference.end());
-  const mote_neural_rows all = {3, int64_t(rows.size() / 9), nullptr, 0, 0};
+  const mote_neural_rows all = {3, int64_t(rows.size() / 9), nullptr, 0, 0, 0};
   mote_neural_room room = {};
   Array<float> F(device, rows), tau(device, rows.size());
-  MOTE_ASSERT_OK(mote_neural_law_stress(law, device.stream, &all, F, 9, &room, tau));
+  MOTE_ASSERT_OK(mote_neural_law_stress(law, device.stream, &all, F, 9, 0, &room, nullptr, tau));
   EXPECT_LT(worst(tau.host(), read(path, "neural/elasticity/kirchhoff_stress")), 1e-4);
-  MOTE_ASSERT_OK(mote_neural_law_flow(law, device.stream, &all, F, 9, &room));
+  MOTE_ASSERT_OK(mote_neural_law_flow(law, device.stream, &all, F, 9, &room, nullptr));
   EXPECT_LT(worst(F.host(), read(path, "neural/plasticity/returned_F")), 1e-4);
   mote_neural_room_free(&room);
   mote_neural_law_destroy(law);
@@ -301,7 +347,7 @@ TEST_P(NeuralTest, OracleAgrees) {
 TEST(NeuralLawFiles, ComeBackAsTheyWere) {
   TemporaryFolder folder, again;
   Device device{"cpu"};
-  const mote_neural_config config = {2, 24, 3, 2e5f, 0.002f, 0.05f};
+  const mote_neural_config config = {2, 24, 3, 2e5f, 0.002f, 0.05f, 1};
   mote_neural_law *law, *read;
   MOTE_ASSERT_OK(mote_neural_law_create(device.device, &config, 5, &law));
   MOTE_ASSERT_OK(mote_neural_law_save(law, law->parameters.value, folder.path.c_str()));
@@ -312,6 +358,7 @@ TEST(NeuralLawFiles, ComeBackAsTheyWere) {
   EXPECT_EQ(read->config.elasticity_scale, 2e5f);
   EXPECT_EQ(read->config.plasticity_scale, 0.002f);
   EXPECT_EQ(read->config.strain_scale, 0.05f);
+  EXPECT_EQ(read->config.invariants, 1);
   ASSERT_EQ(read->parameters.floats, law->parameters.floats);
   EXPECT_EQ(0, std::memcmp(read->parameters.value, law->parameters.value,
                            size_t(law->parameters.floats) * sizeof(float)));
@@ -322,7 +369,7 @@ TEST(NeuralLawFiles, ComeBackAsTheyWere) {
 TEST(NeuralLawFiles, BadOnesAreNamed) {
   TemporaryFolder folder;
   Device device{"cpu"};
-  const mote_neural_config config = {3, 8, 1, 1, 0, 1};
+  const mote_neural_config config = {3, 8, 1, 1, 0, 1, 0};
   mote_neural_law *law;
   MOTE_ASSERT_OK(mote_neural_law_create(device.device, &config, 5, &law));
   MOTE_ASSERT_OK(mote_neural_law_save(law, law->parameters.value, folder.path.c_str()));
@@ -336,6 +383,7 @@ TEST(NeuralLawFiles, BadOnesAreNamed) {
       {R"({"architectures": ["NeuralConstitutiveLaw"], "hidden_layers": 9})", "hidden_layers"},
       {R"({"architectures": ["NeuralConstitutiveLaw"], "elasticity_scale": -1})", "elasticity_scale"},
       {R"({"architectures": ["NeuralConstitutiveLaw"], "strain_scale": 0})", "strain_scale"},
+      {R"({"architectures": ["NeuralConstitutiveLaw"], "form": "vector"})", "form"},
       {R"({"architectures": ["NeuralConstitutiveLaw"], "hidden_size": 9, "hidden_layers": 1})", "layers.0"},
       {R"({"architectures": ["NeuralConstitutiveLaw"], "hidden_size": 8, "hidden_layers": 1, )"
        R"("plasticity_scale": 1})",

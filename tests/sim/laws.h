@@ -12,7 +12,7 @@ constexpr float stiffness = 1e5f, ratio = 0.25f; /* what bounds the time step */
 /* One by chance, with plasticity. */
 inline void write_random(const std::string &folder, int dim, float elasticity_scale = 2e4f) {
   Device device("cpu");
-  const mote_neural_config config = {dim, 32, 2, elasticity_scale, 0.01f, 1};
+  const mote_neural_config config = {dim, 32, 2, elasticity_scale, 0.01f, 1, 0};
   mote_neural_law *law;
   MOTE_ASSERT_OK(mote_neural_law_create(device.device, &config, 4, &law));
   MOTE_ASSERT_OK(mote_neural_law_save(law, law->parameters.value, folder.c_str()));

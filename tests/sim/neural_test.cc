@@ -23,7 +23,7 @@ void write_hooke(const std::string &folder, int dim) {
   const int inputs = MOTE_NEURAL_INPUTS(dim), square = dim * dim;
   const float mu = 1 / (2 * (1 + ratio)), lambda = ratio / ((1 + ratio) * (1 - 2 * ratio));
   Device device("cpu");
-  const mote_neural_config config = {dim, 2 * inputs, 1, stiffness, 0, 1};
+  const mote_neural_config config = {dim, 2 * inputs, 1, stiffness, 0, 1, 0};
   mote_neural_law *law;
   MOTE_ASSERT_OK(mote_neural_law_create(device.device, &config, 1, &law));
   std::vector<float> value(size_t(law->parameters.floats), 0.f);
@@ -117,10 +117,10 @@ TEST_P(NeuralMaterial, DeformationFollowsTheLaw) {
     EXPECT_GT(change, 1e-4);
     mote_neural_law *law;
     mote_neural_room room = {};
-    const mote_neural_rows rows = {dim, int64_t(n), nullptr, 0, 0};
+    const mote_neural_rows rows = {dim, int64_t(n), nullptr, 0, 0, 0};
     MOTE_ASSERT_OK(mote_neural_law_open(device.device, folder.path.c_str(), &law));
     Array<float> F(device, trial);
-    MOTE_ASSERT_OK(mote_neural_law_flow(law, device.stream, &rows, F, square, &room));
+    MOTE_ASSERT_OK(mote_neural_law_flow(law, device.stream, &rows, F, square, &room, nullptr));
     const std::vector<float> expected = F.host();
     mote_neural_room_free(&room);
     mote_neural_law_destroy(law);

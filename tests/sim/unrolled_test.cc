@@ -94,7 +94,7 @@ class Bench {
 public:
   Bench(const std::string &name, int dim, bool obstacle, size_t bytes, int threads = 0)
       : device(name, threads), made(dim, 16, 1.f / 16, 0.0009765625f) {
-    const mote_neural_config config = {dim, 2 * MOTE_NEURAL_INPUTS(dim), 1, 1e5f, 0.02f, 1};
+    const mote_neural_config config = {dim, 2 * MOTE_NEURAL_INPUTS(dim), 1, 1e5f, 0.02f, 1, 0};
     fill(made, obstacle);
     MOTE_EXPECT_OK(mote_neural_law_create(device.device, &config, 6, &law));
     MOTE_EXPECT_OK(mote_neural_law_create(device.device, &config, 6, &twin));

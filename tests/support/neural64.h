@@ -106,14 +106,55 @@ struct Law64 {
     }
   }
 
-  /* R S */
-  Vector answer(const std::vector<Layer> &chain, double scale, const Vector &F) const {
+  /* The form of invariants, from the stretch R^T F without its values: what the network sees, and S. */
+  Vector strain_of(const Vector &F) const {
+    Vector E = times(config.dim, polar(config.dim, F), F, true);
+    for (int i = 0; i < config.dim * config.dim; i++)
+      E[i] = (E[i] - (i % (config.dim + 1) == 0)) / config.strain_scale;
+    return E;
+  }
+  double trace(const Vector &A) const {
+    double sum = 0;
+    for (int i = 0; i < config.dim; i++) sum += A[i * config.dim + i];
+    return sum;
+  }
+  Vector invariants(const Vector &F) const {
     const int d = config.dim;
+    const Vector E = strain_of(F);
+    const double t = trace(E);
+    Vector off = E;
+    for (int i = 0; i < d; i++) off[i * d + i] -= t / d;
+    const Vector square = times(d, off, off);
+    const double size = trace(square);
+    return {t / std::sqrt(1 + t * t), size / (1 + size),
+            trace(times(d, square, off)) / std::pow(1 + size, 1.5), 1};
+  }
+  Vector of_coefficients(const Vector &F, const Vector &y, double scale) const {
+    const int d = config.dim;
+    const Vector E = strain_of(F), square = times(d, E, E);
+    const double t = trace(E), size = trace(square), q = size - t * t / d;
+    Vector S(size_t(d * d));
+    for (int i = 0; i < d * d; i++)
+      S[i] = scale * (y[1] * E[i] + y[2] * square[i] / std::sqrt(1 + size) +
+                      (i % (d + 1) == 0 ? y[0] * t + y[3] * q / std::sqrt(1 + q) : 0));
+    return S;
+  }
+
+  Vector seen(const Vector &F) const {
+    const int d = config.dim;
+    if (config.invariants) return invariants(F);
     Vector x, C = times(d, F, F, true);
     for (double s : stretches(d, F)) x.push_back(s - 1);
     for (int i = 0; i < d * d; i++) x.push_back(C[i] - (i % (d + 1) == 0));
     x.push_back(determinant(d, F) - 1);
     for (double &v : x) v /= config.strain_scale;
+    return x;
+  }
+
+  /* R S */
+  Vector answer(const std::vector<Layer> &chain, double scale, const Vector &F) const {
+    const int d = config.dim;
+    Vector x = seen(F);
     for (size_t l = 0; l < chain.size(); l++) {
       Vector y(size_t(chain[l].out));
       for (int o = 0; o < chain[l].out; o++) {
@@ -122,6 +163,7 @@ struct Law64 {
       }
       x = y;
     }
+    if (config.invariants) return times(d, polar(d, F), of_coefficients(F, x, scale));
     Vector S(size_t(d * d));
     for (int i = 0; i < d; i++)
       for (int j = 0; j < d; j++) S[i * d + j] = 0.5 * scale * (x[i * d + j] + x[j * d + i]);
