@@ -60,6 +60,7 @@ def parse_arguments():
     new.add_argument("--hidden-layers", type=int, default=2)
     new.add_argument("--elasticity-scale", type=float, default=1e4, help="Pa")
     new.add_argument("--plasticity-scale", type=float, default=1e-3)
+    new.add_argument("--form", choices=("matrix", "invariants"), default="matrix")
     args = parser.parse_args()
     if not (args.check or args.scene and args.trajectory and args.law):
         parser.error("give --scene, --trajectory and --law, or --check")
@@ -151,21 +152,40 @@ class Law(nn.Module):
         self.config, width, hidden = config, config["hidden_size"], config["hidden_layers"]
         self.strain = config.get("strain_scale", 1)
         self.scales = {name: config.get(name + "_scale", default) for name, default in (("elasticity", 1), ("plasticity", 0))}
-        sizes = [13] + [width] * hidden + [9]
+        self.invariants = config.get("form", "matrix") == "invariants"
+        sizes = [4 if self.invariants else 13] + [width] * hidden + [4 if self.invariants else 9]
         for name, scale in self.scales.items():
             if scale > 0 or name == "elasticity":
                 layers = nn.ModuleList(nn.Linear(i, o, bias=False) for i, o in zip(sizes, sizes[1:]))
                 self.add_module(name, nn.ModuleDict({"layers": layers}))
 
-    def part(self, name, F):
-        """scale R sym(Y)"""
-        x, R = Frame.apply(F)
-        x = x / self.strain
+    def answer(self, name, x):
         *before, last = getattr(self, name).layers
         for layer in before:
             x = gelu(linear(x, layer.weight))
-        Y = linear(x, last.weight).view(-1, 3, 3)
+        return linear(x, last.weight)
+
+    def part(self, name, F):
+        """scale R S"""
+        x, R = Frame.apply(F)
+        if self.invariants:
+            return R @ (self.scales[name] * self.of_invariants(name, R.mT @ F))
+        Y = self.answer(name, x / self.strain).view(-1, 3, 3)
         return R @ ((0.5 * self.scales[name]) * (Y + Y.mT))
+
+    def of_invariants(self, name, stretch):
+        """S of isotropic matter by the strain's matrices alone: kernels/neural/invariants.h without its frames."""
+        identity = torch.eye(3, dtype=stretch.dtype)
+        E = ((stretch + stretch.mT) / 2 - identity) / self.strain
+        t = E.diagonal(dim1=1, dim2=2).sum(1)[:, None]
+        dev = E - t[:, :, None] / 3 * identity
+        q = (dev * dev).sum((1, 2))[:, None]
+        cubes = ((dev @ dev) * dev).sum((1, 2))[:, None]
+        x = torch.cat([t / (1 + t * t).sqrt(), q / (1 + q), cubes / (1 + q) ** 1.5, torch.ones_like(t)], dim=1)
+        y = self.answer(name, x)[:, :, None, None]
+        size = (E * E).sum((1, 2))[:, None, None]
+        along = y[:, 0] * t[:, :, None] + y[:, 3] * (q / (1 + q).sqrt())[:, :, None]
+        return along * identity + y[:, 1] * E + y[:, 2] * (E @ E) / (1 + size).sqrt()
 
     def stress(self, F):
         return self.part("elasticity", F) @ F.mT
@@ -187,7 +207,7 @@ def open_law(folder, args):
         torch.manual_seed(args.seed)
         law = Law({"architectures": ["NeuralConstitutiveLaw"], "dim": 3, "hidden_size": args.hidden_size,
                    "hidden_layers": args.hidden_layers, "elasticity_scale": args.elasticity_scale,
-                   "plasticity_scale": args.plasticity_scale})
+                   "plasticity_scale": args.plasticity_scale, "form": args.form})
         law.save(folder)
         return law
     with open(path) as file:
@@ -282,13 +302,14 @@ def loss_of(engine, state, target):
     return loss
 
 
-def check(walls, stretch, by_state):
+def check(walls, stretch, by_state, form="matrix"):
     """20 particles between walls, 5 steps, float64: along a direction by chance of each tensor, the derivative and that by
     differences. Returns the largest relative error."""
     torch.manual_seed(1)
     scene = Scene({"domain": {"upper": [1, 1, 1], "cells": 10}, "walls": walls, "time": {"step": 0.002},
                    "materials": {"m": {"density": 1000}}})
-    law = Law({"hidden_size": 16, "hidden_layers": 2, "elasticity_scale": 1e5, "plasticity_scale": 0.1}).double()
+    law = Law({"hidden_size": 16, "hidden_layers": 2, "elasticity_scale": 1e5, "plasticity_scale": 0.1,
+               "form": form}).double()
     engine = Engine(scene, law, torch.float64)
     x = 2.6 + 1.6 * torch.rand(20, 3).double()
     F = stretch * torch.eye(3).double().expand(20, 3, 3)
@@ -318,7 +339,8 @@ def check(walls, stretch, by_state):
 def check_all():
     rough = {"all": {"contact": "separate", "friction": 0.3}, "lower_z": "no_slip"}
     smooth = {"all": "free_slip", "lower_z": "no_slip"}
-    cases = {"free_slip": (smooth, 1, True), "friction": (rough, 1, True), "equal singular values": (smooth, 1.1, False)}
+    cases = {"free_slip": (smooth, 1, True), "friction": (rough, 1, True), "equal singular values": (smooth, 1.1, False),
+             "invariants": (smooth, 1, True, "invariants")}
     worst = {}
     for name, case in cases.items():
         print(name)

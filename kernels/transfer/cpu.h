@@ -63,7 +63,7 @@ enum { PREFETCH = 12 };
 
 /* Few particles are done sooner by one thread than by a team that has to meet at the end of every loop. */
 static inline int mote_transfer_threads(const mote_stream *stream, const mote_transfer_view *t) {
-  return t->count < 8192 ? 1 : mote_stream_threads(stream);
+  return t->count < 512 ? 1 : mote_stream_threads(stream);
 }
 
 mote_status mote_transfer_cpu_sort(mote_stream *stream, mote_transfer *transfer);
