@@ -31,18 +31,15 @@ static int64_t stride_for(int64_t steps, int64_t states) {
   return 0;
 }
 
+/* As much of the pool as could be of use; states that are kept stand in front, what networks saw behind them.
+ */
 static mote_status plan(mote_unrolled *u, int64_t steps, size_t bytes) {
   const double state = (double)u->floats * sizeof(float);
-  const double fit = (double)bytes / state;
   int64_t least = states_at(steps, 1);
-  u->states = fit < (double)least ? (int64_t)fit : least;
-  if (stride_for(steps, u->states)) {
-    const double left = (double)bytes - (double)u->states * state;
-    u->answers = u->law ? 2 * mote_neural_law_seen(u->law, &u->rows) : 0;
-    const double seen = u->law ? left / ((double)u->answers * sizeof(float)) : 0;
-    u->seen = seen < (double)steps ? (int64_t)seen : steps;
-    return MOTE_OK;
-  }
+  u->answers = u->law ? 2 * mote_neural_law_seen(u->law, &u->rows) : 0;
+  const int64_t most = least * u->floats + steps * u->answers;
+  u->pool = (double)bytes / sizeof(float) < (double)most ? (int64_t)(bytes / sizeof(float)) : most;
+  if (stride_for(steps, u->pool / u->floats)) return MOTE_OK;
   for (int64_t k = 2; k <= steps; k++)
     if (states_at(steps, k) < least) least = states_at(steps, k);
   return mote_fail(
@@ -121,8 +118,7 @@ static mote_status reserve(mote_unrolled *u) {
   const size_t square = n * (size_t)(u->rows.dim * u->rows.dim) * sizeof(float);
   const int colliders = u->transfer.view.collider_count;
   mote_device *d = u->stream->device;
-  MOTE_TRY(mote_buffer_reserve(&u->memory, d, (size_t)u->states * state));
-  MOTE_TRY(mote_buffer_reserve(&u->seen_memory, d, (size_t)(u->seen * u->answers + 1) * sizeof(float)));
+  MOTE_TRY(mote_buffer_reserve(&u->memory, d, (size_t)u->pool * sizeof(float)));
   MOTE_TRY(mote_buffer_reserve(&u->gradients, d, state));
   MOTE_TRY(mote_buffer_reserve(&u->work, d, MOTE_UNROLLED_SQUARES * square));
   MOTE_TRY(mote_buffer_zeros(&u->constants, u->stream, 3 * n * sizeof(float)));
@@ -161,7 +157,7 @@ mote_status mote_unrolled_create(mote_stream *stream, const mote_scene *scene, c
 }
 
 void mote_unrolled_free(mote_unrolled *u) {
-  mote_buffer *all[] = {&u->memory, &u->seen_memory, &u->gradients, &u->work, &u->constants, &u->sums};
+  mote_buffer *all[] = {&u->memory, &u->gradients, &u->work, &u->constants, &u->sums};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
   mote_transfer_free(&u->transfer);
   mote_transfer_reverse_free(&u->reverse);
@@ -179,12 +175,14 @@ static mote_status copy_state(const mote_unrolled *u, mote_unrolled_state to, mo
 /* ---- what networks see ---- */
 
 int mote_unrolled_keeps(const mote_unrolled *u) {
-  return u->law && (u->stride == 1 ? u->steps : u->stride) <= u->seen;
+  const int64_t states = states_at(u->steps, u->stride), steps = u->stride == 1 ? u->steps : u->stride;
+  return u->law && states * u->floats + steps * u->answers <= u->pool;
 }
 
 float *mote_unrolled_elastic(const mote_unrolled *u, int64_t step) {
+  const int64_t states = states_at(u->steps, u->stride), place = u->stride == 1 ? step : step % u->stride;
   if (!mote_unrolled_keeps(u)) return NULL;
-  return (float *)u->seen_memory.data + (u->stride == 1 ? step : step % u->stride) * u->answers;
+  return (float *)u->memory.data + states * u->floats + place * u->answers;
 }
 
 float *mote_unrolled_plastic(const mote_unrolled *u, int64_t step) {
@@ -267,7 +265,7 @@ mote_status mote_unrolled_segment(mote_unrolled *u, int64_t segment, mote_unroll
 
 mote_status mote_unrolled_run(mote_unrolled *u, int64_t begin, int64_t steps,
                               const mote_unrolled_state *first, mote_unrolled_seen *seen, void *user) {
-  const int64_t stride = steps < 1 ? 0 : stride_for(steps, u->states);
+  const int64_t stride = steps < 1 ? 0 : stride_for(steps, u->pool / u->floats);
   if (!stride)
     return mote_fail(MOTE_ERROR_ARGUMENT, "%lld steps: expected 1 to what the simulation was created for",
                      (long long)steps);

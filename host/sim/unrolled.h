@@ -39,11 +39,11 @@ typedef struct mote_unrolled {
   mote_transfer_reverse reverse;
   mote_neural_room room;
   mote_neural_rows rows;
-  int64_t floats, states;       /* of a state; states that there is memory for */
-  int64_t answers, seen;        /* floats that both networks see and answer; steps that there is memory for */
+  int64_t floats, answers;      /* of a state; of what both networks see and answer in a step */
+  int64_t pool;                 /* floats of memory for these */
   int64_t begin, steps, stride; /* of the last run: its first step; between kept states */
   int64_t first;                /* of the segment's states that are there, -1: none */
-  mote_buffer memory, seen_memory, gradients, work, constants, sums;
+  mote_buffer memory, gradients, work, constants, sums;
   int material_count;
   mote_material *materials;       /* copies */
   const mote_collider *colliders; /* the scene's; not owned */

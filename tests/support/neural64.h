@@ -106,32 +106,31 @@ struct Law64 {
     }
   }
 
-  /* The form of invariants, from the stretch R^T F without its values: what the network sees, and S. */
-  Vector strain_of(const Vector &F) const {
-    Vector E = times(config.dim, polar(config.dim, F), F, true);
-    for (int i = 0; i < config.dim * config.dim; i++)
-      E[i] = (E[i] - (i % (config.dim + 1) == 0)) / config.strain_scale;
-    return E;
-  }
+  /* The form of invariants, from the strain E = (R^T F - I) / strain_scale without its values: what the
+     network sees, and S. */
   double trace(const Vector &A) const {
     double sum = 0;
     for (int i = 0; i < config.dim; i++) sum += A[i * config.dim + i];
     return sum;
   }
-  Vector invariants(const Vector &F) const {
+  Vector strain_of(const Vector &R, const Vector &F) const {
+    Vector E = times(config.dim, R, F, true);
+    for (int i = 0; i < config.dim * config.dim; i++)
+      E[i] = (E[i] - (i % (config.dim + 1) == 0)) / config.strain_scale;
+    return E;
+  }
+  Vector invariants(const Vector &E) const {
     const int d = config.dim;
-    const Vector E = strain_of(F);
     const double t = trace(E);
     Vector off = E;
     for (int i = 0; i < d; i++) off[i * d + i] -= t / d;
     const Vector square = times(d, off, off);
-    const double size = trace(square);
-    return {t / std::sqrt(1 + t * t), size / (1 + size),
-            trace(times(d, square, off)) / std::pow(1 + size, 1.5), 1};
+    const double q = trace(square), cubes = trace(times(d, square, off));
+    return {t / std::sqrt(1 + t * t), q / (1 + q), cubes / std::pow(1 + q, 1.5), 1};
   }
-  Vector of_coefficients(const Vector &F, const Vector &y, double scale) const {
+  Vector of_coefficients(const Vector &E, const Vector &y, double scale) const {
     const int d = config.dim;
-    const Vector E = strain_of(F), square = times(d, E, E);
+    const Vector square = times(d, E, E);
     const double t = trace(E), size = trace(square), q = size - t * t / d;
     Vector S(size_t(d * d));
     for (int i = 0; i < d * d; i++)
@@ -140,9 +139,8 @@ struct Law64 {
     return S;
   }
 
-  Vector seen(const Vector &F) const {
+  Vector matrix_inputs(const Vector &F) const {
     const int d = config.dim;
-    if (config.invariants) return invariants(F);
     Vector x, C = times(d, F, F, true);
     for (double s : stretches(d, F)) x.push_back(s - 1);
     for (int i = 0; i < d * d; i++) x.push_back(C[i] - (i % (d + 1) == 0));
@@ -154,7 +152,8 @@ struct Law64 {
   /* R S */
   Vector answer(const std::vector<Layer> &chain, double scale, const Vector &F) const {
     const int d = config.dim;
-    Vector x = seen(F);
+    const Vector R = polar(d, F), E = strain_of(R, F);
+    Vector x = config.invariants ? invariants(E) : matrix_inputs(F);
     for (size_t l = 0; l < chain.size(); l++) {
       Vector y(size_t(chain[l].out));
       for (int o = 0; o < chain[l].out; o++) {
@@ -163,11 +162,11 @@ struct Law64 {
       }
       x = y;
     }
-    if (config.invariants) return times(d, polar(d, F), of_coefficients(F, x, scale));
+    if (config.invariants) return times(d, R, of_coefficients(E, x, scale));
     Vector S(size_t(d * d));
     for (int i = 0; i < d; i++)
       for (int j = 0; j < d; j++) S[i * d + j] = 0.5 * scale * (x[i * d + j] + x[j * d + i]);
-    return times(d, polar(d, F), S);
+    return times(d, R, S);
   }
   Vector stress(const Vector &F) const {
     return times(config.dim, answer(elasticity, config.elasticity_scale, F), F, false, true);
