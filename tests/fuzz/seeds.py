@@ -183,7 +183,7 @@ memory: 512
 put("constitutive_run", "law", b"""kind: constitutive
 scene: /dev/shm/mote-fuzz-scene.yaml
 trajectory: truth.h5
-law: {width: 24, layers: 1, strain: 0.1, elasticity_scale: 1.0e3, plasticity_scale: 0.1}
+law: {form: invariants, width: 24, layers: 1, strain: 0.1, elasticity_scale: 1.0e3, plasticity_scale: 0.1}
 isotropic: true
 loss: {position: 1, velocity: 1}
 restarts: {from: 10, to: 60}

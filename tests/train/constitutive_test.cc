@@ -124,6 +124,15 @@ TEST_F(Constitutive, ALawIsLearned) {
   mote_scene_destroy(&loaded);
 }
 
+/* The same of its invariants, which are fewer, by a smaller network and as near. */
+TEST_F(Constitutive, ALawOfInvariantsIsLearned) {
+  std::string run = std::string(learns_law) + "epochs: 80\n";
+  run.replace(run.find("width: 24"), 9, "form: invariants, width: 16");
+  EXPECT_LT(train(run, "model").validation, 1.5e-3);
+  const std::string config = mote_test::bytes(folder.file("model/config.json"));
+  EXPECT_NE(config.find("\"invariants\""), std::string::npos) << config;
+}
+
 TEST_F(Constitutive, ThreadsDoNotMatter) {
   threads_do_not_matter(std::string(learns_law) + "epochs: 3\nvalidate_every: 1\nsave_every: 1\n");
 }
