@@ -55,7 +55,13 @@ MOTE_VECTOR mote_v mote_v_select(mote_vi mask, mote_v yes, mote_v no) {
   return (mote_v)((mask & (mote_vi)yes) | (~mask & (mote_vi)no));
 }
 MOTE_VECTOR mote_v mote_v_max(mote_v a, mote_v b) { /* b where one is NaN */
+#if defined __AVX512F__
+  return (mote_v)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined __AVX__
+  return (mote_v)_mm256_max_ps((__m256)a, (__m256)b);
+#else
   return mote_v_select(a > b, a, b);
+#endif
 }
 MOTE_VECTOR float mote_v_sum(mote_v x) { /* always in the same order */
   float sum[MOTE_LANES];
@@ -65,13 +71,12 @@ MOTE_VECTOR float mote_v_sum(mote_v x) { /* always in the same order */
   return sum[0];
 }
 
-/* 2^n e^r, n whole and |r| <= ln 2 / 2; the polynomial is the series of e^r. 0 below -87. */
-MOTE_VECTOR mote_v mote_v_exp(mote_v x) {
+/* 2^n e^r, n whole and |r| <= ln 2 / 2; the polynomial is the series of e^r. 0 below -87. For x up to 88. */
+MOTE_VECTOR mote_v mote_v_exp_up_to_88(mote_v x) {
   const float magic = 12582912.f; /* 1.5 * 2^23: adding it rounds to whole numbers */
-  mote_v low = mote_v_set(-87.f), high = mote_v_set(88.f);
+  mote_v low = mote_v_set(-87.f);
   mote_vi under = x < low;
-  x = mote_v_select(under, low, x);
-  x = mote_v_select(x > high, high, x);
+  x = mote_v_max(low, x); /* NaN stays NaN */
   mote_v n = (x * 1.44269504088896f + magic) - magic;
   mote_v r = x - n * 0.693359375f;
   r = r + n * 2.12194440e-4f;
@@ -85,6 +90,10 @@ MOTE_VECTOR mote_v mote_v_exp(mote_v x) {
   mote_vi power = (__builtin_convertvector(n, mote_vi) + 127) << 23;
   return mote_v_select(under, mote_v_set(0), p * (mote_v)power);
 }
+MOTE_VECTOR mote_v mote_v_exp(mote_v x) {
+  mote_v high = mote_v_set(88.f);
+  return mote_v_exp_up_to_88(mote_v_select(x > high, high, x));
+}
 
 /* x/2 erfc(-x/sqrt 2). With z = |x|/sqrt 2 and t = 1/(1 + 0.38 z), erfc(z)/2 = exp(-z^2) t P(t), P fitted to
    a relative error of 2e-8; the larger side is x minus the smaller one, so that both keep their digits.
@@ -93,7 +102,7 @@ MOTE_VECTOR mote_v mote_v_gelu_slope(mote_v x, mote_v *slope) {
   static const float p[9] = {0.107205935f,   0.106952492f, 0.102001147f, 0.0691491999f, 0.115402786f,
                              -0.0812665365f, 0.182378926f, -0.13134855f, 0.0295246108f};
   mote_v size = mote_v_max(x, -x), z = size * 0.70710678118654752f;
-  mote_v t = 1.f / (1.f + 0.38f * z), sum = mote_v_set(p[8]), bell = mote_v_exp(-0.5f * size * size);
+  mote_v t = 1.f / (1.f + 0.38f * z), sum = mote_v_set(p[8]), bell = mote_v_exp_up_to_88(-0.5f * size * size);
   for (int k = 7; k >= 0; k--) sum = sum * t + p[k];
   mote_v tail = size * bell * t * sum; /* |x| erfc(z)/2 */
   if (slope) {

@@ -61,9 +61,13 @@ MOTE_INLINE int mote_tile_cell(int dim, int x, int y, int z) {
 /* How many particles ahead rows are fetched: the order by cell jumps about in a block's rows. */
 enum { PREFETCH = 12 };
 
-/* Few particles are done sooner by one thread than by a team that has to meet at the end of every loop. */
+/* Few particles are done sooner by one thread than by a team that has to meet at the end of every loop: where
+   there is something to compute, and where rows are only moved. */
 static inline int mote_transfer_threads(const mote_stream *stream, const mote_transfer_view *t) {
   return t->count < 512 ? 1 : mote_stream_threads(stream);
+}
+static inline int mote_transfer_movers(const mote_stream *stream, const mote_transfer_view *t) {
+  return t->count < 8192 ? 1 : mote_stream_threads(stream);
 }
 
 mote_status mote_transfer_cpu_sort(mote_stream *stream, mote_transfer *transfer);

@@ -3,8 +3,9 @@
 #include "kernels/array/array.h"
 #include "kernels/transfer/cpu.h"
 
-/* Rows of `width` 4-byte words. */
-static void permute(int threads, const void *from, const int32_t *order, void *to, int64_t n, size_t width) {
+/* Rows of `width` 4-byte words, known when this is compiled. */
+MOTE_INLINE void permute(int threads, const void *from, const int32_t *order, void *to, int64_t n,
+                         size_t width) {
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (int64_t i = 0; i < n; i++)
     memcpy((char *)to + (size_t)i * width * 4, (const char *)from + (size_t)order[i] * width * 4, width * 4);
@@ -19,7 +20,7 @@ static void swap_buffers(mote_buffer *a, mote_buffer *b) {
 static void move_particles(mote_stream *stream, mote_transfer *transfer) {
   mote_transfer_view *t = &transfer->view;
   mote_buffer *b = transfer->buffers;
-  int threads = mote_transfer_threads(stream, t);
+  int threads = mote_transfer_movers(stream, t);
   permute(threads, t->record, t->order, b[MOTE_BUFFER_RECORD_OTHER].data, t->count, MOTE_RECORD);
   permute(threads, t->solid, t->order, b[MOTE_BUFFER_SOLID_OTHER].data, t->count, MOTE_SOLID);
   permute(threads, t->id, t->order, b[MOTE_BUFFER_ID_OTHER].data, t->count, 1);
@@ -83,7 +84,7 @@ static void list_active(mote_transfer_view *t) {
 mote_status mote_transfer_cpu_sort(mote_stream *stream, mote_transfer *transfer) {
   mote_transfer_view *t = &transfer->view;
   if (t->status->halted || !t->status->needs_sort) return MOTE_OK;
-#pragma omp parallel for num_threads(mote_transfer_threads(stream, t)) schedule(static)
+#pragma omp parallel for num_threads(mote_transfer_movers(stream, t)) schedule(static)
   for (int i = 0; i < t->count; i++) {
     t->key[i] = mote_stencil_key(t, t->record + (size_t)i * MOTE_RECORD);
     t->order[i] = i;
@@ -93,7 +94,7 @@ mote_status mote_transfer_cpu_sort(mote_stream *stream, mote_transfer *transfer)
   move_particles(stream, transfer);
   list_occupied(t);
   list_active(t);
-  cells_from_keys(mote_transfer_threads(stream, t), t);
+  cells_from_keys(mote_transfer_movers(stream, t), t);
   t->status->needs_sort = 0;
   return MOTE_OK;
 }
