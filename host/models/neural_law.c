@@ -34,14 +34,14 @@ static mote_status read_scale(const char *path, const cJSON *root, const char *k
   return MOTE_OK;
 }
 
-static const char *const forms[] = {"matrix", "invariants"};
+const char *const mote_neural_forms[] = {"matrix", "invariants", NULL};
 
 static mote_status read_form(const char *path, const cJSON *root, int *form) {
   const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, "form");
   const char *name = cJSON_GetStringValue(item);
   if (!item) return MOTE_OK;
-  for (*form = 0; *form < 2; ++*form)
-    if (name && strcmp(name, forms[*form]) == 0) return MOTE_OK;
+  for (*form = 0; mote_neural_forms[*form]; ++*form)
+    if (name && strcmp(name, mote_neural_forms[*form]) == 0) return MOTE_OK;
   return mote_fail(MOTE_ERROR_FORMAT, "%s: \"form\" is \"%s\": expected matrix or invariants", path,
                    name ? name : "");
 }
@@ -75,7 +75,7 @@ static mote_status write_config(const mote_neural_config *c, const char *path) {
   cJSON *root = cJSON_CreateObject(), *names = cJSON_AddArrayToObject(root, "architectures");
   int whole = names && cJSON_AddItemToArray(names, cJSON_CreateString(ARCHITECTURE)) &&
               cJSON_AddNumberToObject(root, "dim", c->dim) &&
-              cJSON_AddStringToObject(root, "form", forms[c->invariants]) &&
+              cJSON_AddStringToObject(root, "form", mote_neural_forms[c->invariants]) &&
               cJSON_AddNumberToObject(root, "hidden_size", c->width) &&
               cJSON_AddNumberToObject(root, "hidden_layers", c->hidden) &&
               cJSON_AddNumberToObject(root, "elasticity_scale", (double)c->elasticity_scale) &&

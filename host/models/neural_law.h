@@ -28,6 +28,9 @@ typedef struct mote_neural_config {
   int invariants;         /* the form of invariants.h, not that of neural.h */
 } mote_neural_config;
 
+/* What the forms are called, by `invariants`; NULL behind them. */
+extern const char *const mote_neural_forms[];
+
 typedef struct mote_neural_law {
   mote_neural_config config;
   mote_stream *stream; /* owned */

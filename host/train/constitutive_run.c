@@ -151,7 +151,6 @@ static mote_status read_identify(const mote_map *run, mote_constitutive_run *r) 
 static mote_status read_law(const mote_map *run, mote_constitutive_run *r) {
   static const char *const keys[] = {"width", "layers", "elasticity_scale", "plasticity_scale", "strain",
                                      "form",  NULL};
-  static const char *const forms[] = {"matrix", "invariants", NULL};
   const mote_scene *s = &r->scene;
   int64_t width = 64, layers = 2;
   mote_map map;
@@ -160,7 +159,7 @@ static mote_status read_law(const mote_map *run, mote_constitutive_run *r) {
   MOTE_TRY(mote_map_integer(&map, "layers", 1, MOTE_MLP_LAYERS - 1, &layers));
   r->law =
       (mote_neural_config){.dim = s->dim, .width = (int)width, .hidden = (int)layers, .strain_scale = 0.05f};
-  MOTE_TRY(mote_map_choice(&map, "form", forms, &r->law.invariants));
+  MOTE_TRY(mote_map_choice(&map, "form", mote_neural_forms, &r->law.invariants));
   MOTE_TRY(mote_run_float(&map, "strain", 1e-9, 1e9, &r->law.strain_scale));
   r->law.elasticity_scale = r->law.strain_scale * (s->material_count ? s->materials[0].youngs_modulus : 1e5f);
   r->law.plasticity_scale = r->law.strain_scale;

@@ -61,8 +61,7 @@ static void add_copy(const mote_reverse_job *job, const mote_gradients *copy) {
     }
 }
 
-/* Few rows make smaller chunks, so that two or four threads have as much each: by n alone, whoever computes.
- */
+/* Few rows make smaller chunks, so that two or four threads have as much each: by n alone. */
 enum { LEAST_ROWS = 5 * MOTE_REVERSE_ROWS };
 static int64_t rows_of_chunk(int64_t n) {
   const int64_t quarter = ((n + 3) / 4 + MOTE_TILE_BLOCK - 1) / MOTE_TILE_BLOCK * MOTE_TILE_BLOCK;

@@ -6,9 +6,8 @@
 
      t / sqrt(1 + t^2),   q / (1 + q),   tr (dev E)^3 / (1 + q)^(3/2)
 
-   and 1, which are smooth and within [-1, 1] however far matter is strained, so that a law meets no inputs
-   that its training had nothing like. Its four answers are coefficients, by the representation theorem of
-   isotropic functions (Rivlin and Ericksen 1955), of
+   and 1, which are smooth and within [-1, 1] however far matter is strained. Its four answers are
+   coefficients, by the representation theorem of isotropic functions (Rivlin and Ericksen 1955), of
 
      S = scale ((y0 t + y3 q / sqrt(1 + q)) I + y1 E + y2 E^2 / sqrt(1 + |E|^2))
 
@@ -88,8 +87,7 @@ MOTE_INLINE void mote_invariants_answer(int n, const mote_real *frame, float str
   mote_compose(n, V, p, V, S);
 }
 
-/* From d_S, symmetric or not, to d_y and to the gradient by the stretch V diag(s) V^T, in the frame: inner =
- * V^T d V. */
+/* From d_S, symmetric or not, to d_y and, in the frame V, to the gradient by the stretch V diag(s) V^T. */
 MOTE_INLINE void mote_invariants_answer_backward(int n, const mote_real *frame, float strain,
                                                  const mote_real *y, float scale, const mote_real *d_S,
                                                  mote_real *d_y, mote_real *inner) {

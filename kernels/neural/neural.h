@@ -118,10 +118,9 @@ MOTE_INLINE void mote_neural_features(int n, const mote_real *F, float strain, m
   x[n + n * n] = mote_det_minus_one(n, F);
 }
 
-/* P = R S */
+/* R, S and P = R S */
 MOTE_INLINE void mote_neural_product(int n, const mote_real *frame, float strain, const mote_real *y,
-                                     float scale, mote_real *P) {
-  mote_real R[9], S[9];
+                                     float scale, mote_real *R, mote_real *S, mote_real *P) {
   mote_neural_rotation(n, frame, R);
   mote_neural_matrix(n, frame, strain, y, scale, S);
   mote_times(n, R, S, P);
@@ -129,26 +128,25 @@ MOTE_INLINE void mote_neural_product(int n, const mote_real *frame, float strain
 
 MOTE_INLINE void mote_neural_stress(int n, const mote_real *F, const mote_real *frame, float strain,
                                     const mote_real *y, float scale, mote_real *tau) {
-  mote_real P[9];
-  mote_neural_product(n, frame, strain, y, scale, P);
+  mote_real R[9], S[9], P[9];
+  mote_neural_product(n, frame, strain, y, scale, R, S, P);
   mote_times_transposed(n, P, F, tau);
 }
 
 MOTE_INLINE void mote_neural_flow(int n, const mote_real *frame, float strain, const mote_real *y,
                                   float scale, mote_real *F) {
-  mote_real P[9];
-  mote_neural_product(n, frame, strain, y, scale, P);
+  mote_real R[9], S[9], P[9];
+  mote_neural_product(n, frame, strain, y, scale, R, S, P);
   for (int k = 0; k < n * n; k++) F[k] += P[k];
 }
 
 /* From d_P, P = R S: d_y, d_R and what S's own dependence on the stretch V diag(s) V^T = R^T F brings d_F. */
 MOTE_INLINE void mote_neural_product_backward(int n, const mote_real *frame, float strain, const mote_real *y,
-                                              float scale, const mote_real *d_P, mote_real *d_y,
-                                              mote_real *d_R, mote_real *d_F) {
+                                              float scale, const mote_real *R, const mote_real *S,
+                                              const mote_real *d_P, mote_real *d_y, mote_real *d_R,
+                                              mote_real *d_F) {
   const mote_real *U = frame, *s = frame + n * n, *V = s + n;
-  mote_real R[9], S[9], d_S[9], inner[9], through[9];
-  mote_neural_rotation(n, frame, R);
-  mote_neural_matrix(n, frame, strain, y, scale, S);
+  mote_real d_S[9], inner[9], through[9];
   mote_transposed_times(n, R, d_P, d_S);
   mote_times(n, d_P, S, d_R); /* S is its own transpose */
   if (!(strain > 0)) {
@@ -166,19 +164,21 @@ MOTE_INLINE void mote_neural_product_backward(int n, const mote_real *frame, flo
 MOTE_INLINE void mote_neural_stress_backward(int n, const mote_real *F, const mote_real *frame, float strain,
                                              const mote_real *y, float scale, const mote_real *d_tau,
                                              mote_real *d_y, mote_real *d_R, mote_real *d_F) {
-  mote_real P[9], d_P[9], through[9];
-  mote_neural_product(n, frame, strain, y, scale, P);
+  mote_real R[9], S[9], P[9], d_P[9], through[9];
+  mote_neural_product(n, frame, strain, y, scale, R, S, P);
   mote_times(n, d_tau, F, d_P);
   mote_transposed_times(n, d_tau, P, through);
   for (int k = 0; k < n * n; k++) d_F[k] += through[k];
-  mote_neural_product_backward(n, frame, strain, y, scale, d_P, d_y, d_R, d_F);
+  mote_neural_product_backward(n, frame, strain, y, scale, R, S, d_P, d_y, d_R, d_F);
 }
 
 MOTE_INLINE void mote_neural_flow_backward(int n, const mote_real *frame, float strain, const mote_real *y,
                                            float scale, mote_real *d_y, mote_real *d_R, mote_real *d_F) {
-  mote_real d_P[9];
+  mote_real R[9], S[9], d_P[9];
+  mote_neural_rotation(n, frame, R);
+  mote_neural_matrix(n, frame, strain, y, scale, S);
   for (int k = 0; k < n * n; k++) d_P[k] = d_F[k];
-  mote_neural_product_backward(n, frame, strain, y, scale, d_P, d_y, d_R, d_F);
+  mote_neural_product_backward(n, frame, strain, y, scale, R, S, d_P, d_y, d_R, d_F);
 }
 
 /* Where s_i + s_j vanishes R is not one matrix, but one of many: its derivative is cut off there. */

@@ -42,6 +42,15 @@ Vector row(const std::vector<float> &rows, int i, int width) {
   return Vector(rows.begin() + i * width, rows.begin() + (i + 1) * width);
 }
 
+/* Row by row. */
+std::vector<float> products(int d, const std::vector<float> &left, const std::vector<float> &right) {
+  const int square = d * d;
+  std::vector<float> rows;
+  for (int i = 0; i < int(left.size()) / square; i++)
+    for (double x : times(d, row(left, i, square), row(right, i, square))) rows.push_back(float(x));
+  return rows;
+}
+
 struct Case {
   int dim, width, hidden;
   bool some; /* other materials between */
@@ -79,6 +88,15 @@ public:
   }
   bool counts(int i) const { return !rows.material || material[size_t(i)] == 2; }
   mote_arena arena() { return mote_trained_weights_arena(&weights, gradient->data()); }
+  /* The stress of deformations, and what becomes of them. */
+  void answer(const std::vector<float> &deformed, std::vector<float> *stress, std::vector<float> *flowed) {
+    const int square = dim * dim;
+    Array<float> f(device, deformed), t(device, std::vector<float>(deformed.size(), 0.f));
+    MOTE_EXPECT_OK(mote_neural_law_stress(law, device.stream, &rows, f, square, 0, &room, nullptr, t));
+    MOTE_EXPECT_OK(mote_neural_law_flow(law, device.stream, &rows, f, square, &room, nullptr));
+    *stress = t.host();
+    *flowed = f.host();
+  }
   /* In the order of the parameters. */
   std::vector<float> gradients() {
     float *part[] = {gradient->data()};
@@ -158,18 +176,9 @@ TEST_P(NeuralTest, TurnsWithTheWorld) {
     Bench b(GetParam(), c);
     const int d = c.dim, square = d * d;
     const std::vector<float> turns = deformations(d, count, 0);
-    std::vector<float> turned;
-    for (int i = 0; i < count; i++)
-      for (double x : times(d, row(turns, i, square), row(b.F, i, square))) turned.push_back(float(x));
+    const std::vector<float> turned = products(d, turns, b.F);
     std::vector<float> tau[2], F[2];
-    for (int k = 0; k < 2; k++) {
-      Array<float> f(b.device, k ? turned : b.F), t(b.device, std::vector<float>(turned.size(), 0.f));
-      MOTE_ASSERT_OK(
-          mote_neural_law_stress(b.law, b.device.stream, &b.rows, f, square, 0, &b.room, nullptr, t));
-      MOTE_ASSERT_OK(mote_neural_law_flow(b.law, b.device.stream, &b.rows, f, square, &b.room, nullptr));
-      tau[k] = t.host();
-      F[k] = f.host();
-    }
+    for (int k = 0; k < 2; k++) b.answer(k ? turned : b.F, &tau[k], &F[k]);
     double largest = 0, worst = 0, drift = 0;
     for (float x : tau[0]) largest = std::max(largest, std::fabs(double(x)));
     for (int i = 0; i < count; i++) {
@@ -187,26 +196,16 @@ TEST_P(NeuralTest, TurnsWithTheWorld) {
   }
 }
 
-/* Of the form of invariants, tau(F Q) = tau(F) and the flow of F Q is that of F times Q, however Q turns the
- * matter. */
+/* Of the form of invariants, tau(F Q) = tau(F) and the flow of F Q is that of F times Q. */
 TEST_P(NeuralTest, InvariantsDoNotKnowHowMatterWasTurned) {
   for (const Case &c : cases) {
     if (!c.invariants) continue;
     Bench b(GetParam(), c);
     const int d = c.dim, square = d * d;
     const std::vector<float> turns = deformations(d, count, 0);
-    std::vector<float> turned;
-    for (int i = 0; i < count; i++)
-      for (double x : times(d, row(b.F, i, square), row(turns, i, square))) turned.push_back(float(x));
+    const std::vector<float> turned = products(d, b.F, turns);
     std::vector<float> tau[2], F[2];
-    for (int k = 0; k < 2; k++) {
-      Array<float> f(b.device, k ? turned : b.F), t(b.device, std::vector<float>(turned.size(), 0.f));
-      MOTE_ASSERT_OK(
-          mote_neural_law_stress(b.law, b.device.stream, &b.rows, f, square, 0, &b.room, nullptr, t));
-      MOTE_ASSERT_OK(mote_neural_law_flow(b.law, b.device.stream, &b.rows, f, square, &b.room, nullptr));
-      tau[k] = t.host();
-      F[k] = f.host();
-    }
+    for (int k = 0; k < 2; k++) b.answer(k ? turned : b.F, &tau[k], &F[k]);
     double largest = 0, worst = 0, drift = 0;
     for (int i = 0; i < count; i++) {
       const Vector f = times(d, row(F[0], i, square), row(turns, i, square));
