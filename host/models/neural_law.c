@@ -199,10 +199,6 @@ void mote_neural_room_free(mote_neural_room *room) {
 
 /* ---- there ---- */
 
-static mote_rows rows_of(const void *data, int width) {
-  return (mote_rows){.data = data, .width = width, .stride = width};
-}
-
 static int64_t seen_floats(const mote_neural_rows *rows) {
   return rows->n * (MOTE_NEURAL_FRAME(rows->dim) + mote_neural_inputs(rows) + mote_neural_answers(rows));
 }
@@ -212,104 +208,69 @@ int64_t mote_neural_law_seen(const mote_neural_law *law, const mote_neural_rows 
   return seen_floats(&of);
 }
 
-/* A call's rows and the parts of what is seen of them. */
-typedef struct sight {
-  mote_neural_rows rows;
-  float *frame, *x, *y;
-} sight;
-
-static mote_status sight_of(const mote_neural_law *law, mote_stream *stream, const mote_neural_rows *rows,
-                            mote_neural_room *room, float *seen, sight *s) {
-  s->rows = of_form(&law->config, rows);
-  const size_t bytes = (size_t)seen_floats(&s->rows) * sizeof(float);
+static mote_status call_of(const mote_neural_law *law, mote_stream *stream, const mote_neural_rows *rows,
+                           const float *F, int stride, int answered, mote_neural_room *room, float *seen,
+                           mote_neural_call *c) {
+  *c = (mote_neural_call){.rows = of_form(&law->config, rows),
+                          .mlp = &law->elasticity,
+                          .scale = law->config.elasticity_scale,
+                          .F = F,
+                          .stride = stride,
+                          .answered = answered};
+  const size_t bytes = (size_t)seen_floats(&c->rows) * sizeof(float);
   if (!seen) MOTE_TRY(mote_buffer_reserve(&room->seen, stream->device, bytes ? bytes : sizeof(float)));
-  s->frame = seen ? seen : room->seen.data;
-  s->x = s->frame + rows->n * MOTE_NEURAL_FRAME(rows->dim);
-  s->y = s->x + rows->n * mote_neural_inputs(&s->rows);
+  c->frame = seen ? seen : room->seen.data;
+  c->x = c->frame + rows->n * MOTE_NEURAL_FRAME(rows->dim);
+  c->y = c->x + rows->n * mote_neural_inputs(&c->rows);
   return MOTE_OK;
 }
 
-/* Lets a network see F and answer. */
-static mote_status answer(const mote_mlp *mlp, mote_stream *stream, const sight *s, const float *F,
-                          int stride) {
-  const mote_device *d = stream->device;
-  MOTE_TRY(d->neural->features(stream, &s->rows, F, stride, s->frame, s->x));
-  return d->dense->mlp(stream, s->rows.n, NULL, mlp, rows_of(s->x, mote_neural_inputs(&s->rows)),
-                       (mote_rows){0}, (mote_rows){0}, s->y, mote_neural_answers(&s->rows));
+static int flows(const mote_neural_law *law) {
+  return law->config.plasticity_scale > 0;
+}
+static mote_status flow_of(const mote_neural_law *law, mote_stream *stream, const mote_neural_rows *rows,
+                           const float *F, int stride, int answered, mote_neural_room *room, float *seen,
+                           mote_neural_call *c) {
+  MOTE_TRY(call_of(law, stream, rows, F, stride, answered, room, seen, c));
+  c->mlp = &law->plasticity;
+  c->scale = law->config.plasticity_scale;
+  return MOTE_OK;
 }
 
 mote_status mote_neural_law_stress(const mote_neural_law *law, mote_stream *stream,
                                    const mote_neural_rows *rows, const float *F, int stride, int answered,
                                    mote_neural_room *room, float *seen, float *tau) {
-  sight s;
-  MOTE_TRY(sight_of(law, stream, rows, room, seen, &s));
-  if (!answered) MOTE_TRY(answer(&law->elasticity, stream, &s, F, stride));
-  return stream->device->neural->stress(stream, &s.rows, F, stride, s.frame, s.y,
-                                        law->config.elasticity_scale, tau);
+  mote_neural_call c;
+  MOTE_TRY(call_of(law, stream, rows, F, stride, answered, room, seen, &c));
+  return stream->device->neural->stress(stream, &c, tau);
 }
 
 mote_status mote_neural_law_flow(const mote_neural_law *law, mote_stream *stream,
                                  const mote_neural_rows *rows, float *F, int stride, mote_neural_room *room,
                                  float *seen) {
-  sight s;
-  if (!(law->config.plasticity_scale > 0)) return MOTE_OK;
-  MOTE_TRY(sight_of(law, stream, rows, room, seen, &s));
-  MOTE_TRY(answer(&law->plasticity, stream, &s, F, stride));
-  return stream->device->neural->flow(stream, &s.rows, s.frame, s.y, law->config.plasticity_scale, F, stride);
+  mote_neural_call c;
+  if (!flows(law)) return MOTE_OK;
+  MOTE_TRY(flow_of(law, stream, rows, F, stride, 0, room, seen, &c));
+  return stream->device->neural->flow(stream, &c, F);
 }
 
 /* ---- and back ---- */
-
-/* Rows that do not count must not reach the weights. */
-static mote_status begin_reverse(mote_neural_room *room, mote_stream *stream, const mote_neural_rows *rows) {
-  const size_t each = (size_t)(rows->n ? rows->n : 1) * sizeof(float),
-               answers = each * (size_t)mote_neural_answers(rows);
-  mote_device *device = stream->device;
-  MOTE_TRY(mote_buffer_reserve(&room->d_x, device, each * (size_t)mote_neural_inputs(rows)));
-  MOTE_TRY(mote_buffer_reserve(&room->d_y, device, answers));
-  MOTE_TRY(mote_buffer_reserve(&room->d_R, device, each * (size_t)(rows->dim * rows->dim)));
-  return rows->material ? mote_fill_bytes(stream, room->d_y.data, 0, answers) : MOTE_OK;
-}
-
-/* From room->d_y and room->d_R to the weights and to d_F, which is added to. */
-static mote_status answer_backward(const mote_mlp *mlp, mote_stream *stream, const mote_arena *arena,
-                                   const sight *s, const float *F, mote_neural_room *room, float *d_F) {
-  const mote_neural_rows *rows = &s->rows;
-  const int inputs = mote_neural_inputs(rows);
-  const mote_device *d = stream->device;
-  MOTE_TRY(mote_fill_bytes(stream, room->d_x.data, 0, (size_t)rows->n * (size_t)inputs * sizeof(float)));
-  MOTE_TRY(d->dense->mlp_backward(stream, rows->n, NULL, mlp, arena, rows_of(s->x, inputs), (mote_rows){0},
-                                  rows_of(room->d_y.data, mote_neural_answers(rows)),
-                                  (mote_sink){room->d_x.data, inputs}, (mote_sink){0}, &room->scratch));
-  return d->neural->features_backward(stream, rows, F, rows->dim * rows->dim, s->frame, room->d_x.data,
-                                      room->d_R.data, d_F);
-}
 
 mote_status mote_neural_law_stress_backward(const mote_neural_law *law, mote_stream *stream,
                                             const mote_arena *arena, const mote_neural_rows *rows,
                                             const float *F, int answered, mote_neural_room *room, float *seen,
                                             const float *d_tau, float *d_F) {
-  const int stride = rows->dim * rows->dim;
-  sight s;
-  MOTE_TRY(sight_of(law, stream, rows, room, seen, &s));
-  if (!answered) MOTE_TRY(answer(&law->elasticity, stream, &s, F, stride));
-  MOTE_TRY(begin_reverse(room, stream, &s.rows));
-  MOTE_TRY(stream->device->neural->stress_backward(stream, &s.rows, F, stride, s.frame, s.y,
-                                                   law->config.elasticity_scale, d_tau, room->d_y.data,
-                                                   room->d_R.data, d_F));
-  return answer_backward(&law->elasticity, stream, arena, &s, F, room, d_F);
+  mote_neural_call c;
+  MOTE_TRY(call_of(law, stream, rows, F, rows->dim * rows->dim, answered, room, seen, &c));
+  return stream->device->neural->stress_backward(stream, &c, arena, d_tau, d_F, room);
 }
 
 mote_status mote_neural_law_flow_backward(const mote_neural_law *law, mote_stream *stream,
                                           const mote_arena *arena, const mote_neural_rows *rows,
                                           const float *F, int answered, mote_neural_room *room, float *seen,
                                           float *d_F) {
-  sight s;
-  if (!(law->config.plasticity_scale > 0)) return MOTE_OK;
-  MOTE_TRY(sight_of(law, stream, rows, room, seen, &s));
-  if (!answered) MOTE_TRY(answer(&law->plasticity, stream, &s, F, rows->dim * rows->dim));
-  MOTE_TRY(begin_reverse(room, stream, &s.rows));
-  MOTE_TRY(stream->device->neural->flow_backward(stream, &s.rows, s.frame, s.y, law->config.plasticity_scale,
-                                                 room->d_y.data, room->d_R.data, d_F));
-  return answer_backward(&law->plasticity, stream, arena, &s, F, room, d_F);
+  mote_neural_call c;
+  if (!flows(law)) return MOTE_OK;
+  MOTE_TRY(flow_of(law, stream, rows, F, rows->dim * rows->dim, answered, room, seen, &c));
+  return stream->device->neural->flow_backward(stream, &c, arena, d_F, room);
 }

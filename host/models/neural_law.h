@@ -51,10 +51,7 @@ void mote_neural_law_destroy(mote_neural_law *law);
 /* config.json and model.safetensors into an existing folder; `value`: as parameters.value. */
 mote_status mote_neural_law_save(const mote_neural_law *law, const float *value, const char *folder);
 
-/* Buffers that the calls below share; they grow in the first call of a size. */
-typedef struct mote_neural_room {
-  mote_buffer seen, d_x, d_y, d_R, scratch;
-} mote_neural_room;
+/* Buffers that the calls below share (kernels/neural). */
 void mote_neural_room_free(mote_neural_room *room);
 
 /* What a network saw of rows and answered: floats in device memory, for whom wants to keep them for the way

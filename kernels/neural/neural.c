@@ -1,73 +1,37 @@
-/* Neural laws on the CPU. The trick: in this file a mote_real is a vector, so that the per-element math takes
-   as many particles at once as a register holds; rows are turned to components and back. */
+/* Neural laws on the CPU. The trick: a tile of rows goes all the way, from deformations through the network
+   to stresses, in a core's first-level cache; outside the network a mote_real is a vector, and the math of
+   neural.h takes a register's width of particles at once. */
 #define MOTE_REAL_LANES
-#include "kernels/neural/neural.h"
+#include "kernels/neural/cpu.h"
 
 #define SERIAL 512 /* particles that are not worth waking threads for */
 
-typedef mote_real component;
-
-/* Which rows a group has: `count` of them from `first`, and whether each counts. */
-typedef struct group {
-  int64_t first;
-  int count;
-  mote_mask counts;
-} group;
-
-static inline group group_at(const mote_neural_rows *rows, int64_t first) {
-  int64_t left = rows->n - first;
-  group g = {.first = first, .count = left < MOTE_REAL_WIDTH ? (int)left : MOTE_REAL_WIDTH};
-  for (int l = 0; l < MOTE_REAL_WIDTH; l++) {
-    int counts = l < g.count;
-    if (counts && rows->material) counts = rows->material[(first + l) * rows->material_stride] == rows->which;
-    g.counts[l] = counts ? -1 : 0;
-  }
-  return g;
-}
-
-/* Lanes behind the last row repeat it, so that they hold numbers. */
-MOTE_INLINE void load(const group *g, const float *rows, int64_t stride, int values, component *to) {
-  _Alignas(64) float part[MOTE_REAL_WIDTH];
-  for (int k = 0; k < values; k++) {
-    for (int l = 0; l < MOTE_REAL_WIDTH; l++)
-      part[l] = rows[(g->first + (l < g->count ? l : g->count - 1)) * stride + k];
-    memcpy(&to[k], part, sizeof part);
-  }
-}
-
-MOTE_INLINE void store(const group *g, float *rows, int64_t stride, int values, const component *from) {
-  for (int l = 0; l < g->count; l++) {
-    if (!g->counts[l]) continue;
-    for (int k = 0; k < values; k++) rows[(g->first + l) * stride + k] = from[k][l];
-  }
-}
+/* ---- Deformation ---- */
 
 /* clang-format off */
 #define PARALLEL \
   _Pragma("omp parallel for num_threads(mote_stream_threads(stream)) schedule(static) if (rows->n > SERIAL)")
 /* clang-format on */
 
-/* Calls BODY for each group, with the dimension a constant. */
-#define FOR_GROUPS_THAT(WANTED, BODY)                                                                        \
+/* Calls BODY for each group with a row that counts, with the dimension a constant. */
+#define FOR_GROUPS(BODY)                                                                                     \
   PARALLEL                                                                                                   \
   for (int64_t first = 0; first < rows->n; first += MOTE_REAL_WIDTH) {                                       \
-    const group g = group_at(rows, first);                                                                   \
-    if (!(WANTED)) continue;                                                                                 \
+    const mote_group g = mote_group_at(rows, first, rows->n);                                                \
+    if (!mote_any(g.counts)) continue;                                                                       \
     if (rows->dim == 3)                                                                                      \
       BODY(3);                                                                                               \
     else                                                                                                     \
       BODY(2);                                                                                               \
   }                                                                                                          \
   return MOTE_OK
-#define FOR_ALL_GROUPS(BODY) FOR_GROUPS_THAT(1, BODY)
-#define FOR_GROUPS(BODY) FOR_GROUPS_THAT(mote_any(g.counts), BODY) /* those with a row that counts */
 
-MOTE_INLINE void deform_of(int D, const group *g, float dt, const float *C, const float *F, float *out) {
-  component c[9], f[9];
-  load(g, C, D * D, D * D, c);
-  load(g, F, D * D, D * D, f);
+MOTE_INLINE void deform_of(int D, const mote_group *g, float dt, const float *C, const float *F, float *out) {
+  mote_component c[9], f[9];
+  mote_group_load(g, C, D * D, D * D, c);
+  mote_group_load(g, F, D * D, D * D, f);
   mote_deform(D, dt, c, f);
-  store(g, out, D * D, D * D, f);
+  mote_group_store(g, out, D * D, D * D, f);
 }
 static mote_status deform(mote_stream *stream, const mote_neural_rows *rows, float dt, const float *C,
                           const float *F, float *out) {
@@ -76,16 +40,16 @@ static mote_status deform(mote_stream *stream, const mote_neural_rows *rows, flo
 #undef BODY
 }
 
-MOTE_INLINE void deform_reversed(int D, const group *g, float dt, const float *C, const float *F, float *d_F,
-                                 float *d_C) {
-  component c[9], f[9], df[9], dc[9];
-  load(g, C, D * D, D * D, c);
-  load(g, F, D * D, D * D, f);
-  load(g, d_F, D * D, D * D, df);
-  load(g, d_C, D * D, D * D, dc);
+MOTE_INLINE void deform_reversed(int D, const mote_group *g, float dt, const float *C, const float *F,
+                                 float *d_F, float *d_C) {
+  mote_component c[9], f[9], df[9], dc[9];
+  mote_group_load(g, C, D * D, D * D, c);
+  mote_group_load(g, F, D * D, D * D, f);
+  mote_group_load(g, d_F, D * D, D * D, df);
+  mote_group_load(g, d_C, D * D, D * D, dc);
   mote_deform_backward(D, dt, c, f, df, dc);
-  store(g, d_F, D * D, D * D, df);
-  store(g, d_C, D * D, D * D, dc);
+  mote_group_store(g, d_F, D * D, D * D, df);
+  mote_group_store(g, d_C, D * D, D * D, dc);
 }
 static mote_status deform_backward(mote_stream *stream, const mote_neural_rows *rows, float dt,
                                    const float *C, const float *F, float *d_F, float *d_C) {
@@ -94,127 +58,151 @@ static mote_status deform_backward(mote_stream *stream, const mote_neural_rows *
 #undef BODY
 }
 
-MOTE_INLINE void features_of(int D, const mote_neural_rows *rows, const group *g, const float *F, int stride,
-                             float *frame, float *x) {
-  const int inputs = mote_neural_inputs(rows);
-  component f[9], a[21], in[13] = {{0}};
-  load(g, F, stride, D * D, f);
-  mote_neural_features(D, f, rows->strain, a, in);
-  store(g, frame, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
+/* ---- Laws ---- */
+
+/* A tile's groups, as lanes. */
+typedef struct seen_tile {
+  mote_component F[MOTE_NEURAL_GROUPS][9], frame[MOTE_NEURAL_GROUPS][21];
+} seen_tile;
+
+/* What becomes of a group's answers: stress into `out` or, where that is NULL, flow of F. */
+typedef struct law_job {
+  const mote_neural_call *call;
+  float *F; /* that flows */
+  float *tau;
+} law_job;
+
+/* From deformations to the network's input, in x, rows of `stride` floats. */
+MOTE_INLINE void look(int D, const mote_neural_call *c, const mote_group *g, int64_t row, mote_component *f,
+                      mote_component *frame, float *x, int stride) {
+  const int inputs = mote_neural_inputs(&c->rows);
+  const mote_group all = mote_group_of_all(g), in_tile = mote_group_in(&all, row);
+  mote_component in[13] = {{0}};
+  mote_group_load(g, c->F, c->stride, D * D, f);
+  mote_neural_features(D, f, c->rows.strain, frame, in);
   for (int k = 0; k < inputs; k++) in[k] = mote_select(g->counts, in[k], mote_splat(0));
-  group all = *g;
-  for (int l = 0; l < g->count; l++) all.counts[l] = -1;
-  store(&all, x, inputs, inputs, in);
-}
-static mote_status features(mote_stream *stream, const mote_neural_rows *rows, const float *F, int stride,
-                            float *frame, float *x) {
-#define BODY(D) features_of(D, rows, &g, F, stride, frame, x)
-  FOR_ALL_GROUPS(BODY);
-#undef BODY
+  mote_group_store(g, c->frame, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), frame);
+  mote_group_store(&in_tile, x, stride, inputs, in);
 }
 
-MOTE_INLINE void stress_of(int D, const mote_neural_rows *rows, const group *g, const float *F, int stride,
-                           const float *frame, const float *y, float scale, float *tau) {
-  const int answers = mote_neural_answers(rows);
-  component f[9], a[21], answer[9], t[9];
-  load(g, F, stride, D * D, f);
-  load(g, frame, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
-  load(g, y, answers, answers, answer);
-  mote_neural_stress(D, f, a, rows->strain, answer, scale, t);
-  store(g, tau, D * D, D * D, t);
-}
-static mote_status stress(mote_stream *stream, const mote_neural_rows *rows, const float *F, int stride,
-                          const float *frame, const float *y, float scale, float *tau) {
-#define BODY(D) stress_of(D, rows, &g, F, stride, frame, y, scale, tau)
-  FOR_GROUPS(BODY);
-#undef BODY
+MOTE_INLINE void act(int D, const law_job *j, const mote_group *g, mote_component *f,
+                     const mote_component *frame, const mote_component *answer) {
+  const mote_neural_call *c = j->call;
+  mote_component tau[9];
+  if (j->tau) {
+    mote_neural_stress(D, f, frame, c->rows.strain, answer, c->scale, tau);
+    mote_group_store(g, j->tau, D * D, D * D, tau);
+  } else if (j->F) {
+    mote_neural_flow(D, frame, c->rows.strain, answer, c->scale, f);
+    mote_group_store(g, j->F, c->stride, D * D, f);
+  }
 }
 
-MOTE_INLINE void flow_of(int D, const mote_neural_rows *rows, const group *g, const float *frame,
-                         const float *y, float scale, float *F, int stride) {
-  const int answers = mote_neural_answers(rows);
-  component f[9], a[21], answer[9];
-  load(g, F, stride, D * D, f);
-  load(g, frame, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
-  load(g, y, answers, answers, answer);
-  mote_neural_flow(D, a, rows->strain, answer, scale, f);
-  store(g, F, stride, D * D, f);
-}
-static mote_status flow(mote_stream *stream, const mote_neural_rows *rows, const float *frame, const float *y,
-                        float scale, float *F, int stride) {
-#define BODY(D) flow_of(D, rows, &g, frame, y, scale, F, stride)
-  FOR_GROUPS(BODY);
-#undef BODY
-}
-
-MOTE_INLINE void stress_reversed(int D, const mote_neural_rows *rows, const group *g, const float *F,
-                                 int stride, const float *frame, const float *y, float scale,
-                                 const float *d_tau, float *d_y, float *d_R, float *d_F) {
-  const int answers = mote_neural_answers(rows);
-  component f[9], a[21], answer[9], dt[9], dy[9], dr[9], df[9];
-  load(g, F, stride, D * D, f);
-  load(g, frame, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
-  load(g, y, answers, answers, answer);
-  load(g, d_tau, D * D, D * D, dt);
-  load(g, d_F, D * D, D * D, df);
-  mote_neural_stress_backward(D, f, a, rows->strain, answer, scale, dt, dy, dr, df);
-  store(g, d_y, answers, answers, dy);
-  store(g, d_R, D * D, D * D, dr);
-  store(g, d_F, D * D, D * D, df);
-}
-static mote_status stress_backward(mote_stream *stream, const mote_neural_rows *rows, const float *F,
-                                   int stride, const float *frame, const float *y, float scale,
-                                   const float *d_tau, float *d_y, float *d_R, float *d_F) {
-#define BODY(D) stress_reversed(D, rows, &g, F, stride, frame, y, scale, d_tau, d_y, d_R, d_F)
-  FOR_GROUPS(BODY);
-#undef BODY
+MOTE_INLINE void tile_of(int D, const law_job *j, int64_t first, int used) {
+  const mote_neural_call *c = j->call;
+  const int in = mote_neural_inputs(&c->rows), in_stride = mote_tile_stride(in);
+  const int out = mote_neural_answers(&c->rows), out_stride = mote_tile_stride(out);
+  const int64_t end = first + used;
+  mote_component answer[9];
+  mote_tile tile;
+  seen_tile seen;
+  memset(tile.buffer[0], 0, (size_t)(mote_tile_blocks(used) * in_stride) * sizeof(float));
+  for (int k = 0; k * MOTE_REAL_WIDTH < used; k++) {
+    const mote_group g = mote_group_at(&c->rows, first + k * MOTE_REAL_WIDTH, end);
+    // cppcheck-suppress uninitvar; look() fills them
+    look(D, c, &g, k * MOTE_REAL_WIDTH, seen.F[k], seen.frame[k], tile.buffer[0], in_stride);
+  }
+  for (int r = 0; r < used; r++)
+    memcpy(c->x + (first + r) * in, tile.buffer[0] + r * in_stride, (size_t)in * sizeof(float));
+  const int at = mote_tile_layers(c->mlp, 0, (mote_tile_span){0, first, used}, &tile, 0);
+  for (int r = 0; r < used; r++)
+    memcpy(c->y + (first + r) * out, tile.buffer[at] + r * out_stride, (size_t)out * sizeof(float));
+  for (int k = 0; k * MOTE_REAL_WIDTH < used; k++) {
+    const mote_group g = mote_group_at(&c->rows, first + k * MOTE_REAL_WIDTH, end),
+                     in_tile = mote_group_in(&g, k * MOTE_REAL_WIDTH);
+    mote_group_load(&in_tile, tile.buffer[at], out_stride, out, answer);
+    act(D, j, &g, seen.F[k], seen.frame[k], answer);
+  }
 }
 
-MOTE_INLINE void flow_reversed(int D, const mote_neural_rows *rows, const group *g, const float *frame,
-                               const float *y, float scale, float *d_y, float *d_R, float *d_F) {
-  const int answers = mote_neural_answers(rows);
-  component a[21], answer[9], dy[9], dr[9], df[9];
-  load(g, frame, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
-  load(g, y, answers, answers, answer);
-  load(g, d_F, D * D, D * D, df);
-  mote_neural_flow_backward(D, a, rows->strain, answer, scale, dy, dr, df);
-  store(g, d_y, answers, answers, dy);
-  store(g, d_R, D * D, D * D, dr);
-  if (rows->strain > 0) store(g, d_F, D * D, D * D, df);
-}
-static mote_status flow_backward(mote_stream *stream, const mote_neural_rows *rows, const float *frame,
-                                 const float *y, float scale, float *d_y, float *d_R, float *d_F) {
-#define BODY(D) flow_reversed(D, rows, &g, frame, y, scale, d_y, d_R, d_F)
-  FOR_GROUPS(BODY);
-#undef BODY
+/* Of answers that are there. */
+MOTE_INLINE void answered_of(int D, const law_job *j, int64_t first, int used) {
+  const mote_neural_call *c = j->call;
+  const int out = mote_neural_answers(&c->rows);
+  mote_component f[9], frame[21], answer[9];
+  for (int64_t row = first; row < first + used; row += MOTE_REAL_WIDTH) {
+    const mote_group g = mote_group_at(&c->rows, row, first + used);
+    if (!mote_any(g.counts)) continue;
+    mote_group_load(&g, c->F, c->stride, D * D, f);
+    mote_group_load(&g, c->frame, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), frame);
+    mote_group_load(&g, c->y, out, out, answer);
+    act(D, j, &g, f, frame, answer);
+  }
 }
 
-MOTE_INLINE void features_reversed(int D, const mote_neural_rows *rows, const group *g, const float *F,
-                                   int stride, const float *frame, const float *d_x, const float *d_R,
-                                   float *d_F) {
-  const int inputs = mote_neural_inputs(rows);
-  component f[9], a[21], dx[13], dr[9], df[9];
-  load(g, F, stride, D * D, f);
-  load(g, frame, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
-  load(g, d_x, inputs, inputs, dx);
-  load(g, d_R, D * D, D * D, dr);
-  load(g, d_F, D * D, D * D, df);
-  mote_neural_features_backward(D, f, a, rows->strain, dx, dr, df);
-  store(g, d_F, D * D, D * D, df);
+static int any_counts(const mote_neural_rows *rows, int64_t first, int used) {
+  if (!rows->material) return 1;
+  for (int64_t i = first; i < first + used; i++)
+    if (rows->material[i * rows->material_stride] == rows->which) return 1;
+  return 0;
 }
-static mote_status features_backward(mote_stream *stream, const mote_neural_rows *rows, const float *F,
-                                     int stride, const float *frame, const float *d_x, const float *d_R,
-                                     float *d_F) {
-#define BODY(D) features_reversed(D, rows, &g, F, stride, frame, d_x, d_R, d_F)
-  FOR_GROUPS(BODY);
-#undef BODY
+
+static void run_tile(const law_job *j, int64_t first, int used) {
+  const mote_neural_call *c = j->call;
+  if (!any_counts(&c->rows, first, used)) {
+    const int in = mote_neural_inputs(&c->rows);
+    memset(c->x + first * in, 0,
+           (size_t)(used * in) * sizeof(float)); /* a tile of the reverse may have them */
+    return;
+  }
+  if (c->rows.dim == 3) {
+    if (c->answered)
+      answered_of(3, j, first, used);
+    else
+      tile_of(3, j, first, used);
+  } else {
+    if (c->answered)
+      answered_of(2, j, first, used);
+    else
+      tile_of(2, j, first, used);
+  }
+}
+
+/* Few rows are shared evenly, in blocks and groups that are whole; many in more shares than threads, as only
+   some may have rows that count. */
+enum { MANY = 8192, SHARES = 8, WHOLE = MOTE_LANES == 16 ? 48 : 24 };
+static void run(mote_stream *stream, const law_job *j) {
+  const int64_t n = j->call->rows.n;
+  const int threads = n > SERIAL ? mote_stream_threads(stream) : 1,
+            shares = n > MANY ? SHARES * threads : threads;
+  const int64_t share = ((n + shares - 1) / shares + WHOLE - 1) / WHOLE * WHOLE;
+  const int widest = mote_tile_rows(mote_mlp_widest(j->call->mlp)),
+            rows = widest < MOTE_NEURAL_TILE ? widest : MOTE_NEURAL_TILE;
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1) if (threads > 1)
+  for (int k = 0; k < shares; k++) {
+    const int64_t most = (k + 1) * share, end = most < n ? most : n;
+    for (int64_t first = k * share; first < end; first += rows)
+      run_tile(j, first, end - first < rows ? (int)(end - first) : rows);
+  }
+}
+
+static mote_status answer(mote_stream *stream, const mote_neural_call *call) {
+  run(stream, &(law_job){.call = call});
+  return MOTE_OK;
+}
+static mote_status stress(mote_stream *stream, const mote_neural_call *call, float *tau) {
+  run(stream, &(law_job){.call = call, .tau = tau});
+  return MOTE_OK;
+}
+static mote_status flow(mote_stream *stream, const mote_neural_call *call, float *F) {
+  run(stream, &(law_job){.call = call, .F = F});
+  return MOTE_OK;
 }
 
 const struct mote_neural_kernels mote_neural_cpu = {.deform = deform,
                                                     .deform_backward = deform_backward,
-                                                    .features = features,
+                                                    .answer = answer,
                                                     .stress = stress,
                                                     .flow = flow,
-                                                    .stress_backward = stress_backward,
-                                                    .flow_backward = flow_backward,
-                                                    .features_backward = features_backward};
+                                                    .stress_backward = mote_cpu_neural_stress_backward,
+                                                    .flow_backward = mote_cpu_neural_flow_backward};

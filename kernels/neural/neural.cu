@@ -155,37 +155,84 @@ static mote_status deform_backward(mote_stream *stream, const mote_neural_rows *
   return LAUNCH(deform_backward_kernel, dt, C, F, d_F, d_C);
 }
 
-static mote_status features(mote_stream *stream, const mote_neural_rows *rows, const float *F, int stride,
-                            float *frame, float *x) {
-  return LAUNCH(features_kernel, F, stride, frame, x);
+static mote_rows rows_of(const void *data, int width) {
+  mote_rows rows = {};
+  rows.data = static_cast<const float *>(data);
+  rows.width = rows.stride = width;
+  return rows;
 }
 
-static mote_status stress(mote_stream *stream, const mote_neural_rows *rows, const float *F, int stride,
-                          const float *frame, const float *y, float scale, float *tau) {
-  return LAUNCH(stress_kernel, F, stride, frame, y, scale, tau);
+static mote_status answer(mote_stream *stream, const mote_neural_call *c) {
+  const mote_neural_rows *rows = &c->rows;
+  MOTE_TRY(LAUNCH(features_kernel, c->F, c->stride, c->frame, c->x));
+  return stream->device->dense->mlp(stream, rows->n, NULL, c->mlp, rows_of(c->x, mote_neural_inputs(rows)),
+                                    mote_rows{}, mote_rows{}, c->y, mote_neural_answers(rows));
 }
 
-static mote_status flow(mote_stream *stream, const mote_neural_rows *rows, const float *frame, const float *y,
-                        float scale, float *F, int stride) {
-  return LAUNCH(flow_kernel, frame, y, scale, F, stride);
+static mote_status answered(mote_stream *stream, const mote_neural_call *c) {
+  return c->answered ? MOTE_OK : answer(stream, c);
 }
 
-static mote_status stress_backward(mote_stream *stream, const mote_neural_rows *rows, const float *F,
-                                   int stride, const float *frame, const float *y, float scale,
-                                   const float *d_tau, float *d_y, float *d_R, float *d_F) {
-  return LAUNCH(stress_backward_kernel, F, stride, frame, y, scale, d_tau, d_y, d_R, d_F);
+static mote_status stress(mote_stream *stream, const mote_neural_call *c, float *tau) {
+  const mote_neural_rows *rows = &c->rows;
+  MOTE_TRY(answered(stream, c));
+  return LAUNCH(stress_kernel, c->F, c->stride, c->frame, c->y, c->scale, tau);
 }
 
-static mote_status flow_backward(mote_stream *stream, const mote_neural_rows *rows, const float *frame,
-                                 const float *y, float scale, float *d_y, float *d_R, float *d_F) {
-  return LAUNCH(flow_backward_kernel, frame, y, scale, d_y, d_R, d_F);
+static mote_status flow(mote_stream *stream, const mote_neural_call *c, float *F) {
+  const mote_neural_rows *rows = &c->rows;
+  MOTE_TRY(answered(stream, c));
+  return LAUNCH(flow_kernel, c->frame, c->y, c->scale, F, c->stride);
 }
 
-static mote_status features_backward(mote_stream *stream, const mote_neural_rows *rows, const float *F,
-                                     int stride, const float *frame, const float *d_x, const float *d_R,
-                                     float *d_F) {
-  return LAUNCH(features_backward_kernel, F, stride, frame, d_x, d_R, d_F);
+/* ---- and back ---- */
+
+/* Rows that do not count must not reach the weights. */
+static mote_status begin_reverse(mote_stream *stream, const mote_neural_rows *rows, mote_neural_room *room) {
+  const size_t each = (size_t)(rows->n ? rows->n : 1) * sizeof(float),
+               inputs = each * (size_t)mote_neural_inputs(rows),
+               answers = each * (size_t)mote_neural_answers(rows);
+  mote_device *device = stream->device;
+  MOTE_TRY(mote_buffer_reserve(&room->d_x, device, inputs));
+  MOTE_TRY(mote_buffer_reserve(&room->d_y, device, answers));
+  MOTE_TRY(mote_buffer_reserve(&room->d_R, device, each * (size_t)(rows->dim * rows->dim)));
+  MOTE_TRY(mote_fill_bytes(stream, room->d_x.data, 0, inputs));
+  return rows->material ? mote_fill_bytes(stream, room->d_y.data, 0, answers) : MOTE_OK;
 }
 
-extern "C" const struct mote_neural_kernels mote_neural_gpu = {
-    deform, deform_backward, features, stress, flow, stress_backward, flow_backward, features_backward};
+/* From room->d_y and room->d_R to the weights and to d_F, which is added to. */
+static mote_status answer_backward(mote_stream *stream, const mote_neural_call *c, const mote_arena *arena,
+                                   mote_neural_room *room, float *d_F) {
+  const mote_neural_rows *rows = &c->rows;
+  const int inputs = mote_neural_inputs(rows);
+  float *d_x = static_cast<float *>(room->d_x.data);
+  const float *d_R = static_cast<const float *>(room->d_R.data);
+  MOTE_TRY(stream->device->dense->mlp_backward(stream, rows->n, NULL, c->mlp, arena, rows_of(c->x, inputs),
+                                               mote_rows{},
+                                               rows_of(room->d_y.data, mote_neural_answers(rows)),
+                                               mote_sink{d_x, inputs}, mote_sink{}, &room->scratch));
+  return LAUNCH(features_backward_kernel, c->F, c->stride, c->frame, d_x, d_R, d_F);
+}
+
+static mote_status stress_backward(mote_stream *stream, const mote_neural_call *c, const mote_arena *arena,
+                                   const float *d_tau, float *d_F, mote_neural_room *room) {
+  const mote_neural_rows *rows = &c->rows;
+  MOTE_TRY(answered(stream, c));
+  MOTE_TRY(begin_reverse(stream, rows, room));
+  MOTE_TRY(LAUNCH(stress_backward_kernel, c->F, c->stride, c->frame, c->y, c->scale, d_tau,
+                  static_cast<float *>(room->d_y.data), static_cast<float *>(room->d_R.data), d_F));
+  return answer_backward(stream, c, arena, room, d_F);
+}
+
+static mote_status flow_backward(mote_stream *stream, const mote_neural_call *c, const mote_arena *arena,
+                                 float *d_F, mote_neural_room *room) {
+  const mote_neural_rows *rows = &c->rows;
+  MOTE_TRY(answered(stream, c));
+  MOTE_TRY(begin_reverse(stream, rows, room));
+  MOTE_TRY(LAUNCH(flow_backward_kernel, c->frame, c->y, c->scale, static_cast<float *>(room->d_y.data),
+                  static_cast<float *>(room->d_R.data), d_F));
+  return answer_backward(stream, c, arena, room, d_F);
+}
+
+extern "C" const struct mote_neural_kernels mote_neural_gpu = {deform, deform_backward, answer,       stress,
+                                                               flow,   stress_backward, flow_backward};

@@ -18,6 +18,7 @@
 #ifndef MOTE_KERNELS_NEURAL_H
 #define MOTE_KERNELS_NEURAL_H
 
+#include "kernels/dense/dense.h"
 #include "kernels/neural/invariants.h"
 
 #ifdef __cplusplus
@@ -46,9 +47,26 @@ MOTE_HD static inline int mote_neural_answers(const mote_neural_rows *rows) {
   return rows->strain > 0 ? MOTE_INVARIANTS : rows->dim * rows->dim;
 }
 
-/* All pointers are device memory. F: rows of dim^2, `stride` floats apart; frame (n, FRAME), x (n, inputs),
-   y (n, answers) the network's, tau (n, dim^2) Pa. `scale` as above. Rows of x that do not count become
-   0, so that a network that runs over all rows meets numbers. */
+/* What a call is of: rows, their law's network and scale, and the deformations F that it sees, rows of dim^2,
+   `stride` floats apart. frame (n, FRAME), x (n, inputs), y (n, answers): what it sees and answers, left
+   there by the call or, where `answered`, by one before for the same F, and no network is asked again. x of
+   rows that do not count is 0. All pointers are device memory. */
+typedef struct mote_neural_call {
+  mote_neural_rows rows;
+  const mote_mlp *mlp;
+  float scale;
+  const float *F;
+  int stride;
+  float *frame, *x, *y;
+  int answered;
+} mote_neural_call;
+
+/* Buffers that reverses share; they grow in the first call of a size. Which of them a device needs is its own
+   matter. */
+typedef struct mote_neural_room {
+  mote_buffer seen, d_x, d_y, d_R, scratch;
+} mote_neural_room;
+
 struct mote_neural_kernels {
   /* What the laws are given: out = (I + dt C) F, rows (n, dim^2). Of the reverse: d_F is replaced by the
      gradient by F, d_C is added to. */
@@ -57,24 +75,18 @@ struct mote_neural_kernels {
   mote_status (*deform_backward)(mote_stream *stream, const mote_neural_rows *rows, float dt, const float *C,
                                  const float *F, float *d_F, float *d_C);
 
-  mote_status (*features)(mote_stream *stream, const mote_neural_rows *rows, const float *F, int stride,
-                          float *frame, float *x);
-  mote_status (*stress)(mote_stream *stream, const mote_neural_rows *rows, const float *F, int stride,
-                        const float *frame, const float *y, float scale, float *tau);
-  mote_status (*flow)(mote_stream *stream, const mote_neural_rows *rows, const float *frame, const float *y,
-                      float scale, float *F, int stride);
+  mote_status (*answer)(mote_stream *stream, const mote_neural_call *call);
+  /* tau (n, dim^2) Pa */
+  mote_status (*stress)(mote_stream *stream, const mote_neural_call *call, float *tau);
+  /* F <- F + scale R S, F the call's. */
+  mote_status (*flow)(mote_stream *stream, const mote_neural_call *call, float *F);
 
-  /* The reverses; d_F (n, dim^2). Of stress: d_y and d_R (n, dim^2) are set, d_F is added to. Of flow the
-     same, where d_F by the new F is that by the old one too, but for what is added and what d_y and d_R
-     bring. Of features: from d_x and d_R to d_F, which is added to. */
-  mote_status (*stress_backward)(mote_stream *stream, const mote_neural_rows *rows, const float *F,
-                                 int stride, const float *frame, const float *y, float scale,
-                                 const float *d_tau, float *d_y, float *d_R, float *d_F);
-  mote_status (*flow_backward)(mote_stream *stream, const mote_neural_rows *rows, const float *frame,
-                               const float *y, float scale, float *d_y, float *d_R, float *d_F);
-  mote_status (*features_backward)(mote_stream *stream, const mote_neural_rows *rows, const float *F,
-                                   int stride, const float *frame, const float *d_x, const float *d_R,
-                                   float *d_F);
+  /* The reverses, F (n, dim^2) as before the flow: weights' gradients are added to the arena's. Of stress:
+     what d_tau brings is added to d_F (n, dim^2). Of flow: d_F by the new F becomes that by the old one. */
+  mote_status (*stress_backward)(mote_stream *stream, const mote_neural_call *call, const mote_arena *arena,
+                                 const float *d_tau, float *d_F, mote_neural_room *room);
+  mote_status (*flow_backward)(mote_stream *stream, const mote_neural_call *call, const mote_arena *arena,
+                               float *d_F, mote_neural_room *room);
 };
 
 /* ---- Per-element math; n is the dimension, constant where inlined ---- */

@@ -67,18 +67,18 @@ const int count = 37; /* no multiple of any group */
 /* A law on a device with its gradients' arena, and rows of deformations. */
 class Bench {
 public:
-  Bench(const std::string &name, const Case &c, int threads = 0)
-      : device(name, threads), dim(c.dim), F(deformations(c.dim, count, 0.2)) {
+  Bench(const std::string &name, const Case &c, int threads = 0, int n = count)
+      : device(name, threads), dim(c.dim), F(deformations(c.dim, n, 0.2)) {
     const mote_neural_config config = {
         c.dim, c.width, c.hidden, 1000, 0.05f, c.dim == 2 || c.invariants ? 0.25f : 1, c.invariants};
     MOTE_EXPECT_OK(mote_neural_law_create(device.device, &config, 3, &law));
     MOTE_EXPECT_OK(mote_neural_law_create(device.device, &config, 3, &twin));
     MOTE_EXPECT_OK(mote_trained_weights_of(law->stream, &law->parameters, &twin->parameters, &weights));
     MOTE_EXPECT_OK(mote_stream_synchronize(law->stream));
-    for (int i = 0; i < count; i++) material.push_back(c.some ? i % 3 : 2);
+    for (int i = 0; i < n; i++) material.push_back(c.some ? i % 3 : 2);
     labels.reset(new Array<int32_t>(device, material));
     gradient.reset(new Array<float>(device, std::vector<float>(size_t(weights.slots), 0.f)));
-    rows = {c.dim, count, c.some ? labels->data() : nullptr, 1, 2, 0};
+    rows = {c.dim, n, c.some ? labels->data() : nullptr, 1, 2, 0};
   }
   ~Bench() {
     mote_neural_room_free(&room);
@@ -281,6 +281,70 @@ TEST_P(NeuralTest, GradientsAreThoseOfDifferences) {
       }
       EXPECT_LT(mote_test::worst_error(found, expected), 3e-4);
     }
+}
+
+/* The rows [first, first + n) of a bench's: where its F, a and labels begin, what comes out. */
+struct Part {
+  std::vector<float> tau, flowed, by_stress, by_flow, weights;
+};
+Part part_of(Bench &b, const std::vector<float> &a, int first, int n) {
+  const size_t square = size_t(b.dim * b.dim), from = size_t(first) * square, to = from + size_t(n) * square;
+  const std::vector<float> own(b.F.begin() + long(from), b.F.begin() + long(to)),
+      d(a.begin() + long(from), a.begin() + long(to)), zeros(own.size(), 0.f);
+  Array<float> F(b.device, own), moved(b.device, own), d_tau(b.device, d), d_F(b.device, zeros),
+      through(b.device, d), tau(b.device, zeros), none(b.device, std::vector<float>(size_t(b.weights.slots)));
+  mote_neural_rows rows = b.rows;
+  rows.n = n;
+  if (rows.material) rows.material += first;
+  const mote_arena arena = b.arena();
+  MOTE_EXPECT_OK(
+      mote_copy_on_device(b.device.stream, arena.gradient, none, size_t(b.weights.slots) * sizeof(float)));
+  const std::vector<float> nothing(size_t(mote_neural_law_seen(b.law, &rows)), NAN);
+  Array<float> seen(b.device, nothing), twice(b.device, nothing);
+  mote_stream *s = b.device.stream;
+  MOTE_EXPECT_OK(mote_neural_law_stress(b.law, s, &rows, F, int(square), 0, &b.room, seen, tau));
+  MOTE_EXPECT_OK(mote_neural_law_stress_backward(b.law, s, &arena, &rows, F, 1, &b.room, seen, d_tau, d_F));
+  MOTE_EXPECT_OK(mote_neural_law_flow(b.law, s, &rows, moved, int(square), &b.room, twice));
+  MOTE_EXPECT_OK(mote_neural_law_flow_backward(b.law, s, &arena, &rows, F, 1, &b.room, twice, through));
+  return {tau.host(), moved.host(), d_F.host(), through.host(), b.gradients()};
+}
+
+/* Rows of many tiles and chunks, on one thread and on three, against calls of a few rows each: a row's values
+   are the same bits, the weights' gradients the same sum. Some tiles have no row that counts; some networks
+   are so wide that a tile has few rows. */
+TEST_P(NeuralTest, ManyRowsAreAsFew) {
+  const int n = 1117, few = 31;
+  for (const Case &c :
+       {Case{3, 64, 2, false, false}, Case{2, 150, 1, true, false}, Case{3, 24, 2, true, true}}) {
+    SCOPED_TRACE(testing::PrintToString(c));
+    Bench one(GetParam(), c, 1, n), three(GetParam(), c, 3, n);
+    const size_t square = size_t(c.dim * c.dim);
+    const std::vector<float> a = mote_test::noise(n * int(square), 9);
+    for (Bench *b : {&one, &three}) {
+      for (int i = 100; i < 300; i++) b->material[size_t(i)] = 0;
+      b->labels.reset(new Array<int32_t>(b->device, b->material));
+      if (c.some) b->rows.material = b->labels->data();
+    }
+    const Part all = part_of(one, a, 0, n), shared = part_of(three, a, 0, n);
+    EXPECT_EQ(all.tau, shared.tau);
+    EXPECT_EQ(all.flowed, shared.flowed);
+    EXPECT_EQ(all.by_stress, shared.by_stress);
+    EXPECT_EQ(all.by_flow, shared.by_flow);
+    EXPECT_EQ(all.weights, shared.weights);
+    std::vector<double> weights(all.weights.size(), 0);
+    for (int first = 0; first < n; first += few) {
+      const Part part = part_of(one, a, first, std::min(few, n - first));
+      const auto agrees = [&](const std::vector<float> &some, const std::vector<float> &whole) {
+        return std::equal(some.begin(), some.end(), whole.begin() + long(size_t(first) * square));
+      };
+      EXPECT_TRUE(agrees(part.tau, all.tau)) << first;
+      EXPECT_TRUE(agrees(part.flowed, all.flowed)) << first;
+      EXPECT_TRUE(agrees(part.by_stress, all.by_stress)) << first;
+      EXPECT_TRUE(agrees(part.by_flow, all.by_flow)) << first;
+      for (size_t w = 0; w < weights.size(); w++) weights[w] += double(part.weights[w]);
+    }
+    EXPECT_LT(mote_test::worst_error(all.weights, weights), 1e-5);
+  }
 }
 
 /* Degenerate matter: collapsed, flat, inverted. What comes back is a number. */
