@@ -11,9 +11,8 @@
 #define MOTE_TURNED 8
 
 typedef float mote_eight __attribute__((vector_size(32)));
-typedef int32_t mote_eight_places __attribute__((vector_size(32)));
 
-#define MOTE_MIX(a, b, ...) __builtin_shuffle(a, b, (mote_eight_places){__VA_ARGS__})
+#define MOTE_MIX(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 
 /* An 8 x 8 transpose: pairs, then pairs of pairs, then halves. */
 MOTE_INLINE void mote_turn_eight(mote_eight row[8]) {
