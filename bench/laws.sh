@@ -8,7 +8,7 @@
 #   training                                     how long 300 epochs take ($MOTE_TRAINING=1; long, and alone on the machine)
 #   million                                      a million particles of the law of jelly ($MOTE_MILLION=1; long)
 #   identify                                     parameters and velocities found again, without noise and with 1 %
-#   movies                                       truth beside learned, an MP4 each ($MOTE_DATA/movies)
+#   movies                                       truth beside learned, an MP4 each ($MOTE_DATA/movies), and RESULTS/laws.png
 # Writes RESULTS/laws.txt; its work stays in $MOTE_DATA, or bench-data/.
 set -euo pipefail
 if [ $# -lt 1 ] || [ ! -x "$1/mote" ]; then
@@ -182,6 +182,9 @@ movies() {
         --every $([ "$scene" = cube ] && echo 10 || echo 1) --quiet
     done
   done
+  if [ -f "$work/contact-jelly-learned.h5" ]; then
+    "$mote" render "$work/contact-jelly.h5" "$work/contact-jelly-learned.h5" -o "$results/laws.png" -t truth,learned --frame 60 --quiet
+  fi
   printf '\nmovies: %s\n' "$(find "$work/movies" -name '*.mp4' | wc -l) in the work's folder"
 }
 
