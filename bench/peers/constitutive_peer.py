@@ -27,17 +27,15 @@ LAWS = os.path.join(HERE, "..", "..", "scripts", "laws")
 RUN = """kind: constitutive
 scene: cube.yaml
 trajectory: cube.h5
-law: {{}}
+law: {law}
 frames: {frames}
 restarts: {{from: {first}, to: {steps}}}
-elasticity: {{rate: 1.0e-6}}
-plasticity: {{rate: 1.0e-6}}
+elasticity: {{{rate}}}
+plasticity: {{{rate}}}
 epochs: {epochs}
 validate_every: 1000
 save_every: 1000
 """
-
-TEACH = RUN.replace("law: {{}}", "law: {{strain: 0.05, plasticity_scale: 0.05}}").replace("1.0e-6", "1.0e-2, clip: 1.0e-3")
 
 
 def run(command, **options):
@@ -57,12 +55,14 @@ def prepare(args, folder):
     run([args.mote, "simulate", "cube.yaml", "-o", "cube.h5", "--state", "--no-xdmf", "--quiet",
          "--frames", str(args.steps)], cwd=folder)
     with open(os.path.join(folder, "run.yaml"), "w") as file:
-        file.write(RUN.format(frames=args.steps + 1, first=args.steps, steps=args.steps, epochs=args.epochs))
+        file.write(RUN.format(law="{}", rate="rate: 1.0e-6", frames=args.steps + 1, first=args.steps, steps=args.steps,
+                              epochs=args.epochs))
 
 
 def taught(args, folder):
     with open(os.path.join(folder, "teach.yaml"), "w") as file:
-        file.write(TEACH.format(frames=args.steps + 1, first=10, steps=args.steps, epochs=40))
+        file.write(RUN.format(law="{strain: 0.05, plasticity_scale: 0.05}", rate="rate: 1.0e-2, clip: 1.0e-3",
+                              frames=args.steps + 1, first=10, steps=args.steps, epochs=40))
     run([args.mote, "train", "teach.yaml", "-o", "law", "--device", "cpu", "--quiet"], cwd=folder)
     return os.path.join(folder, "law")
 
@@ -113,8 +113,8 @@ def main():
             print(json.dumps(rounds[-1]), flush=True)
     ratios = sorted(r["ratio"] for r in rounds)
     import torch as library
-    result = {"particles": 1000, "steps": args.steps, "threads": args.threads, "matter": args.matter, "law": args.law or "13-64-64-9",
-              "compiled": args.compile, "machine": platform.processor() or platform.machine(),
+    result = {"particles": 1000, "steps": args.steps, "threads": args.threads, "matter": args.matter,
+              "law": args.law or "13-64-64-9", "compiled": args.compile, "machine": platform.processor() or platform.machine(),
               "torch": library.__version__, "rounds": rounds, "median_ratio": ratios[len(ratios) // 2]}
     print(json.dumps({"median_ratio": result["median_ratio"]}))
     if args.output:

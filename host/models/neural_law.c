@@ -208,12 +208,16 @@ int64_t mote_neural_law_seen(const mote_neural_law *law, const mote_neural_rows 
   return seen_floats(&of);
 }
 
-static mote_status call_of(const mote_neural_law *law, mote_stream *stream, const mote_neural_rows *rows,
-                           const float *F, int stride, int answered, mote_neural_room *room, float *seen,
-                           mote_neural_call *c) {
+static int flows(const mote_neural_law *law) {
+  return law->config.plasticity_scale > 0;
+}
+
+static mote_status call_of(const mote_neural_law *law, int flow, mote_stream *stream,
+                           const mote_neural_rows *rows, const float *F, int stride, int answered,
+                           mote_neural_room *room, float *seen, mote_neural_call *c) {
   *c = (mote_neural_call){.rows = of_form(&law->config, rows),
-                          .mlp = &law->elasticity,
-                          .scale = law->config.elasticity_scale,
+                          .mlp = flow ? &law->plasticity : &law->elasticity,
+                          .scale = flow ? law->config.plasticity_scale : law->config.elasticity_scale,
                           .F = F,
                           .stride = stride,
                           .answered = answered};
@@ -225,23 +229,11 @@ static mote_status call_of(const mote_neural_law *law, mote_stream *stream, cons
   return MOTE_OK;
 }
 
-static int flows(const mote_neural_law *law) {
-  return law->config.plasticity_scale > 0;
-}
-static mote_status flow_of(const mote_neural_law *law, mote_stream *stream, const mote_neural_rows *rows,
-                           const float *F, int stride, int answered, mote_neural_room *room, float *seen,
-                           mote_neural_call *c) {
-  MOTE_TRY(call_of(law, stream, rows, F, stride, answered, room, seen, c));
-  c->mlp = &law->plasticity;
-  c->scale = law->config.plasticity_scale;
-  return MOTE_OK;
-}
-
 mote_status mote_neural_law_stress(const mote_neural_law *law, mote_stream *stream,
                                    const mote_neural_rows *rows, const float *F, int stride, int answered,
                                    mote_neural_room *room, float *seen, float *tau) {
   mote_neural_call c;
-  MOTE_TRY(call_of(law, stream, rows, F, stride, answered, room, seen, &c));
+  MOTE_TRY(call_of(law, 0, stream, rows, F, stride, answered, room, seen, &c));
   return stream->device->neural->stress(stream, &c, tau);
 }
 
@@ -250,7 +242,7 @@ mote_status mote_neural_law_flow(const mote_neural_law *law, mote_stream *stream
                                  float *seen) {
   mote_neural_call c;
   if (!flows(law)) return MOTE_OK;
-  MOTE_TRY(flow_of(law, stream, rows, F, stride, 0, room, seen, &c));
+  MOTE_TRY(call_of(law, 1, stream, rows, F, stride, 0, room, seen, &c));
   return stream->device->neural->flow(stream, &c, F);
 }
 
@@ -261,7 +253,7 @@ mote_status mote_neural_law_stress_backward(const mote_neural_law *law, mote_str
                                             const float *F, int answered, mote_neural_room *room, float *seen,
                                             const float *d_tau, float *d_F) {
   mote_neural_call c;
-  MOTE_TRY(call_of(law, stream, rows, F, rows->dim * rows->dim, answered, room, seen, &c));
+  MOTE_TRY(call_of(law, 0, stream, rows, F, rows->dim * rows->dim, answered, room, seen, &c));
   return stream->device->neural->stress_backward(stream, &c, arena, d_tau, d_F, room);
 }
 
@@ -271,6 +263,6 @@ mote_status mote_neural_law_flow_backward(const mote_neural_law *law, mote_strea
                                           float *d_F) {
   mote_neural_call c;
   if (!flows(law)) return MOTE_OK;
-  MOTE_TRY(flow_of(law, stream, rows, F, rows->dim * rows->dim, answered, room, seen, &c));
+  MOTE_TRY(call_of(law, 1, stream, rows, F, rows->dim * rows->dim, answered, room, seen, &c));
   return stream->device->neural->flow_backward(stream, &c, arena, d_F, room);
 }

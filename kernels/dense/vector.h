@@ -71,9 +71,6 @@ MOTE_VECTOR mote_v mote_v_min(mote_v a, mote_v b) { /* b where one is NaN */
   return mote_v_select(a < b, a, b);
 #endif
 }
-MOTE_VECTOR mote_v mote_v_zero_where(mote_vi mask, mote_v x) {
-  return (mote_v)(~mask & (mote_vi)x);
-}
 MOTE_VECTOR mote_v mote_v_series(const float *factor, int degree, mote_v x) {
   mote_v sum = mote_v_set(factor[degree]);
   for (int k = degree - 1; k >= 0; k--) sum = sum * x + factor[k];
@@ -99,7 +96,7 @@ MOTE_VECTOR mote_v mote_v_exp(mote_v x) {
   static const float series[8] = {1, 1, 0.5f, 1.f / 6, 1.f / 24, 1.f / 120, 1.f / 720, 1.f / 5040};
   mote_v p = mote_v_series(series, 7, r);
   mote_vi power = (__builtin_convertvector(n, mote_vi) + 127) << 23;
-  return mote_v_zero_where(under, p * (mote_v)power);
+  return mote_v_select(under, mote_v_set(0), p * (mote_v)power);
 }
 
 /* x Phi(x), Phi the normal distribution's. On |x| <= 5.6, Phi - 1/2 = x N(x^2) / D(x^2) and the derivative
@@ -112,13 +109,13 @@ MOTE_VECTOR mote_v mote_v_gelu_slope(mote_v x, mote_v *slope) {
                              3.1635929e-05f, -2.4115488e-07f, 6.1147518e-09f, -3.1305975e-11f};
   static const float D[7] = {1.0000000e+00f, 2.7267656e-01f, 3.4405179e-02f, 2.5980931e-03f,
                              1.2612692e-04f, 3.5691253e-06f, 2.9135117e-08f};
-  const mote_v end = mote_v_set(5.6f), half = mote_v_set(0.5f);
+  const mote_v end = mote_v_set(5.6f), half = mote_v_set(0.5f), none = mote_v_set(0);
   const mote_vi below = x < -end;
   mote_v inside = mote_v_min(end, mote_v_max(-end, x)), square = inside * inside;
   mote_v n = mote_v_series(N, 6, square);
   inside /= mote_v_series(D, 6, square);
-  if (slope) *slope = mote_v_zero_where(below, inside * mote_v_series(M, 7, square) + half);
-  return mote_v_zero_where(below, x * (inside * n + half));
+  if (slope) *slope = mote_v_select(below, none, inside * mote_v_series(M, 7, square) + half);
+  return mote_v_select(below, none, x * (inside * n + half));
 }
 MOTE_VECTOR mote_v mote_v_gelu(mote_v x) {
   return mote_v_gelu_slope(x, 0);

@@ -21,8 +21,7 @@ static inline mote_group mote_group_at(const mote_neural_rows *rows, int64_t fir
   mote_group g = {.first = first, .count = left < MOTE_REAL_WIDTH ? (int)left : MOTE_REAL_WIDTH};
   g.whole = g.count == MOTE_REAL_WIDTH;
   for (int l = 0; l < MOTE_REAL_WIDTH; l++) {
-    int counts = l < g.count;
-    if (counts && rows->material) counts = rows->material[(first + l) * rows->material_stride] == rows->which;
+    const int counts = l < g.count && mote_neural_counts(rows, first + l);
     g.counts[l] = counts ? -1 : 0;
     g.whole &= counts;
   }

@@ -141,9 +141,8 @@ MOTE_INLINE void answered_of(int D, const law_job *j, int64_t first, int used) {
 }
 
 static int any_counts(const mote_neural_rows *rows, int64_t first, int used) {
-  if (!rows->material) return 1;
   for (int64_t i = first; i < first + used; i++)
-    if (rows->material[i * rows->material_stride] == rows->which) return 1;
+    if (mote_neural_counts(rows, i)) return 1;
   return 0;
 }
 
@@ -151,8 +150,8 @@ static void run_tile(const law_job *j, int64_t first, int used) {
   const mote_neural_call *c = j->call;
   if (!any_counts(&c->rows, first, used)) {
     const int in = mote_neural_inputs(&c->rows);
-    memset(c->x + first * in, 0,
-           (size_t)(used * in) * sizeof(float)); /* a tile of the reverse may have them */
+    /* A tile of the reverse may have these rows beside others that count. */
+    memset(c->x + first * in, 0, (size_t)(used * in) * sizeof(float));
     return;
   }
   if (c->rows.dim == 3) {

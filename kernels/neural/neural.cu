@@ -9,7 +9,7 @@
 static __device__ int64_t row_of(const mote_neural_rows &rows) {
   const int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= rows.n) return -1;
-  return !rows.material || rows.material[i * rows.material_stride] == rows.which ? i : -1;
+  return mote_neural_counts(&rows, i) ? i : -1;
 }
 
 static __device__ void load(const float *rows, int64_t i, int stride, int values, float *to) {

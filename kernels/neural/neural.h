@@ -40,6 +40,9 @@ typedef struct mote_neural_rows {
   float strain; /* of the form of invariants: what strains are divided by; 0: the form above */
 } mote_neural_rows;
 
+MOTE_HD static inline int mote_neural_counts(const mote_neural_rows *rows, int64_t i) {
+  return !rows->material || rows->material[i * rows->material_stride] == rows->which;
+}
 MOTE_HD static inline int mote_neural_inputs(const mote_neural_rows *rows) {
   return rows->strain > 0 ? MOTE_INVARIANTS : MOTE_NEURAL_INPUTS(rows->dim);
 }
