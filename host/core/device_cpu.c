@@ -1,17 +1,29 @@
 /* The CPU as a device: its memory is the host's, its streams are the calling thread, and work is done when
-   the call returns. Memory is aligned to 64 bytes, so that a row of vectors never straddles cache lines. */
+   the call returns. Memory is aligned to 64 bytes, so that a row of vectors never straddles cache lines; what
+   is large asks for large pages, as walking through it with small ones is as much work for the tables of
+   pages as for the caches. */
+#ifndef _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE /* madvise */
+#endif
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "host/core/device.h"
 #include "host/core/error.h"
 
+enum { LINE = 64, LARGE_PAGE = 2 << 20 };
+
 static mote_status cpu_allocate(mote_device *device, size_t bytes, void **memory) {
   (void)device;
-  size_t rounded = (bytes + 63) / 64 * 64;
-  *memory = rounded >= bytes ? aligned_alloc(64, rounded ? rounded : 64) : NULL;
+  const size_t unit = bytes < 2 * (size_t)LARGE_PAGE ? LINE : LARGE_PAGE,
+               rounded = (bytes + unit - 1) / unit * unit;
+  *memory = rounded >= bytes ? aligned_alloc(unit, rounded ? rounded : unit) : NULL;
   if (!*memory) return mote_fail(MOTE_ERROR_MEMORY, "out of memory: could not allocate %zu bytes", bytes);
+#ifdef MADV_HUGEPAGE
+  if (unit == LARGE_PAGE) madvise(*memory, rounded, MADV_HUGEPAGE); /* refused: small ones */
+#endif
   return MOTE_OK;
 }
 
