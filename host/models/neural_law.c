@@ -193,19 +193,20 @@ void mote_neural_law_destroy(mote_neural_law *law) {
 }
 
 void mote_neural_room_free(mote_neural_room *room) {
-  mote_buffer *all[] = {&room->seen, &room->d_x, &room->d_y, &room->d_R, &room->scratch};
+  mote_buffer *all[] = {&room->seen, &room->trial, &room->d_x, &room->d_y, &room->d_R, &room->scratch};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
 }
 
 /* ---- there ---- */
 
-static int64_t seen_floats(const mote_neural_rows *rows) {
-  return rows->n * (MOTE_NEURAL_FRAME(rows->dim) + mote_neural_inputs(rows) + mote_neural_answers(rows));
+static int64_t seen_floats(const mote_neural_law *law, const mote_neural_rows *rows) {
+  const int inputs = law->stream->device->neural->keeps_inputs ? mote_neural_inputs(rows) : 0;
+  return rows->n * (MOTE_NEURAL_FRAME(rows->dim) + mote_neural_answers(rows) + inputs);
 }
 
 int64_t mote_neural_law_seen(const mote_neural_law *law, const mote_neural_rows *rows) {
   const mote_neural_rows of = of_form(&law->config, rows);
-  return seen_floats(&of);
+  return seen_floats(law, &of);
 }
 
 static int flows(const mote_neural_law *law) {
@@ -213,27 +214,26 @@ static int flows(const mote_neural_law *law) {
 }
 
 static mote_status call_of(const mote_neural_law *law, int flow, mote_stream *stream,
-                           const mote_neural_rows *rows, const float *F, int stride, int answered,
-                           mote_neural_room *room, float *seen, mote_neural_call *c) {
+                           const mote_neural_rows *rows, const float *F, int stride, mote_neural_room *room,
+                           float *seen, mote_neural_call *c) {
   *c = (mote_neural_call){.rows = of_form(&law->config, rows),
                           .mlp = flow ? &law->plasticity : &law->elasticity,
                           .scale = flow ? law->config.plasticity_scale : law->config.elasticity_scale,
                           .F = F,
-                          .stride = stride,
-                          .answered = answered};
-  const size_t bytes = (size_t)seen_floats(&c->rows) * sizeof(float);
+                          .stride = stride};
+  const size_t bytes = (size_t)seen_floats(law, &c->rows) * sizeof(float);
   if (!seen) MOTE_TRY(mote_buffer_reserve(&room->seen, stream->device, bytes ? bytes : sizeof(float)));
   c->frame = seen ? seen : room->seen.data;
-  c->x = c->frame + rows->n * MOTE_NEURAL_FRAME(rows->dim);
-  c->y = c->x + rows->n * mote_neural_inputs(&c->rows);
+  c->y = c->frame + rows->n * MOTE_NEURAL_FRAME(rows->dim);
+  c->x = c->y + rows->n * mote_neural_answers(&c->rows);
   return MOTE_OK;
 }
 
 mote_status mote_neural_law_stress(const mote_neural_law *law, mote_stream *stream,
-                                   const mote_neural_rows *rows, const float *F, int stride, int answered,
+                                   const mote_neural_rows *rows, const float *F, int stride,
                                    mote_neural_room *room, float *seen, float *tau) {
   mote_neural_call c;
-  MOTE_TRY(call_of(law, 0, stream, rows, F, stride, answered, room, seen, &c));
+  MOTE_TRY(call_of(law, 0, stream, rows, F, stride, room, seen, &c));
   return stream->device->neural->stress(stream, &c, tau);
 }
 
@@ -242,7 +242,7 @@ mote_status mote_neural_law_flow(const mote_neural_law *law, mote_stream *stream
                                  float *seen) {
   mote_neural_call c;
   if (!flows(law)) return MOTE_OK;
-  MOTE_TRY(call_of(law, 1, stream, rows, F, stride, 0, room, seen, &c));
+  MOTE_TRY(call_of(law, 1, stream, rows, F, stride, room, seen, &c));
   return stream->device->neural->flow(stream, &c, F);
 }
 
@@ -253,16 +253,20 @@ mote_status mote_neural_law_stress_backward(const mote_neural_law *law, mote_str
                                             const float *F, int answered, mote_neural_room *room, float *seen,
                                             const float *d_tau, float *d_F) {
   mote_neural_call c;
-  MOTE_TRY(call_of(law, 0, stream, rows, F, rows->dim * rows->dim, answered, room, seen, &c));
+  MOTE_TRY(call_of(law, 0, stream, rows, F, rows->dim * rows->dim, room, seen, &c));
+  c.answered = answered;
   return stream->device->neural->stress_backward(stream, &c, arena, d_tau, d_F, room);
 }
 
 mote_status mote_neural_law_flow_backward(const mote_neural_law *law, mote_stream *stream,
-                                          const mote_arena *arena, const mote_neural_rows *rows,
-                                          const float *F, int answered, mote_neural_room *room, float *seen,
-                                          float *d_F) {
+                                          const mote_arena *arena, const mote_neural_rows *rows, float dt,
+                                          const float *C, const float *F, int answered,
+                                          mote_neural_room *room, float *seen, float *d_F, float *d_C) {
   mote_neural_call c;
-  if (!flows(law)) return MOTE_OK;
-  MOTE_TRY(call_of(law, 1, stream, rows, F, rows->dim * rows->dim, answered, room, seen, &c));
-  return stream->device->neural->flow_backward(stream, &c, arena, d_F, room);
+  MOTE_TRY(call_of(law, 1, stream, rows, F, rows->dim * rows->dim, room, seen, &c));
+  c.answered = answered;
+  c.dt = dt;
+  c.C = C;
+  if (flows(law)) return stream->device->neural->flow_backward(stream, &c, arena, d_F, d_C, room);
+  return C ? stream->device->neural->deform_backward(stream, &c, d_F, d_C) : MOTE_OK;
 }

@@ -58,10 +58,9 @@ void mote_neural_room_free(mote_neural_room *room);
    back. Where a call below is given none (NULL), they are in the room until its next call. */
 int64_t mote_neural_law_seen(const mote_neural_law *law, const mote_neural_rows *rows);
 
-/* tau (n, dim^2) of the rows that count; F as in kernels/neural. `answered`: `seen` is as a call before left
-   it for the same F, and no network is asked again. */
+/* tau (n, dim^2) of the rows that count; F as in kernels/neural. */
 mote_status mote_neural_law_stress(const mote_neural_law *law, mote_stream *stream,
-                                   const mote_neural_rows *rows, const float *F, int stride, int answered,
+                                   const mote_neural_rows *rows, const float *F, int stride,
                                    mote_neural_room *room, float *seen, float *tau);
 
 /* F <- F + R S of those rows. */
@@ -69,16 +68,18 @@ mote_status mote_neural_law_flow(const mote_neural_law *law, mote_stream *stream
                                  const mote_neural_rows *rows, float *F, int stride, mote_neural_room *room,
                                  float *seen);
 
-/* Their reverses, F (n, dim^2) the deformation before: weights' gradients are added to the arena's. Of
-   stress: what d_tau brings is added to d_F. Of flow: d_F by the new F becomes that by the old one. */
+/* Their reverses, F (n, dim^2) the deformation before: weights' gradients are added to the arena's.
+   `answered`: `seen` is as the call left it, and no network is asked again. Of stress: what d_tau brings is
+   added to d_F. Of flow: d_F by the new F becomes that by the old one; where C (n, dim^2) is there, of
+   (I + dt C) F that then flows, and d_C is added to. */
 mote_status mote_neural_law_stress_backward(const mote_neural_law *law, mote_stream *stream,
                                             const mote_arena *arena, const mote_neural_rows *rows,
                                             const float *F, int answered, mote_neural_room *room, float *seen,
                                             const float *d_tau, float *d_F);
 mote_status mote_neural_law_flow_backward(const mote_neural_law *law, mote_stream *stream,
-                                          const mote_arena *arena, const mote_neural_rows *rows,
-                                          const float *F, int answered, mote_neural_room *room, float *seen,
-                                          float *d_F);
+                                          const mote_arena *arena, const mote_neural_rows *rows, float dt,
+                                          const float *C, const float *F, int answered,
+                                          mote_neural_room *room, float *seen, float *d_F, float *d_C);
 
 #ifdef __cplusplus
 }

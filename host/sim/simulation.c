@@ -84,7 +84,8 @@ static mote_status reserve_arrays(mote_simulation *s, const column *columns, int
     MOTE_TRY(mote_buffer_reserve(&s->arrays[k], s->device, bytes ? bytes : 4));
     data[k] = s->arrays[k].data;
   }
-  *arrays = (mote_transfer_arrays){data[0], data[1], data[2], data[3], data[4], data[5], data[6], data[7]};
+  *arrays =
+      (mote_transfer_arrays){data[0], data[1], data[2], data[3], data[4], data[5], data[6], data[7], NULL};
   return MOTE_OK;
 }
 
@@ -172,7 +173,7 @@ static mote_status one_step(void *context, mote_stream *stream) {
   MOTE_TRY(k->sort(stream, &s->transfer));
   MOTE_TRY(k->p2g(stream, &s->transfer));
   MOTE_TRY(k->grid_update(stream, &s->transfer));
-  MOTE_TRY(k->g2p(stream, &s->transfer));
+  MOTE_TRY(k->g2p(stream, &s->transfer, NULL));
   MOTE_TRY(mote_sim_laws_step(&s->neural, stream, &s->transfer));
   return k->advance(stream, &s->transfer);
 }

@@ -36,7 +36,8 @@ static int64_t stride_for(int64_t steps, int64_t states) {
 static mote_status plan(mote_unrolled *u, int64_t steps, size_t bytes) {
   const double state = (double)u->floats * sizeof(float);
   int64_t least = states_at(steps, 1);
-  u->answers = u->law ? 2 * mote_neural_law_seen(u->law, &u->rows) : 0;
+  u->seen = u->law ? mote_neural_law_seen(u->law, &u->rows) : 0;
+  u->answers = u->law ? 2 * u->seen + u->rows.n * u->rows.dim * u->rows.dim : 0;
   const int64_t most = least * u->floats + steps * u->answers;
   u->pool = (double)bytes / sizeof(float) < (double)most ? (int64_t)(bytes / sizeof(float)) : most;
   if (stride_for(steps, u->pool / u->floats)) return MOTE_OK;
@@ -146,7 +147,7 @@ mote_status mote_unrolled_create(mote_stream *stream, const mote_scene *scene, c
   MOTE_TRY(plan(u, steps, bytes));
   mote_sim_view(scene, time_step, &u->transfer.view);
   u->transfer.view.law_count = u->material_count;
-  u->transfer.keep_affine = 1;
+  u->transfer.one_step = 1;
   MOTE_TRY(mote_transfer_reserve(stream, &u->transfer));
   MOTE_TRY(reserve(u));
   MOTE_TRY(upload_scene(u, scene));
@@ -179,15 +180,24 @@ int mote_unrolled_keeps(const mote_unrolled *u) {
   return u->law && states * u->floats + steps * u->answers <= u->pool;
 }
 
-float *mote_unrolled_elastic(const mote_unrolled *u, int64_t step) {
+static float *answers_of(const mote_unrolled *u, int64_t step) {
   const int64_t states = states_at(u->steps, u->stride), place = u->stride == 1 ? step : step % u->stride;
   if (!mote_unrolled_keeps(u)) return NULL;
   return (float *)u->memory.data + states * u->floats + place * u->answers;
 }
 
+float *mote_unrolled_elastic(const mote_unrolled *u, int64_t step) {
+  return answers_of(u, step);
+}
+
 float *mote_unrolled_plastic(const mote_unrolled *u, int64_t step) {
-  float *elastic = mote_unrolled_elastic(u, step);
-  return elastic ? elastic + u->answers / 2 : NULL;
+  float *answers = answers_of(u, step);
+  return answers ? answers + u->seen : NULL;
+}
+
+static float *stress_of(const mote_unrolled *u, int64_t step) {
+  float *answers = answers_of(u, step);
+  return answers ? answers + 2 * u->seen : mote_unrolled_square(u, MOTE_UNROLLED_TAU);
 }
 
 /* ---- there ---- */
@@ -195,17 +205,17 @@ float *mote_unrolled_plastic(const mote_unrolled *u, int64_t step) {
 mote_status mote_unrolled_to_grid(mote_unrolled *u, int64_t step, const mote_unrolled_state *s,
                                   int answered) {
   const struct mote_transfer_kernels *k = u->stream->device->transfer;
-  const mote_transfer_arrays arrays = arrays_of(u, s);
-  float *tau = mote_unrolled_square(u, MOTE_UNROLLED_TAU);
+  mote_transfer_arrays arrays = arrays_of(u, s);
   u->transfer.first_step = u->begin + step;
-  MOTE_TRY(k->load(u->stream, &u->transfer, &arrays));
   if (u->law) {
-    MOTE_TRY(mote_neural_law_stress(u->law, u->stream, &u->rows, s->deformation_gradient,
-                                    u->rows.dim * u->rows.dim, answered, &u->room,
-                                    mote_unrolled_elastic(u, step), tau));
-    /* behind load the device's own order is the scene's */
-    MOTE_TRY(k->add_stress(u->stream, &u->transfer, 0, tau));
+    float *tau = stress_of(u, step);
+    if (!answered)
+      MOTE_TRY(mote_neural_law_stress(u->law, u->stream, &u->rows, s->deformation_gradient,
+                                      u->rows.dim * u->rows.dim, &u->room, mote_unrolled_elastic(u, step),
+                                      tau));
+    arrays.stress = tau;
   }
+  MOTE_TRY(k->load(u->stream, &u->transfer, &arrays));
   MOTE_TRY(k->sort(u->stream, &u->transfer));
   MOTE_TRY(k->p2g(u->stream, &u->transfer));
   return k->grid_update(u->stream, &u->transfer);
@@ -230,9 +240,8 @@ static mote_status advance(mote_unrolled *u, int64_t step, const mote_unrolled_s
                                       .affine_velocity = all.affine_velocity,
                                       .history = all.history};
   MOTE_TRY(mote_unrolled_to_grid(u, step, from, 0));
-  MOTE_TRY(k->g2p(u->stream, &u->transfer));
+  MOTE_TRY(k->g2p(u->stream, &u->transfer, &moved));
   MOTE_TRY(check_step(u, step));
-  MOTE_TRY(k->unload(u->stream, &u->transfer, &moved));
   if (!u->law) return MOTE_OK;
   return mote_neural_law_flow(u->law, u->stream, &u->rows, to->deformation_gradient,
                               u->rows.dim * u->rows.dim, &u->room, mote_unrolled_plastic(u, step));

@@ -39,7 +39,8 @@ typedef struct mote_unrolled {
   mote_transfer_reverse reverse;
   mote_neural_room room;
   mote_neural_rows rows;
-  int64_t floats, answers;      /* of a state; of what both networks see and answer in a step */
+  int64_t floats;               /* of a state */
+  int64_t seen, answers;        /* of what a network sees and answers in a step; of both, and the stress */
   int64_t pool;                 /* floats of memory for these */
   int64_t begin, steps, stride; /* of the last run: its first step; between kept states */
   int64_t first;                /* of the segment's states that are there, -1: none */
@@ -84,8 +85,8 @@ mote_status mote_unrolled_backward(mote_unrolled *u, const mote_arena *arena, mo
 
 /* ---- what both ways share ---- */
 
-/* In `work`: the stress, the deformation in front of the flow, the stress's gradient. */
-enum { MOTE_UNROLLED_TAU, MOTE_UNROLLED_TRIAL, MOTE_UNROLLED_D_TAU, MOTE_UNROLLED_SQUARES };
+/* In `work`: the stress, unless it is kept, and its gradient. */
+enum { MOTE_UNROLLED_TAU, MOTE_UNROLLED_D_TAU, MOTE_UNROLLED_SQUARES };
 static inline float *mote_unrolled_square(const mote_unrolled *u, int which) {
   return (float *)u->work.data + which * u->rows.n * u->rows.dim * u->rows.dim;
 }
@@ -104,7 +105,7 @@ int mote_unrolled_keeps(const mote_unrolled *u);
 float *mote_unrolled_elastic(const mote_unrolled *u, int64_t step);
 float *mote_unrolled_plastic(const mote_unrolled *u, int64_t step);
 
-/* From a state to the grid's velocities; `answered`: the elasticity has seen it. */
+/* From a state to the grid's velocities; `answered`: the stress is kept. */
 mote_status mote_unrolled_to_grid(mote_unrolled *u, int64_t step, const mote_unrolled_state *s, int answered);
 
 /* Runs a segment of the last run from its kept state. */

@@ -34,12 +34,27 @@ static mote_status report(const mote_unrolled *u, int64_t step, const char *stag
                    (long long)(u->begin + step + 1), (long long)particle, stage);
 }
 
-static mote_status check_gradient(mote_unrolled *u, int64_t step, const char *stage) {
+static mote_status is_finite(mote_unrolled *u, int *finite) {
   const struct mote_optimize_kernels *k = u->stream->device->optimize;
   double *sum = u->sums.data, squares;
   MOTE_TRY(k->sum_squares(u->stream, u->floats, u->gradients.data, sum, &u->room.scratch));
   MOTE_TRY(mote_download(u->stream, &squares, sum, sizeof squares));
-  return isfinite(squares) ? MOTE_OK : report(u, step, stage);
+  *finite = isfinite(squares);
+  return MOTE_OK;
+}
+
+/* A way back: whether each of its stages is looked at. */
+typedef struct way {
+  const mote_arena *arena;
+  mote_unrolled_add *add;
+  void *user;
+  int watched;
+} way;
+
+static mote_status check_gradient(mote_unrolled *u, const way *w, int64_t step, const char *stage) {
+  int finite = 1;
+  if (w->watched) MOTE_TRY(is_finite(u, &finite));
+  return finite ? MOTE_OK : report(u, step, stage);
 }
 
 /* ---- colliders ---- */
@@ -84,18 +99,15 @@ static mote_status flow_back(mote_unrolled *u, const mote_arena *arena, int64_t 
                              const mote_unrolled_state *g) {
   const mote_device *d = u->stream->device;
   const float dt = u->transfer.view.time_step;
-  float *trial = mote_unrolled_square(u, MOTE_UNROLLED_TRIAL);
   if (!u->law)
     return d->constitutive->return_backward(
         u->stream, u->rows.dim, u->rows.n, u->material_count, u->transfer.buffers[MOTE_BUFFER_LAWS].data,
         mote_unrolled_labels(u), dt, to->affine_velocity, from->deformation_gradient, from->history,
         g->deformation_gradient, g->affine_velocity, g->history, by_law_of(u), &u->room.scratch);
-  MOTE_TRY(
-      d->neural->deform(u->stream, &u->rows, dt, to->affine_velocity, from->deformation_gradient, trial));
-  MOTE_TRY(mote_neural_law_flow_backward(u->law, u->stream, arena, &u->rows, trial, mote_unrolled_keeps(u),
-                                         &u->room, mote_unrolled_plastic(u, step), g->deformation_gradient));
-  return d->neural->deform_backward(u->stream, &u->rows, dt, to->affine_velocity, from->deformation_gradient,
-                                    g->deformation_gradient, g->affine_velocity);
+  return mote_neural_law_flow_backward(u->law, u->stream, arena, &u->rows, dt, to->affine_velocity,
+                                       from->deformation_gradient, mote_unrolled_keeps(u), &u->room,
+                                       mote_unrolled_plastic(u, step), g->deformation_gradient,
+                                       g->affine_velocity);
 }
 
 /* Behind mote_unrolled_to_grid() of `from`: its answers are kept, or the law's room still holds them. */
@@ -114,21 +126,20 @@ static mote_status stress_back(mote_unrolled *u, const mote_arena *arena, int64_
 
 /* ---- the way ---- */
 
-static mote_status step_back(mote_unrolled *u, const mote_arena *arena, int64_t step,
-                             const mote_unrolled_state *from, const mote_unrolled_state *to,
-                             const mote_unrolled_state *g) {
+static mote_status step_back(mote_unrolled *u, const way *w, int64_t step, const mote_unrolled_state *from,
+                             const mote_unrolled_state *to, const mote_unrolled_state *g) {
   const int colliders = u->transfer.view.collider_count;
   const mote_transfer_gradients gradients = {g->position, g->velocity, g->affine_velocity,
                                              mote_unrolled_square(u, MOTE_UNROLLED_D_TAU)};
-  MOTE_TRY(flow_back(u, arena, step, from, to, g));
-  MOTE_TRY(check_gradient(u, step, "plasticity"));
+  MOTE_TRY(flow_back(u, w->arena, step, from, to, g));
+  MOTE_TRY(check_gradient(u, w, step, "plasticity"));
   MOTE_TRY(mote_unrolled_to_grid(u, step, from, mote_unrolled_keeps(u)));
   MOTE_TRY(u->stream->device->transfer->reverse(u->stream, &u->transfer, &u->reverse, &gradients,
                                                 colliders ? motion_of(u) : NULL));
-  MOTE_TRY(check_gradient(u, step, "transfers between particles and grid"));
+  MOTE_TRY(check_gradient(u, w, step, "transfers between particles and grid"));
   if (colliders) MOTE_TRY(add_motion(u, step));
-  MOTE_TRY(stress_back(u, arena, step, from, g));
-  return check_gradient(u, step, "elasticity");
+  MOTE_TRY(stress_back(u, w->arena, step, from, g));
+  return check_gradient(u, w, step, "elasticity");
 }
 
 static mote_status begin_sums(mote_unrolled *u) {
@@ -147,8 +158,7 @@ static mote_status end_sums(mote_unrolled *u) {
   return MOTE_OK;
 }
 
-mote_status mote_unrolled_backward(mote_unrolled *u, const mote_arena *arena, mote_unrolled_add *add,
-                                   void *user, mote_unrolled_state *start) {
+static mote_status go_back(mote_unrolled *u, const way *w) {
   const mote_unrolled_state g = mote_unrolled_state_in(u, &u->gradients, 0);
   MOTE_TRY(mote_fill_bytes(u->stream, g.position, 0, (size_t)u->floats * sizeof(float)));
   MOTE_TRY(begin_sums(u));
@@ -159,10 +169,23 @@ mote_status mote_unrolled_backward(mote_unrolled *u, const mote_arena *arena, mo
     for (int64_t k = end - 1; k >= first; k--) {
       const mote_unrolled_state from = mote_unrolled_place(u, segment, k),
                                 to = mote_unrolled_place(u, segment, k + 1);
-      MOTE_TRY(add(user, u->begin + k + 1, &to, &g));
-      MOTE_TRY(step_back(u, arena, k, &from, &to, &g));
+      MOTE_TRY(w->add(w->user, u->begin + k + 1, &to, &g));
+      MOTE_TRY(step_back(u, w, k, &from, &to, &g));
     }
   }
-  *start = g;
+  return MOTE_OK;
+}
+
+/* What is not finite stays so down to the first state: it is looked for there, and only where it is found the
+   way is gone once more, to tell where it began. */
+mote_status mote_unrolled_backward(mote_unrolled *u, const mote_arena *arena, mote_unrolled_add *add,
+                                   void *user, mote_unrolled_state *start) {
+  way w = {arena, add, user, 0};
+  int finite;
+  MOTE_TRY(go_back(u, &w));
+  MOTE_TRY(is_finite(u, &finite));
+  w.watched = 1;
+  if (!finite) MOTE_TRY(go_back(u, &w));
+  *start = mote_unrolled_state_in(u, &u->gradients, 0);
   return end_sums(u);
 }

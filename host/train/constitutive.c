@@ -191,9 +191,10 @@ static mote_status update_law(mote_constitutive *t, double *norm) {
   if (t->elastic_floats < w->floats)
     MOTE_TRY(mote_trained_weights_update_part(w, t->elastic_floats, w->floats - t->elastic_floats, &o,
                                               t->run.plasticity.clip, ema, &of_plasticity));
+  *norm = hypot(of_elasticity, of_plasticity);
+  if (!isfinite(*norm)) return mote_fail(MOTE_ERROR_NUMERIC, "the gradient by the weights is not finite");
   MOTE_TRY(mote_trained_weights_pack(w));
   t->updates++;
-  *norm = hypot(of_elasticity, of_plasticity);
   return MOTE_OK;
 }
 

@@ -8,54 +8,26 @@
 
 /* ---- Deformation ---- */
 
-/* clang-format off */
-#define PARALLEL \
-  _Pragma("omp parallel for num_threads(mote_stream_threads(stream)) schedule(static) if (rows->n > SERIAL)")
-/* clang-format on */
-
-/* Calls BODY for each group with a row that counts, with the dimension a constant. */
-#define FOR_GROUPS(BODY)                                                                                     \
-  PARALLEL                                                                                                   \
-  for (int64_t first = 0; first < rows->n; first += MOTE_REAL_WIDTH) {                                       \
-    const mote_group g = mote_group_at(rows, first, rows->n);                                                \
-    if (!mote_any(g.counts)) continue;                                                                       \
-    if (rows->dim == 3)                                                                                      \
-      BODY(3);                                                                                               \
-    else                                                                                                     \
-      BODY(2);                                                                                               \
-  }                                                                                                          \
-  return MOTE_OK
-
-MOTE_INLINE void deform_of(int D, const mote_group *g, float dt, const float *C, const float *F, float *out) {
-  mote_component c[9], f[9];
-  mote_group_load(g, C, D * D, D * D, c);
-  mote_group_load(g, F, D * D, D * D, f);
-  mote_deform(D, dt, c, f);
-  mote_group_store(g, out, D * D, D * D, f);
-}
-static mote_status deform(mote_stream *stream, const mote_neural_rows *rows, float dt, const float *C,
-                          const float *F, float *out) {
-#define BODY(D) deform_of(D, &g, dt, C, F, out)
-  FOR_GROUPS(BODY);
-#undef BODY
-}
-
-MOTE_INLINE void deform_reversed(int D, const mote_group *g, float dt, const float *C, const float *F,
-                                 float *d_F, float *d_C) {
-  mote_component c[9], f[9], df[9], dc[9];
-  mote_group_load(g, C, D * D, D * D, c);
-  mote_group_load(g, F, D * D, D * D, f);
+MOTE_INLINE void deform_reversed(int D, const mote_neural_call *c, const mote_group *g, float *d_F,
+                                 float *d_C) {
+  mote_component df[9];
   mote_group_load(g, d_F, D * D, D * D, df);
-  mote_group_load(g, d_C, D * D, D * D, dc);
-  mote_deform_backward(D, dt, c, f, df, dc);
+  mote_cpu_neural_deform_back(D, c, g, df, d_C);
   mote_group_store(g, d_F, D * D, D * D, df);
-  mote_group_store(g, d_C, D * D, D * D, dc);
 }
-static mote_status deform_backward(mote_stream *stream, const mote_neural_rows *rows, float dt,
-                                   const float *C, const float *F, float *d_F, float *d_C) {
-#define BODY(D) deform_reversed(D, &g, dt, C, F, d_F, d_C)
-  FOR_GROUPS(BODY);
-#undef BODY
+
+static mote_status deform_backward(mote_stream *stream, const mote_neural_call *c, float *d_F, float *d_C) {
+  const mote_neural_rows *rows = &c->rows;
+#pragma omp parallel for num_threads(mote_stream_threads(stream)) schedule(static) if (rows->n > SERIAL)
+  for (int64_t first = 0; first < rows->n; first += MOTE_REAL_WIDTH) {
+    const mote_group g = mote_group_at(rows, first, rows->n);
+    if (!mote_any(g.counts)) continue;
+    if (rows->dim == 3)
+      deform_reversed(3, c, &g, d_F, d_C);
+    else
+      deform_reversed(2, c, &g, d_F, d_C);
+  }
+  return MOTE_OK;
 }
 
 /* ---- Laws ---- */
@@ -78,7 +50,8 @@ MOTE_INLINE void look(int D, const mote_neural_call *c, const mote_group *g, int
   const int inputs = mote_neural_inputs(&c->rows);
   const mote_group all = mote_group_of_all(g), in_tile = mote_group_in(&all, row);
   mote_component in[13] = {{0}};
-  mote_group_load(g, c->F, c->stride, D * D, f);
+  mote_cpu_neural_load(D, c, g, f);
+  mote_neural_frame(D, f, frame);
   mote_neural_features(D, f, c->rows.strain, frame, in);
   for (int k = 0; k < inputs; k++) in[k] = mote_select(g->counts, in[k], mote_splat(0));
   mote_group_store(g, c->frame, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), frame);
@@ -112,31 +85,13 @@ MOTE_INLINE void tile_of(int D, const law_job *j, int64_t first, int used) {
     // cppcheck-suppress uninitvar; look() fills them
     look(D, c, &g, k * MOTE_REAL_WIDTH, seen.F[k], seen.frame[k], tile.buffer[0], in_stride);
   }
-  for (int r = 0; r < used; r++)
-    memcpy(c->x + (first + r) * in, tile.buffer[0] + r * in_stride, (size_t)in * sizeof(float));
   const int at = mote_tile_layers(c->mlp, 0, (mote_tile_span){0, first, used}, &tile, 0);
-  for (int r = 0; r < used; r++)
-    memcpy(c->y + (first + r) * out, tile.buffer[at] + r * out_stride, (size_t)out * sizeof(float));
   for (int k = 0; k * MOTE_REAL_WIDTH < used; k++) {
     const mote_group g = mote_group_at(&c->rows, first + k * MOTE_REAL_WIDTH, end),
                      in_tile = mote_group_in(&g, k * MOTE_REAL_WIDTH);
     mote_group_load(&in_tile, tile.buffer[at], out_stride, out, answer);
+    mote_group_store(&g, c->y, out, out, answer);
     act(D, j, &g, seen.F[k], seen.frame[k], answer);
-  }
-}
-
-/* Of answers that are there. */
-MOTE_INLINE void answered_of(int D, const law_job *j, int64_t first, int used) {
-  const mote_neural_call *c = j->call;
-  const int out = mote_neural_answers(&c->rows);
-  mote_component f[9], frame[21], answer[9];
-  for (int64_t row = first; row < first + used; row += MOTE_REAL_WIDTH) {
-    const mote_group g = mote_group_at(&c->rows, row, first + used);
-    if (!mote_any(g.counts)) continue;
-    mote_group_load(&g, c->F, c->stride, D * D, f);
-    mote_group_load(&g, c->frame, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), frame);
-    mote_group_load(&g, c->y, out, out, answer);
-    act(D, j, &g, f, frame, answer);
   }
 }
 
@@ -147,24 +102,11 @@ static int any_counts(const mote_neural_rows *rows, int64_t first, int used) {
 }
 
 static void run_tile(const law_job *j, int64_t first, int used) {
-  const mote_neural_call *c = j->call;
-  if (!any_counts(&c->rows, first, used)) {
-    const int in = mote_neural_inputs(&c->rows);
-    /* A tile of the reverse may have these rows beside others that count. */
-    memset(c->x + first * in, 0, (size_t)(used * in) * sizeof(float));
-    return;
-  }
-  if (c->rows.dim == 3) {
-    if (c->answered)
-      answered_of(3, j, first, used);
-    else
-      tile_of(3, j, first, used);
-  } else {
-    if (c->answered)
-      answered_of(2, j, first, used);
-    else
-      tile_of(2, j, first, used);
-  }
+  if (!any_counts(&j->call->rows, first, used)) return;
+  if (j->call->rows.dim == 3)
+    tile_of(3, j, first, used);
+  else
+    tile_of(2, j, first, used);
 }
 
 /* Few rows are shared evenly, in blocks and groups that are whole; many in more shares than threads, as only
@@ -185,7 +127,7 @@ static void run(mote_stream *stream, const law_job *j) {
   }
 }
 
-static mote_status answer(mote_stream *stream, const mote_neural_call *call) {
+mote_status mote_cpu_neural_answer(mote_stream *stream, const mote_neural_call *call) {
   run(stream, &(law_job){.call = call});
   return MOTE_OK;
 }
@@ -198,10 +140,8 @@ static mote_status flow(mote_stream *stream, const mote_neural_call *call, float
   return MOTE_OK;
 }
 
-const struct mote_neural_kernels mote_neural_cpu = {.deform = deform,
-                                                    .deform_backward = deform_backward,
-                                                    .answer = answer,
-                                                    .stress = stress,
+const struct mote_neural_kernels mote_neural_cpu = {.stress = stress,
                                                     .flow = flow,
                                                     .stress_backward = mote_cpu_neural_stress_backward,
-                                                    .flow_backward = mote_cpu_neural_flow_backward};
+                                                    .flow_backward = mote_cpu_neural_flow_backward,
+                                                    .deform_backward = deform_backward};

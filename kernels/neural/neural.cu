@@ -55,6 +55,7 @@ static __global__ void features_kernel(mote_neural_rows rows, const float *F, in
   if (i < 0 && at < rows.n) store(x, at, inputs, inputs, in);
   if (i < 0) return;
   load(F, i, stride, D * D, f);
+  mote_neural_frame(D, f, a);
   mote_neural_features(D, f, rows.strain, a, in);
   store(frame, i, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), a);
   store(x, i, inputs, inputs, in);
@@ -145,16 +146,6 @@ static __global__ void features_backward_kernel(mote_neural_rows rows, const flo
        ? MOTE_LAUNCH(kernel<3>, mote_grid(rows->n, THREADS), THREADS, 0, stream, *rows, __VA_ARGS__)         \
        : MOTE_LAUNCH(kernel<2>, mote_grid(rows->n, THREADS), THREADS, 0, stream, *rows, __VA_ARGS__))
 
-static mote_status deform(mote_stream *stream, const mote_neural_rows *rows, float dt, const float *C,
-                          const float *F, float *out) {
-  return LAUNCH(deform_kernel, dt, C, F, out);
-}
-
-static mote_status deform_backward(mote_stream *stream, const mote_neural_rows *rows, float dt,
-                                   const float *C, const float *F, float *d_F, float *d_C) {
-  return LAUNCH(deform_backward_kernel, dt, C, F, d_F, d_C);
-}
-
 static mote_rows rows_of(const void *data, int width) {
   mote_rows rows = {};
   rows.data = static_cast<const float *>(data);
@@ -169,19 +160,15 @@ static mote_status answer(mote_stream *stream, const mote_neural_call *c) {
                                     mote_rows{}, mote_rows{}, c->y, mote_neural_answers(rows));
 }
 
-static mote_status answered(mote_stream *stream, const mote_neural_call *c) {
-  return c->answered ? MOTE_OK : answer(stream, c);
-}
-
 static mote_status stress(mote_stream *stream, const mote_neural_call *c, float *tau) {
   const mote_neural_rows *rows = &c->rows;
-  MOTE_TRY(answered(stream, c));
+  MOTE_TRY(answer(stream, c));
   return LAUNCH(stress_kernel, c->F, c->stride, c->frame, c->y, c->scale, tau);
 }
 
 static mote_status flow(mote_stream *stream, const mote_neural_call *c, float *F) {
   const mote_neural_rows *rows = &c->rows;
-  MOTE_TRY(answered(stream, c));
+  MOTE_TRY(answer(stream, c));
   return LAUNCH(flow_kernel, c->frame, c->y, c->scale, F, c->stride);
 }
 
@@ -217,22 +204,48 @@ static mote_status answer_backward(mote_stream *stream, const mote_neural_call *
 static mote_status stress_backward(mote_stream *stream, const mote_neural_call *c, const mote_arena *arena,
                                    const float *d_tau, float *d_F, mote_neural_room *room) {
   const mote_neural_rows *rows = &c->rows;
-  MOTE_TRY(answered(stream, c));
+  if (!c->answered) MOTE_TRY(answer(stream, c));
   MOTE_TRY(begin_reverse(stream, rows, room));
   MOTE_TRY(LAUNCH(stress_backward_kernel, c->F, c->stride, c->frame, c->y, c->scale, d_tau,
                   static_cast<float *>(room->d_y.data), static_cast<float *>(room->d_R.data), d_F));
   return answer_backward(stream, c, arena, room, d_F);
 }
 
-static mote_status flow_backward(mote_stream *stream, const mote_neural_call *c, const mote_arena *arena,
-                                 float *d_F, mote_neural_room *room) {
+static mote_status deform_backward(mote_stream *stream, const mote_neural_call *c, float *d_F, float *d_C) {
   const mote_neural_rows *rows = &c->rows;
-  MOTE_TRY(answered(stream, c));
+  return LAUNCH(deform_backward_kernel, c->dt, c->C, c->F, d_F, d_C);
+}
+
+/* The same call of what is deformed already. */
+static mote_status deform(mote_stream *stream, const mote_neural_call *c, mote_neural_room *room,
+                          mote_neural_call *to) {
+  const mote_neural_rows *rows = &c->rows;
+  const size_t square = (size_t)(rows->n ? rows->n : 1) * (size_t)(rows->dim * rows->dim) * sizeof(float);
+  MOTE_TRY(mote_buffer_reserve(&room->trial, stream->device, square));
+  *to = *c;
+  to->F = static_cast<const float *>(room->trial.data);
+  to->stride = rows->dim * rows->dim;
+  to->C = NULL;
+  return LAUNCH(deform_kernel, c->dt, c->C, c->F, static_cast<float *>(room->trial.data));
+}
+
+static mote_status undeformed_flow_backward(mote_stream *stream, const mote_neural_call *c,
+                                            const mote_arena *arena, float *d_F, mote_neural_room *room) {
+  const mote_neural_rows *rows = &c->rows;
+  if (!c->answered) MOTE_TRY(answer(stream, c));
   MOTE_TRY(begin_reverse(stream, rows, room));
   MOTE_TRY(LAUNCH(flow_backward_kernel, c->frame, c->y, c->scale, static_cast<float *>(room->d_y.data),
                   static_cast<float *>(room->d_R.data), d_F));
   return answer_backward(stream, c, arena, room, d_F);
 }
 
-extern "C" const struct mote_neural_kernels mote_neural_gpu = {deform, deform_backward, answer,       stress,
-                                                               flow,   stress_backward, flow_backward};
+static mote_status flow_backward(mote_stream *stream, const mote_neural_call *c, const mote_arena *arena,
+                                 float *d_F, float *d_C, mote_neural_room *room) {
+  mote_neural_call deformed = *c;
+  if (c->C) MOTE_TRY(deform(stream, c, room, &deformed));
+  MOTE_TRY(undeformed_flow_backward(stream, &deformed, arena, d_F, room));
+  return c->C ? deform_backward(stream, c, d_F, d_C) : MOTE_OK;
+}
+
+extern "C" const struct mote_neural_kernels mote_neural_gpu = {
+    1, stress, flow, stress_backward, flow_backward, deform_backward};

@@ -50,15 +50,17 @@ MOTE_HD static inline int mote_neural_answers(const mote_neural_rows *rows) {
   return rows->strain > 0 ? MOTE_INVARIANTS : rows->dim * rows->dim;
 }
 
-/* What a call is of: rows, their law's network and scale, and the deformations F that it sees, rows of dim^2,
-   `stride` floats apart. frame (n, FRAME), x (n, inputs), y (n, answers): what it sees and answers, left
-   there by the call or, where `answered`, by one before for the same F, and no network is asked again. x of
-   rows that do not count is 0. All pointers are device memory. */
+/* What a call is of: rows, their law's network and scale, and the deformations that it sees: F, rows of
+   dim^2, `stride` floats apart, or, where C (n, dim^2) is there, (I + dt C) F. frame (n, FRAME), y (n,
+   answers) and, on devices that keep it, x (n, inputs): what it sees and answers, left there by the call or,
+   for reverses that are `answered`, by one before for the same deformations, and no network is asked again. x
+   of rows that do not count is 0. All pointers are device memory. */
 typedef struct mote_neural_call {
   mote_neural_rows rows;
   const mote_mlp *mlp;
   float scale;
-  const float *F;
+  const float *F, *C;
+  float dt;
   int stride;
   float *frame, *x, *y;
   int answered;
@@ -67,29 +69,25 @@ typedef struct mote_neural_call {
 /* Buffers that reverses share; they grow in the first call of a size. Which of them a device needs is its own
    matter. */
 typedef struct mote_neural_room {
-  mote_buffer seen, d_x, d_y, d_R, scratch;
+  mote_buffer seen, trial, d_x, d_y, d_R, scratch;
 } mote_neural_room;
 
 struct mote_neural_kernels {
-  /* What the laws are given: out = (I + dt C) F, rows (n, dim^2). Of the reverse: d_F is replaced by the
-     gradient by F, d_C is added to. */
-  mote_status (*deform)(mote_stream *stream, const mote_neural_rows *rows, float dt, const float *C,
-                        const float *F, float *out);
-  mote_status (*deform_backward)(mote_stream *stream, const mote_neural_rows *rows, float dt, const float *C,
-                                 const float *F, float *d_F, float *d_C);
+  int keeps_inputs; /* whether reverses need x */
 
-  mote_status (*answer)(mote_stream *stream, const mote_neural_call *call);
   /* tau (n, dim^2) Pa */
   mote_status (*stress)(mote_stream *stream, const mote_neural_call *call, float *tau);
-  /* F <- F + scale R S, F the call's. */
+  /* F <- F + scale R S, F the call's, without C. */
   mote_status (*flow)(mote_stream *stream, const mote_neural_call *call, float *F);
 
-  /* The reverses, F (n, dim^2) as before the flow: weights' gradients are added to the arena's. Of stress:
-     what d_tau brings is added to d_F (n, dim^2). Of flow: d_F by the new F becomes that by the old one. */
+  /* The reverses, F (n, dim^2): weights' gradients are added to the arena's. Of stress, whose call is without
+     C: what d_tau brings is added to d_F (n, dim^2). Of the flow of (I + dt C) F: d_F by what it leaves
+     becomes that by F, and d_C (n, dim^2) is added to. Of (I + dt C) F alone: the same without a network. */
   mote_status (*stress_backward)(mote_stream *stream, const mote_neural_call *call, const mote_arena *arena,
                                  const float *d_tau, float *d_F, mote_neural_room *room);
   mote_status (*flow_backward)(mote_stream *stream, const mote_neural_call *call, const mote_arena *arena,
-                               float *d_F, mote_neural_room *room);
+                               float *d_F, float *d_C, mote_neural_room *room);
+  mote_status (*deform_backward)(mote_stream *stream, const mote_neural_call *call, float *d_F, float *d_C);
 };
 
 /* ---- Per-element math; n is the dimension, constant where inlined ---- */
@@ -113,10 +111,15 @@ MOTE_INLINE void mote_neural_matrix(int n, const mote_real *frame, float strain,
     mote_neural_symmetric(n, y, scale, S);
 }
 
-MOTE_INLINE void mote_neural_features(int n, const mote_real *F, float strain, mote_real *frame,
-                                      mote_real *x) {
-  mote_real *s = frame + n * n, H[9];
+MOTE_INLINE void mote_neural_frame(int n, const mote_real *F, mote_real *frame) {
+  mote_real *s = frame + n * n;
   mote_svd(n, F, frame, s, s + n);
+}
+
+MOTE_INLINE void mote_neural_features(int n, const mote_real *F, float strain, const mote_real *frame,
+                                      mote_real *x) {
+  const mote_real *s = frame + n * n;
+  mote_real H[9];
   if (strain > 0) {
     mote_invariants(n, s, strain, x);
     return;

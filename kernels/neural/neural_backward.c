@@ -7,7 +7,7 @@ typedef struct reverse_job {
   const mote_neural_call *call;
   mote_reverse chain;
   const float *d_tau; /* NULL: of the flow */
-  float *d_F;
+  float *d_F, *d_C;
 } reverse_job;
 
 /* A tile's groups, as lanes, on both sides of the network. */
@@ -15,13 +15,19 @@ typedef struct group_lanes {
   mote_component F[9], frame[21], d_R[9], d_F[9];
 } group_lanes;
 
+/* Of both sides' tiles, x and d_y, this group's rows. */
+typedef struct tile_rows {
+  float *x, *d_y;
+  int x_stride, d_y_stride;
+} tile_rows;
+
 MOTE_INLINE void in_front(int D, const reverse_job *j, const mote_group *g, int64_t row, group_lanes *v,
-                          float *d_y, int stride) {
+                          const tile_rows *to) {
   const mote_neural_call *c = j->call;
   const int answers = mote_neural_answers(&c->rows);
   const mote_group in_tile = mote_group_in(g, row);
-  mote_component answer[9], dt[9], dy[9];
-  mote_group_load(g, c->F, c->stride, D * D, v->F);
+  mote_component answer[9], dt[9], dy[9], x[13];
+  mote_cpu_neural_load(D, c, g, v->F);
   mote_group_load(g, c->frame, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), v->frame);
   mote_group_load(g, c->y, answers, answers, answer);
   mote_group_load(g, j->d_F, D * D, D * D, v->d_F);
@@ -31,7 +37,9 @@ MOTE_INLINE void in_front(int D, const reverse_job *j, const mote_group *g, int6
   } else {
     mote_neural_flow_backward(D, v->frame, c->rows.strain, answer, c->scale, dy, v->d_R, v->d_F);
   }
-  mote_group_store(&in_tile, d_y, stride, answers, dy);
+  mote_group_store(&in_tile, to->d_y, to->d_y_stride, answers, dy);
+  mote_neural_features(D, v->F, c->rows.strain, v->frame, x);
+  mote_group_store(&in_tile, to->x, to->x_stride, mote_neural_inputs(&c->rows), x);
 }
 
 MOTE_INLINE void behind(int D, const reverse_job *j, const mote_group *g, int64_t row, group_lanes *v,
@@ -40,6 +48,7 @@ MOTE_INLINE void behind(int D, const reverse_job *j, const mote_group *g, int64_
   mote_component dx[13];
   mote_group_load(&in_tile, d_x, stride, mote_neural_inputs(&j->call->rows), dx);
   mote_neural_features_backward(D, v->F, v->frame, j->call->rows.strain, dx, v->d_R, v->d_F);
+  if (j->call->C) mote_cpu_neural_deform_back(D, j->call, g, v->d_F, j->d_C);
   mote_group_store(g, j->d_F, D * D, D * D, v->d_F);
 }
 
@@ -47,22 +56,21 @@ MOTE_INLINE void tile_of(int D, const reverse_job *j, int64_t first, int used, f
                          const mote_gradients *g) {
   const mote_neural_rows *rows = &j->call->rows;
   const mote_reverse *v = &j->chain;
-  const int in = mote_neural_inputs(rows), in_stride = mote_tile_stride(in),
-            out_stride = mote_tile_stride(mote_neural_answers(rows));
-  float *d_y = memory + v->gradient[0];
+  const tile_rows to = {memory + v->raw, memory + v->gradient[0], mote_tile_stride(mote_neural_inputs(rows)),
+                        mote_tile_stride(mote_neural_answers(rows))};
+  const size_t bytes = (size_t)mote_tile_blocks(used) * sizeof(float);
   group_lanes lanes[MOTE_NEURAL_GROUPS];
-  memset(d_y, 0, (size_t)(mote_tile_blocks(used) * out_stride) * sizeof(float));
+  memset(to.x, 0, bytes * (size_t)to.x_stride);
+  memset(to.d_y, 0, bytes * (size_t)to.d_y_stride);
   for (int k = 0; k * MOTE_REAL_WIDTH < used; k++) {
     const mote_group group = mote_group_at(rows, first + k * MOTE_REAL_WIDTH, first + used);
-    in_front(D, j, &group, k * MOTE_REAL_WIDTH, &lanes[k], d_y, out_stride);
+    in_front(D, j, &group, k * MOTE_REAL_WIDTH, &lanes[k], &to);
   }
-  mote_tile_fill((mote_rows){.data = j->call->x, .width = in, .stride = in}, first, used, 0, memory + v->raw,
-                 in_stride);
   mote_reverse_forward(v, used, memory, 0, 0);
   const float *d_x = mote_reverse_back(v, first, used, memory, NULL, g, 1).input;
   for (int k = 0; k * MOTE_REAL_WIDTH < used; k++) {
     const mote_group group = mote_group_at(rows, first + k * MOTE_REAL_WIDTH, first + used);
-    behind(D, j, &group, k * MOTE_REAL_WIDTH, &lanes[k], d_x, in_stride);
+    behind(D, j, &group, k * MOTE_REAL_WIDTH, &lanes[k], d_x, to.x_stride);
   }
 }
 
@@ -75,8 +83,8 @@ static void tile(const void *context, int64_t first, int used, float *memory, co
 }
 
 static mote_status run(mote_stream *stream, const mote_neural_call *call, const mote_arena *arena,
-                       const float *d_tau, float *d_F, mote_neural_room *room) {
-  const reverse_job job = {call, mote_reverse_plan(call->mlp, arena, 0, 0), d_tau, d_F};
+                       const float *d_tau, float *d_F, float *d_C, mote_neural_room *room) {
+  const reverse_job job = {call, mote_reverse_plan(call->mlp, arena, 0, 0), d_tau, d_F, d_C};
   const mote_reverse_job work = {.arena = arena,
                                  .chains = 1,
                                  .chain = {call->mlp},
@@ -84,7 +92,7 @@ static mote_status run(mote_stream *stream, const mote_neural_call *call, const 
                                  .tile = tile,
                                  .context = &job};
   const size_t floats = (size_t)mote_reverse_memory(stream, &work, call->rows.n);
-  if (!call->answered) MOTE_TRY(stream->device->neural->answer(stream, call));
+  if (!call->answered) MOTE_TRY(mote_cpu_neural_answer(stream, call));
   MOTE_TRY(mote_buffer_reserve(&room->scratch, stream->device, floats * sizeof(float)));
   mote_reverse_run(stream, &work, call->rows.n, room->scratch.data);
   return MOTE_OK;
@@ -93,9 +101,10 @@ static mote_status run(mote_stream *stream, const mote_neural_call *call, const 
 mote_status mote_cpu_neural_stress_backward(mote_stream *stream, const mote_neural_call *call,
                                             const mote_arena *arena, const float *d_tau, float *d_F,
                                             mote_neural_room *room) {
-  return run(stream, call, arena, d_tau, d_F, room);
+  return run(stream, call, arena, d_tau, d_F, NULL, room);
 }
 mote_status mote_cpu_neural_flow_backward(mote_stream *stream, const mote_neural_call *call,
-                                          const mote_arena *arena, float *d_F, mote_neural_room *room) {
-  return run(stream, call, arena, NULL, d_F, room);
+                                          const mote_arena *arena, float *d_F, float *d_C,
+                                          mote_neural_room *room) {
+  return run(stream, call, arena, NULL, d_F, d_C, room);
 }

@@ -70,13 +70,20 @@ static inline int mote_transfer_movers(const mote_stream *stream, const mote_tra
   return t->count < 8192 ? 1 : mote_stream_threads(stream);
 }
 
+/* Keys, order and blocks of the scene's rows, where the device's are not there yet (sort.c). */
+mote_status mote_transfer_cpu_order(mote_stream *stream, mote_transfer *transfer,
+                                    const mote_transfer_arrays *arrays);
 mote_status mote_transfer_cpu_sort(mote_stream *stream, mote_transfer *transfer);
 mote_status mote_transfer_cpu_p2g(mote_stream *stream, mote_transfer *transfer);
 mote_status mote_transfer_cpu_grid_update(mote_stream *stream, mote_transfer *transfer);
-mote_status mote_transfer_cpu_g2p(mote_stream *stream, mote_transfer *transfer);
+mote_status mote_transfer_cpu_g2p(mote_stream *stream, mote_transfer *transfer,
+                                  const mote_transfer_arrays *to);
 mote_status mote_transfer_cpu_reverse(mote_stream *stream, const mote_transfer *transfer,
                                       mote_transfer_reverse *room, const mote_transfer_gradients *gradients,
                                       double *motion);
+
+/* A block's particles to its tile (p2g.c). */
+void mote_transfer_cpu_scatter(const mote_transfer_view *t, int slot);
 
 /* Behind p2g of the step and the nodes' reverse: `record` those of mote_reverse_record(), `by_node` as
    view.grid (reverse_gather.c). */

@@ -4,6 +4,7 @@
 #include "kernels/constitutive/lanes.h"
 #include "kernels/transfer/cpu.h"
 #include "kernels/transfer/cpu_tiles.h"
+#include "kernels/transfer/particle.h"
 
 /* Up to 16 particles between gathering and update. A row is laid out as a record: velocity and the three
    columns of B = sum w v d^T in the quads' first lanes, the record's own mass and position in the fourth. */
@@ -181,11 +182,24 @@ MOTE_INLINE void gather_block(const mote_transfer_view *t, int dim, int slot, in
   if (b.count) (dim == 3 ? update_batch3 : update_batch2)(t, corner, keep_affine, &b, report);
 }
 
-mote_status mote_transfer_cpu_g2p(mote_stream *stream, mote_transfer *transfer) {
+/* A block's particles, while its thread has them at hand. */
+MOTE_INLINE void unload_block(const mote_transfer_view *t, int dim, int slot,
+                              const mote_transfer_arrays *to) {
+  for (int p = t->block_start[slot]; p < t->block_start[slot + 1]; p++) mote_particle_unload(t, dim, to, p);
+}
+
+MOTE_INLINE void move_block(const mote_transfer_view *t, int dim, int slot, int keep_affine,
+                            const mote_transfer_arrays *to, report *report) {
+  gather_block(t, dim, slot, keep_affine, report);
+  if (to) unload_block(t, dim, slot, to);
+}
+
+mote_status mote_transfer_cpu_g2p(mote_stream *stream, mote_transfer *transfer,
+                                  const mote_transfer_arrays *to) {
   const mote_transfer_view *t = &transfer->view;
   if (t->status->halted) return MOTE_OK;
   int32_t failed = INT32_MAX;
-  int left_margin = 0, keep_affine = transfer->keep_affine;
+  int left_margin = 0, keep_affine = transfer->keep_affine || to;
 #pragma omp parallel for num_threads(mote_transfer_threads(stream, t)) schedule(dynamic, 1)                  \
     reduction(min                                                                                            \
               : failed) reduction(|                                                                          \
@@ -193,9 +207,9 @@ mote_status mote_transfer_cpu_g2p(mote_stream *stream, mote_transfer *transfer) 
   for (int slot = 0; slot < t->status->occupied; slot++) {
     report here = {INT32_MAX, 0};
     if (t->dim == 3)
-      gather_block(t, 3, slot, keep_affine, &here);
+      move_block(t, 3, slot, keep_affine, to, &here);
     else
-      gather_block(t, 2, slot, keep_affine, &here);
+      move_block(t, 2, slot, keep_affine, to, &here);
     failed = here.failed < failed ? here.failed : failed;
     left_margin |= here.left_margin;
   }

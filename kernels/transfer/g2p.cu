@@ -64,9 +64,13 @@ template <int DIM> static __global__ void g2p_kernel(mote_transfer_view t) {
   }
 }
 
-mote_status mote_transfer_gpu_g2p(mote_stream *stream, mote_transfer *transfer) {
+mote_status mote_transfer_gpu_g2p(mote_stream *stream, mote_transfer *transfer,
+                                  const mote_transfer_arrays *to) {
   const mote_transfer_view *t = &transfer->view;
   unsigned grid = mote_striding_grid(t->block_capacity);
-  if (t->dim == 3) return MOTE_LAUNCH(MOTE_KERNEL(g2p_kernel<3>), grid, THREADS, 0, stream, *t);
-  return MOTE_LAUNCH(MOTE_KERNEL(g2p_kernel<2>), grid, THREADS, 0, stream, *t);
+  if (t->dim == 3)
+    MOTE_TRY(MOTE_LAUNCH(MOTE_KERNEL(g2p_kernel<3>), grid, THREADS, 0, stream, *t));
+  else
+    MOTE_TRY(MOTE_LAUNCH(MOTE_KERNEL(g2p_kernel<2>), grid, THREADS, 0, stream, *t));
+  return to ? stream->device->transfer->unload(stream, transfer, to) : MOTE_OK;
 }

@@ -62,7 +62,8 @@ static __device__ __forceinline__ float4 sum_tiles(const mote_transfer_view &t, 
 mote_status mote_transfer_gpu_sort(mote_stream *stream, mote_transfer *transfer);
 mote_status mote_transfer_gpu_p2g(mote_stream *stream, mote_transfer *transfer);
 mote_status mote_transfer_gpu_grid_update(mote_stream *stream, mote_transfer *transfer);
-mote_status mote_transfer_gpu_g2p(mote_stream *stream, mote_transfer *transfer);
+mote_status mote_transfer_gpu_g2p(mote_stream *stream, mote_transfer *transfer,
+                                  const mote_transfer_arrays *to);
 mote_status mote_transfer_gpu_reverse(mote_stream *stream, const mote_transfer *transfer,
                                       mote_transfer_reverse *room, const mote_transfer_gradients *gradients,
                                       double *motion);

@@ -73,16 +73,18 @@ MOTE_INLINE void scatter_block(const mote_transfer_view *t, int dim, int slot) {
   }
 }
 
+void mote_transfer_cpu_scatter(const mote_transfer_view *t, int slot) {
+  if (t->dim == 3)
+    scatter_block(t, 3, slot);
+  else
+    scatter_block(t, 2, slot);
+}
+
 mote_status mote_transfer_cpu_p2g(mote_stream *stream, mote_transfer *transfer) {
   const mote_transfer_view *t = &transfer->view;
   if (t->status->halted) return MOTE_OK;
 #pragma omp parallel for num_threads(mote_transfer_threads(stream, t)) schedule(dynamic, 1)
-  for (int slot = 0; slot < t->status->occupied; slot++) {
-    if (t->dim == 3)
-      scatter_block(t, 3, slot);
-    else
-      scatter_block(t, 2, slot);
-  }
+  for (int slot = 0; slot < t->status->occupied; slot++) mote_transfer_cpu_scatter(t, slot);
   return MOTE_OK;
 }
 
@@ -93,9 +95,12 @@ MOTE_INLINE void update_block(const mote_transfer_view *t, int dim, int slot) {
   float *node = t->grid + (size_t)slot * (size_t)nodes * 4;
   mote_sum_tiles(t, dim, t->tiles, corner, node);
   for (int n = 0; n < nodes; n++) {
-    int at[3] = {corner[0] + (dim == 3 ? n >> 4 : n >> 2), corner[1] + (dim == 3 ? n >> 2 & 3 : n & 3),
-                 dim == 3 ? corner[2] + (n & 3) : 0};
-    mote_node_update(t, at, node + 4 * n);
+    const int at[3] = {corner[0] + (dim == 3 ? n >> 4 : n >> 2), corner[1] + (dim == 3 ? n >> 2 & 3 : n & 3),
+                       dim == 3 ? corner[2] + (n & 3) : 0};
+    if (node[4 * n + 3] > 0)
+      mote_node_update(t, at, node + 4 * n);
+    else
+      v4_store(node + 4 * n, (v4){0});
   }
 }
 

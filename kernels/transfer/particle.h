@@ -11,69 +11,82 @@ MOTE_HD static inline int32_t mote_solid_material(const float *solid) {
   return material;
 }
 
+/* Here `dim` is the view's, as a constant where the caller has it: loops over axes are then none. */
+
 /* C (dim, dim) row-major from an affine row. */
-MOTE_HD static inline void mote_affine_matrix(int dim, const float *affine, float *C) {
+MOTE_INLINE void mote_affine_matrix(int dim, const float *affine, float *C) {
   for (int c = 0; c < dim; c++)
     for (int d = 0; d < dim; d++) C[c * dim + d] = affine[4 * d + c];
 }
 
-/* Scene row i to device row p. */
-MOTE_HD static inline void mote_particle_load(const mote_transfer_view *t, const mote_transfer_arrays *a,
-                                              int i, int p) {
-  int dim = t->dim;
-  float *record = t->record + (size_t)p * MOTE_RECORD, *solid = t->solid + (size_t)p * MOTE_SOLID;
-  float *affine = t->affine + (size_t)p * MOTE_AFFINE;
+/* The stress of scene row i; of neural laws what the arrays bring. */
+MOTE_INLINE void mote_particle_stress(const mote_transfer_view *t, int dim, const mote_transfer_arrays *a,
+                                      int i, const float *C, const float *F, float tau[9]) {
+  const mote_law *law = &t->laws[a->material[i]];
+  for (int k = 0; k < 9; k++) tau[k] = 0;
+  if (law->kind != MOTE_NEURAL && dim == 3) mote_law_stress3(law, C, F, a->history[i], tau);
+  if (law->kind != MOTE_NEURAL && dim == 2) mote_law_stress2(law, C, F, a->history[i], tau);
+  for (int k = 0; k < dim * dim && a->stress; k++) tau[k] += a->stress[(size_t)i * dim * dim + k];
+}
+
+/* Where scene row i lies along an axis, in cells. */
+MOTE_INLINE float mote_particle_place(const mote_transfer_view *t, int dim, const mote_transfer_arrays *a,
+                                      int i, int axis) {
+  return mote_clamp_position(t, axis, (a->position[(size_t)i * dim + axis] - t->lower[axis]) / t->spacing);
+}
+
+/* Scene row i to device row p; of C only what goes into the record, unless `keeps`. */
+MOTE_INLINE void mote_particle_load(const mote_transfer_view *t, int dim, const mote_transfer_arrays *a,
+                                    int keeps, int i, int p) {
+  float record[MOTE_RECORD] = {0}, affine[MOTE_AFFINE] = {0}, solid[MOTE_SOLID] = {0}, tau[9];
   const float *F = a->deformation_gradient + (size_t)i * dim * dim,
               *C = a->affine_velocity + (size_t)i * dim * dim;
-  float mass = a->density[i] * a->volume[i], tau[9];
-  const mote_law *law = &t->laws[a->material[i]];
-  if (dim == 3)
-    mote_law_stress3(law, C, F, a->history[i], tau);
-  else
-    mote_law_stress2(law, C, F, a->history[i], tau);
-  for (int k = 0; k < MOTE_RECORD; k++) record[k] = 0;
-  for (int k = 0; k < MOTE_AFFINE; k++) affine[k] = 0;
+  const float mass = a->density[i] * a->volume[i];
+  const float stress_factor = 4 * t->time_step / t->spacing * a->volume[i];
+  mote_particle_stress(t, dim, a, i, C, F, tau);
   record[3] = mass;
-  float stress_factor = 4 * t->time_step / t->spacing * a->volume[i];
   for (int d = 0; d < dim; d++) {
     record[d] = mass * a->velocity[(size_t)i * dim + d];
-    float x = (a->position[(size_t)i * dim + d] - t->lower[d]) / t->spacing;
-    record[7 + 4 * d] = mote_clamp_position(t, d, x);
+    record[7 + 4 * d] = mote_particle_place(t, dim, a, i, d);
     for (int c = 0; c < dim; c++) {
       affine[4 * d + c] = C[c * dim + d];
       record[4 + 4 * d + c] = mass * t->spacing * C[c * dim + d] - stress_factor * tau[c * dim + d];
     }
   }
-  for (int k = 0; k < MOTE_SOLID; k++) solid[k] = k < dim * dim ? F[k] : 0;
+  for (int k = 0; k < dim * dim; k++) solid[k] = F[k];
   solid[9] = a->history[i];
   solid[10] = a->volume[i];
   memcpy(&solid[11], &a->material[i], sizeof(float));
+  memcpy(t->record + (size_t)p * MOTE_RECORD, record, sizeof record);
+  if (keeps) memcpy(t->affine + (size_t)p * MOTE_AFFINE, affine, sizeof affine);
+  memcpy(t->solid + (size_t)p * MOTE_SOLID, solid, sizeof solid);
   t->id[p] = i;
 }
 
 /* Device row p to its scene row. */
-MOTE_HD static inline void mote_particle_unload(const mote_transfer_view *t, const mote_transfer_arrays *a,
-                                                int p) {
-  int dim = t->dim;
-  size_t i = (size_t)t->id[p];
-  const float *record = t->record + (size_t)p * MOTE_RECORD, *solid = t->solid + (size_t)p * MOTE_SOLID;
+MOTE_INLINE void mote_particle_unload(const mote_transfer_view *t, int dim, const mote_transfer_arrays *a,
+                                      int p) {
+  const size_t i = (size_t)t->id[p];
+  float record[MOTE_RECORD], affine[MOTE_AFFINE], solid[MOTE_SOLID];
+  memcpy(record, t->record + (size_t)p * MOTE_RECORD, sizeof record);
+  memcpy(affine, t->affine + (size_t)p * MOTE_AFFINE, sizeof affine);
+  memcpy(solid, t->solid + (size_t)p * MOTE_SOLID, sizeof solid);
   for (int d = 0; d < dim; d++) {
     if (a->position) a->position[i * dim + d] = t->lower[d] + record[7 + 4 * d] * t->spacing;
     if (a->velocity) a->velocity[i * dim + d] = record[d] / record[3];
   }
   if (a->deformation_gradient)
     for (int k = 0; k < dim * dim; k++) a->deformation_gradient[i * dim * dim + k] = solid[k];
-  if (a->affine_velocity)
-    mote_affine_matrix(dim, t->affine + (size_t)p * MOTE_AFFINE, a->affine_velocity + i * dim * dim);
+  if (a->affine_velocity) mote_affine_matrix(dim, affine, a->affine_velocity + i * dim * dim);
   if (a->history) a->history[i] = solid[9];
 }
 
 /* Device row p's record with the stress tau (dim, dim) on top. */
-MOTE_HD static inline void mote_particle_add_stress(const mote_transfer_view *t, int p, const float *tau) {
+MOTE_INLINE void mote_particle_add_stress(const mote_transfer_view *t, int dim, int p, const float *tau) {
   float *record = t->record + (size_t)p * MOTE_RECORD;
   const float stress_factor = 4 * t->time_step / t->spacing * t->solid[(size_t)p * MOTE_SOLID + 10];
-  for (int d = 0; d < t->dim; d++)
-    for (int c = 0; c < t->dim; c++) record[4 + 4 * d + c] -= stress_factor * tau[c * t->dim + d];
+  for (int d = 0; d < dim; d++)
+    for (int c = 0; c < dim; c++) record[4 + 4 * d + c] -= stress_factor * tau[c * dim + d];
 }
 
 /* Adds device row p to a row of MOTE_TRANSFER_SUMS; positions and angular momentum are about `lower`. The

@@ -5,14 +5,27 @@
 #include "kernels/transfer/cpu.h"
 #include "kernels/transfer/cpu_tiles.h"
 
-static void make_records(mote_stream *stream, const mote_transfer_view *t, const mote_transfer_gradients *g,
+static void make_records(const mote_transfer_view *t, int first, int last, const mote_transfer_gradients *g,
                          float *record) {
   const size_t dim = (size_t)t->dim;
-#pragma omp parallel for num_threads(mote_transfer_threads(stream, t)) schedule(static)
-  for (int p = 0; p < t->count; p++) {
+  for (int p = first; p < last; p++) {
     const size_t i = (size_t)t->id[p], row = (size_t)p * MOTE_RECORD;
-    mote_reverse_record(t, t->record + row, g->position + i * dim, g->velocity + i * dim,
-                        g->affine_velocity + i * dim * dim, record + row);
+    const float *by_x = g->position + i * dim, *by_v = g->velocity + i * dim,
+                *by_C = g->affine_velocity + i * dim * dim;
+    if (dim == 3)
+      mote_reverse_record(t, 3, t->record + row, by_x, by_v, by_C, record + row);
+    else
+      mote_reverse_record(t, 2, t->record + row, by_x, by_v, by_C, record + row);
+  }
+}
+
+/* A block's records of gradients, and their tile. */
+static void scatter_gradients(mote_stream *stream, const mote_transfer_view *t,
+                              const mote_transfer_gradients *g, const mote_transfer_view *reversed) {
+#pragma omp parallel for num_threads(mote_transfer_threads(stream, t)) schedule(dynamic, 1)
+  for (int slot = 0; slot < t->status->occupied; slot++) {
+    make_records(t, t->block_start[slot], t->block_start[slot + 1], g, reversed->record);
+    mote_transfer_cpu_scatter(reversed, slot);
   }
 }
 
@@ -25,10 +38,14 @@ MOTE_INLINE void reverse_block(const mote_transfer_view *t, int dim, int slot, c
   mote_sum_tiles(t, dim, t->tiles, corner, q);
   mote_sum_tiles(t, dim, tiles, corner, g);
   for (int n = 0; n < nodes; n++) {
+    float *to = grid + ((size_t)slot * (size_t)nodes + (size_t)n) * 4;
+    if (!(q[4 * n + 3] > 0)) {
+      v4_store(to, (v4){0});
+      continue;
+    }
     const int at[3] = {corner[0] + (dim == 3 ? n >> 4 : n >> 2), corner[1] + (dim == 3 ? n >> 2 & 3 : n & 3),
                        dim == 3 ? corner[2] + (n & 3) : 0};
-    mote_node_reverse(t, at, q + 4 * n, g + 4 * n, grid + ((size_t)slot * (size_t)nodes + (size_t)n) * 4,
-                      motion);
+    mote_node_reverse(t, at, q + 4 * n, g + 4 * n, to, motion);
   }
 }
 
@@ -56,12 +73,11 @@ mote_status mote_transfer_cpu_reverse(mote_stream *stream, const mote_transfer *
                                       double *motion) {
   const mote_transfer_view *t = &transfer->view;
   const int chunks = mote_reverse_chunks(t);
-  mote_transfer other = *transfer;
+  mote_transfer_view reversed = *t;
   MOTE_TRY(mote_transfer_reverse_reserve(stream, t, room, chunks));
-  make_records(stream, t, g, room->record.data);
-  other.view.record = room->record.data;
-  other.view.tiles = room->tiles.data;
-  MOTE_TRY(mote_transfer_cpu_p2g(stream, &other));
+  reversed.record = room->record.data;
+  reversed.tiles = room->tiles.data;
+  scatter_gradients(stream, t, g, &reversed);
   reverse_nodes(stream, t, room, motion != NULL);
   const int64_t width = (int64_t)t->collider_count * MOTE_MOTION;
   for (int c = 0; motion && c < chunks; c++)

@@ -9,8 +9,11 @@ static __global__ void record_kernel(mote_transfer_view t, mote_transfer_gradien
   const int64_t p = own_thread();
   if (p >= t.count) return;
   const int64_t i = t.id[p] * (int64_t)t.dim, row = p * MOTE_RECORD;
-  mote_reverse_record(&t, t.record + row, g.position + i, g.velocity + i, g.affine_velocity + i * t.dim,
-                      record + row);
+  const float *by_x = g.position + i, *by_v = g.velocity + i, *by_C = g.affine_velocity + i * t.dim;
+  if (t.dim == 3)
+    mote_reverse_record(&t, 3, t.record + row, by_x, by_v, by_C, record + row);
+  else
+    mote_reverse_record(&t, 2, t.record + row, by_x, by_v, by_C, record + row);
 }
 
 template <int DIM>

@@ -86,21 +86,20 @@ MOTE_HD static inline int mote_may_be_stopped(const mote_transfer_view *t, const
 
 /* The record of g and G; its quads end in 0 and the place, as a record's do in mass and place. by_x, by_v,
    by_C: of the particle, (dim), (dim), (dim, dim), by metres, m/s, 1/s. */
-MOTE_HD static inline void mote_reverse_record(const mote_transfer_view *t, const float *record,
-                                               const float *by_x, const float *by_v, const float *by_C,
-                                               float *out) {
+MOTE_INLINE void mote_reverse_record(const mote_transfer_view *t, int dim, const float *record,
+                                     const float *by_x, const float *by_v, const float *by_C, float *to) {
   mote_stencil s;
-  float v[3] = {0, 0, 0};
+  float v[3] = {0, 0, 0}, out[MOTE_RECORD] = {0};
   if (mote_may_be_stopped(t, record)) {
     mote_stencil_at(t, record, &s);
     mote_gather_velocity(t, &s, v);
   }
-  for (int k = 0; k < MOTE_RECORD; k++) out[k] = 0;
-  for (int d = 0; d < t->dim; d++) {
+  for (int d = 0; d < dim; d++) {
     out[7 + 4 * d] = record[7 + 4 * d];
     out[d] = by_v[d] + (mote_moves_freely(t, d, record[7 + 4 * d], v[d]) ? t->time_step * by_x[d] : 0);
-    for (int c = 0; c < t->dim; c++) out[4 + 4 * d + c] = 4 / t->spacing * by_C[c * t->dim + d];
+    for (int c = 0; c < dim; c++) out[4 + 4 * d + c] = 4 / t->spacing * by_C[c * dim + d];
   }
+  memcpy(to, out, sizeof out);
 }
 
 /* q + A d of a record at a node, with the mass behind; in 2-D A has no third axis. */

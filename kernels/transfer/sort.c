@@ -1,7 +1,9 @@
-/* Sorting on the CPU: particles are moved in memory, by block and cell, but only when one has drifted out of
-   the margin of its block's tile; between sorts blocks keep their particles and the block lists stand. */
+/* Sorting on the CPU: particles are loaded in the order of blocks and cells, and moved in memory only when
+   one has drifted out of the margin of its block's tile; between sorts blocks keep their particles and the
+   block lists stand. */
 #include "kernels/array/array.h"
 #include "kernels/transfer/cpu.h"
+#include "kernels/transfer/particle.h"
 
 /* Rows of `width` 4-byte words, known when this is compiled. */
 MOTE_INLINE void permute(int threads, const void *from, const int32_t *order, void *to, int64_t n,
@@ -58,8 +60,9 @@ static void cells_from_keys(int threads, mote_transfer_view *t) {
   }
 }
 
-/* The blocks whose nodes a tile reaches: the occupied ones and all their neighbours. */
-static void list_active(mote_transfer_view *t) {
+/* The blocks whose nodes a tile reaches: the occupied ones and all their neighbours; where nothing drifts
+   into the tile's margin, only those that stencils lead to. */
+static void list_active(mote_transfer_view *t, int drifts) {
   mote_transfer_status *s = t->status;
   for (int k = 0; k < s->active; k++) t->grid_slot[t->active_index[k]] = -1;
   s->active = 0;
@@ -67,7 +70,7 @@ static void list_active(mote_transfer_view *t) {
     int corner[3], low[3], high[3];
     mote_block_corner(t, t->block_index[k], corner);
     for (int d = 0; d < 3; d++) {
-      low[d] = corner[d] / 4 > 0 ? corner[d] / 4 - 1 : 0;
+      low[d] = corner[d] / 4 - (drifts && corner[d] > 0);
       high[d] = corner[d] / 4 + 1 < t->blocks[d] ? corner[d] / 4 + 1 : t->blocks[d] - 1;
     }
     for (int x = low[0]; x <= high[0]; x++)
@@ -81,6 +84,35 @@ static void list_active(mote_transfer_view *t) {
   }
 }
 
+static mote_status sort_keys(mote_stream *stream, mote_transfer *transfer) {
+  const mote_transfer_view *t = &transfer->view;
+  return stream->device->array->sort_pairs_u32(stream, t->key, t->order, t->count, mote_key_bits(t),
+                                               &transfer->buffers[MOTE_BUFFER_SCRATCH]);
+}
+
+static void list_blocks(mote_stream *stream, mote_transfer *transfer) {
+  mote_transfer_view *t = &transfer->view;
+  list_occupied(t);
+  list_active(t, !transfer->one_step);
+  cells_from_keys(mote_transfer_movers(stream, t), t);
+  t->status->needs_sort = 0;
+}
+
+mote_status mote_transfer_cpu_order(mote_stream *stream, mote_transfer *transfer,
+                                    const mote_transfer_arrays *arrays) {
+  mote_transfer_view *t = &transfer->view;
+#pragma omp parallel for num_threads(mote_transfer_movers(stream, t)) schedule(static)
+  for (int i = 0; i < t->count; i++) {
+    float record[MOTE_RECORD];
+    for (int d = 0; d < t->dim; d++) record[7 + 4 * d] = mote_particle_place(t, t->dim, arrays, i, d);
+    t->key[i] = mote_stencil_key(t, record);
+    t->order[i] = i;
+  }
+  MOTE_TRY(sort_keys(stream, transfer));
+  list_blocks(stream, transfer);
+  return MOTE_OK;
+}
+
 mote_status mote_transfer_cpu_sort(mote_stream *stream, mote_transfer *transfer) {
   mote_transfer_view *t = &transfer->view;
   if (t->status->halted || !t->status->needs_sort) return MOTE_OK;
@@ -89,12 +121,8 @@ mote_status mote_transfer_cpu_sort(mote_stream *stream, mote_transfer *transfer)
     t->key[i] = mote_stencil_key(t, t->record + (size_t)i * MOTE_RECORD);
     t->order[i] = i;
   }
-  MOTE_TRY(stream->device->array->sort_pairs_u32(stream, t->key, t->order, t->count, mote_key_bits(t),
-                                                 &transfer->buffers[MOTE_BUFFER_SCRATCH]));
+  MOTE_TRY(sort_keys(stream, transfer));
   move_particles(stream, transfer);
-  list_occupied(t);
-  list_active(t);
-  cells_from_keys(mote_transfer_movers(stream, t), t);
-  t->status->needs_sort = 0;
+  list_blocks(stream, transfer);
   return MOTE_OK;
 }

@@ -19,10 +19,16 @@ static mote_status load(mote_stream *stream, mote_transfer *transfer, const mote
   MOTE_TRY(mote_buffer_reserve(&b[MOTE_BUFFER_RECORD_OTHER], stream->device, b[MOTE_BUFFER_RECORD].bytes));
   MOTE_TRY(mote_buffer_reserve(&b[MOTE_BUFFER_SOLID_OTHER], stream->device, b[MOTE_BUFFER_SOLID].bytes));
   MOTE_TRY(mote_buffer_reserve(&b[MOTE_BUFFER_ID_OTHER], stream->device, b[MOTE_BUFFER_ID].bytes));
-#pragma omp parallel for num_threads(mote_transfer_threads(stream, t)) schedule(static)
-  for (int i = 0; i < t->count; i++) mote_particle_load(t, arrays, i, i);
   for (int k = 0; k < t->block_total; k++) t->tile_slot[k] = t->grid_slot[k] = -1;
-  *t->status = (mote_transfer_status){.step = transfer->first_step, .failed = INT32_MAX, .needs_sort = 1};
+  *t->status = (mote_transfer_status){.step = transfer->first_step, .failed = INT32_MAX};
+  MOTE_TRY(mote_transfer_cpu_order(stream, transfer, arrays));
+#pragma omp parallel for num_threads(mote_transfer_threads(stream, t)) schedule(static)
+  for (int p = 0; p < t->count; p++) {
+    if (t->dim == 3)
+      mote_particle_load(t, 3, arrays, !transfer->one_step, t->order[p], p);
+    else
+      mote_particle_load(t, 2, arrays, !transfer->one_step, t->order[p], p);
+  }
   pose_colliders(t);
   return MOTE_OK;
 }
@@ -31,7 +37,12 @@ static mote_status unload(mote_stream *stream, const mote_transfer *transfer,
                           const mote_transfer_arrays *arrays) {
   const mote_transfer_view *t = &transfer->view;
 #pragma omp parallel for num_threads(mote_transfer_threads(stream, t)) schedule(static)
-  for (int p = 0; p < t->count; p++) mote_particle_unload(t, arrays, p);
+  for (int p = 0; p < t->count; p++) {
+    if (t->dim == 3)
+      mote_particle_unload(t, 3, arrays, p);
+    else
+      mote_particle_unload(t, 2, arrays, p);
+  }
   return MOTE_OK;
 }
 
@@ -40,9 +51,13 @@ static mote_status add_stress(mote_stream *stream, mote_transfer *transfer, int3
   const mote_transfer_view *t = &transfer->view;
   if (t->status->halted) return MOTE_OK;
 #pragma omp parallel for num_threads(mote_transfer_threads(stream, t)) schedule(static)
-  for (int p = 0; p < t->count; p++)
-    if (mote_solid_material(t->solid + (size_t)p * MOTE_SOLID) == material)
-      mote_particle_add_stress(t, p, tau + (size_t)p * (size_t)(t->dim * t->dim));
+  for (int p = 0; p < t->count; p++) {
+    if (mote_solid_material(t->solid + (size_t)p * MOTE_SOLID) != material) continue;
+    if (t->dim == 3)
+      mote_particle_add_stress(t, 3, p, tau + (size_t)p * 9);
+    else
+      mote_particle_add_stress(t, 2, p, tau + (size_t)p * 4);
+  }
   return MOTE_OK;
 }
 

@@ -13,7 +13,11 @@ static int tile_floats(int dim) {
 
 static __global__ void load_kernel(mote_transfer_view t, mote_transfer_arrays arrays) {
   int64_t i = own_thread();
-  if (i < t.count) mote_particle_load(&t, &arrays, (int)i, (int)i);
+  if (i >= t.count) return;
+  if (t.dim == 3)
+    mote_particle_load(&t, 3, &arrays, 1, (int)i, (int)i);
+  else
+    mote_particle_load(&t, 2, &arrays, 1, (int)i, (int)i);
 }
 
 static __global__ void pose_kernel(mote_transfer_view t) {
@@ -39,7 +43,11 @@ static mote_status load(mote_stream *stream, mote_transfer *transfer, const mote
 
 static __global__ void unload_kernel(mote_transfer_view t, mote_transfer_arrays arrays) {
   int64_t p = own_thread();
-  if (p < t.count) mote_particle_unload(&t, &arrays, (int)p);
+  if (p >= t.count) return;
+  if (t.dim == 3)
+    mote_particle_unload(&t, 3, &arrays, (int)p);
+  else
+    mote_particle_unload(&t, 2, &arrays, (int)p);
 }
 
 static mote_status unload(mote_stream *stream, const mote_transfer *transfer,
@@ -51,8 +59,11 @@ static mote_status unload(mote_stream *stream, const mote_transfer *transfer,
 static __global__ void add_stress_kernel(mote_transfer_view t, int32_t material, const float *tau) {
   int64_t p = own_thread();
   if (p >= t.count || t.status->halted) return;
-  if (mote_solid_material(t.solid + p * MOTE_SOLID) == material)
-    mote_particle_add_stress(&t, (int)p, tau + p * (t.dim * t.dim));
+  if (mote_solid_material(t.solid + p * MOTE_SOLID) != material) return;
+  if (t.dim == 3)
+    mote_particle_add_stress(&t, 3, (int)p, tau + p * 9);
+  else
+    mote_particle_add_stress(&t, 2, (int)p, tau + p * 4);
 }
 
 static mote_status add_stress(mote_stream *stream, mote_transfer *transfer, int32_t material,

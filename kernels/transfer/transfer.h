@@ -118,6 +118,7 @@ enum {
 typedef struct mote_transfer {
   mote_transfer_view view;
   int keep_affine;    /* the next step is one after which C is read: devices may leave `affine` stale else */
+  int one_step;       /* a step at most follows each load: devices may leave out what only others need */
   int64_t first_step; /* what load begins to count at: it tells where colliders are */
   mote_buffer buffers[MOTE_BUFFER_COUNT];
 } mote_transfer;
@@ -132,6 +133,7 @@ typedef struct mote_transfer_arrays {
   float *volume;               /* (n), load only */
   float *density;              /* (n), load only */
   int32_t *material;           /* (n), load only */
+  const float *stress;         /* (n, dim, dim) Pa besides that of the materials, load only; NULL: none */
 } mote_transfer_arrays;
 
 /* Gradients by a state, device arrays in the order of the scene, row-major: by metres, m/s, 1/s and, of the
@@ -155,8 +157,8 @@ struct mote_transfer_kernels {
   /* Floats of a tile of this device's p2g. */
   int (*tile_floats)(int dim);
 
-  /* Builds records, order 0..n-1 and the status of step first_step from arrays; no return mapping is applied.
-   */
+  /* Builds records, in an order of the device's own, and the status of step first_step from arrays; no return
+     mapping is applied. */
   mote_status (*load)(mote_stream *stream, mote_transfer *transfer, const mote_transfer_arrays *arrays);
 
   /* The inverse of load, in scene order; members that are NULL are left out. */
@@ -166,11 +168,12 @@ struct mote_transfer_kernels {
   /* The four passes of a step, in this order. sort: order, blocks and lists from the positions.
      p2g: tiles from records. grid_update: tiles to node velocities = momentum / mass + gravity dt, then
      colliders, then walls. g2p: velocity and C gathered, positions advected and clamped, F = (I + dt C) F,
-     return mapping, stress, new records; failures recorded. */
+     return mapping, stress, new records; failures recorded. `to`, unless NULL: as unload() of what comes out,
+     with `affine` kept. */
   mote_status (*sort)(mote_stream *stream, mote_transfer *transfer);
   mote_status (*p2g)(mote_stream *stream, mote_transfer *transfer);
   mote_status (*grid_update)(mote_stream *stream, mote_transfer *transfer);
-  mote_status (*g2p)(mote_stream *stream, mote_transfer *transfer);
+  mote_status (*g2p)(mote_stream *stream, mote_transfer *transfer, const mote_transfer_arrays *to);
 
   /* Behind g2p (or load): adds a stress, Pa, to the records of the particles of a material. tau (count, dim,
      dim), rows in the device's own order. */

@@ -16,6 +16,7 @@ struct Particle {
   std::vector<double> F, M, a;
 
   template <int D> void see(double *frame, double *x, double *y) const {
+    mote_neural_frame(D, F.data(), frame);
     mote_neural_features(D, F.data(), strain, frame, x);
     for (int o = 0; o < answers; o++) {
       y[o] = 0;

@@ -92,7 +92,7 @@ public:
   void answer(const std::vector<float> &deformed, std::vector<float> *stress, std::vector<float> *flowed) {
     const int square = dim * dim;
     Array<float> f(device, deformed), t(device, std::vector<float>(deformed.size(), 0.f));
-    MOTE_EXPECT_OK(mote_neural_law_stress(law, device.stream, &rows, f, square, 0, &room, nullptr, t));
+    MOTE_EXPECT_OK(mote_neural_law_stress(law, device.stream, &rows, f, square, &room, nullptr, t));
     MOTE_EXPECT_OK(mote_neural_law_flow(law, device.stream, &rows, f, square, &room, nullptr));
     *stress = t.host();
     *flowed = f.host();
@@ -130,8 +130,7 @@ TEST_P(NeuralTest, ValuesAreThoseOfTheDefinition) {
     Bench b(GetParam(), c);
     const int square = c.dim * c.dim;
     Array<float> F(b.device, b.F), tau(b.device, std::vector<float>(size_t(count * square), -7.f));
-    MOTE_ASSERT_OK(
-        mote_neural_law_stress(b.law, b.device.stream, &b.rows, F, square, 0, &b.room, nullptr, tau));
+    MOTE_ASSERT_OK(mote_neural_law_stress(b.law, b.device.stream, &b.rows, F, square, &b.room, nullptr, tau));
     MOTE_ASSERT_OK(mote_neural_law_flow(b.law, b.device.stream, &b.rows, F, square, &b.room, nullptr));
     const std::vector<float> stress = tau.host(), returned = F.host();
     const Law64 law(b.law);
@@ -162,8 +161,7 @@ TEST_P(NeuralTest, RestHasNoStressAndStaysAsItIs) {
     std::vector<float> rest;
     for (int i = 0; i < count * square; i++) rest.push_back(i % square % (c.dim + 1) == 0);
     Array<float> F(b.device, rest), tau(b.device, std::vector<float>(rest.size(), 0.f));
-    MOTE_ASSERT_OK(
-        mote_neural_law_stress(b.law, b.device.stream, &b.rows, F, square, 0, &b.room, nullptr, tau));
+    MOTE_ASSERT_OK(mote_neural_law_stress(b.law, b.device.stream, &b.rows, F, square, &b.room, nullptr, tau));
     MOTE_ASSERT_OK(mote_neural_law_flow(b.law, b.device.stream, &b.rows, F, square, &b.room, nullptr));
     for (float x : tau.host()) EXPECT_EQ(x, 0);
     EXPECT_EQ(F.host(), rest);
@@ -235,8 +233,8 @@ TEST_P(NeuralTest, GradientsAreThoseOfDifferences) {
           d_F(b.device, flows ? a : std::vector<float>(a.size(), 0.f));
       const mote_arena arena = b.arena();
       if (flows)
-        MOTE_ASSERT_OK(mote_neural_law_flow_backward(b.law, b.device.stream, &arena, &b.rows, F, 0, &b.room,
-                                                     nullptr, d_F));
+        MOTE_ASSERT_OK(mote_neural_law_flow_backward(b.law, b.device.stream, &arena, &b.rows, 0, nullptr, F,
+                                                     0, &b.room, nullptr, d_F, nullptr));
       else
         MOTE_ASSERT_OK(mote_neural_law_stress_backward(b.law, b.device.stream, &arena, &b.rows, F, 0, &b.room,
                                                        nullptr, d, d_F));
@@ -283,16 +281,62 @@ TEST_P(NeuralTest, GradientsAreThoseOfDifferences) {
     }
 }
 
+/* The flow of (I + dt C) F: the gradients by F and C are those that the chain rule makes of the gradient by
+   (I + dt C) F, asked for on its own; and of a law that does not flow, the chain rule's alone. */
+TEST_P(NeuralTest, GradientsOfADeformedFlowFollowTheChainRule) {
+  const double dt = 0.01;
+  for (const Case &c : cases) {
+    SCOPED_TRACE(testing::PrintToString(c));
+    Bench b(GetParam(), c);
+    const int d = c.dim, square = d * d;
+    const std::vector<float> C = mote_test::noise(count * square, 4), a = mote_test::noise(count * square, 9);
+    std::vector<float> step, deformed;
+    for (int i = 0; i < count; i++)
+      for (int k = 0; k < square; k++)
+        step.push_back(float((k % (d + 1) == 0) + dt * double(C[size_t(i * square + k)])));
+    deformed = products(d, step, b.F);
+    const mote_arena arena = b.arena();
+    const auto reverse = [&](const std::vector<float> &F, bool deforms) {
+      const std::vector<float> before(C.size(), 0.5f);
+      Array<float> f(b.device, F), by_C(b.device, before), by_F(b.device, a), own(b.device, C);
+      MOTE_EXPECT_OK(mote_neural_law_flow_backward(b.law, b.device.stream, &arena, &b.rows, float(dt),
+                                                   deforms ? own.data() : nullptr, f, 0, &b.room, nullptr,
+                                                   by_F, by_C));
+      return std::make_pair(by_F.host(), by_C.host());
+    };
+    for (bool flows : {true, false}) {
+      if (!flows) b.law->config.plasticity_scale = 0;
+      const auto [by_F, by_C] = reverse(b.F, true);
+      const std::vector<float> by_deformed = reverse(deformed, false).first;
+      double worst = 0, largest = 0;
+      for (int i = 0; i < count; i++) {
+        const bool counts = !c.some || b.material[size_t(i)] == 2;
+        const Vector g = row(by_deformed, i, square), by_step = times(d, g, row(b.F, i, square), false, true),
+                     by_F64 = times(d, row(step, i, square), g, true);
+        for (int k = 0; k < square; k++) {
+          const size_t at = size_t(i * square + k);
+          worst = std::max(worst, std::fabs(double(by_F[at]) - (counts ? by_F64[size_t(k)] : double(a[at]))));
+          worst = std::max(worst, std::fabs(double(by_C[at]) - 0.5 - (counts ? dt * by_step[size_t(k)] : 0)));
+          largest = std::max(largest, std::fabs(double(by_F[at])));
+        }
+      }
+      EXPECT_GT(largest, 0.1);
+      EXPECT_LT(worst, 2e-5 * largest) << flows; /* `deformed` is rounded */
+    }
+  }
+}
+
 /* The rows [first, first + n) of a bench's: where its F, a and labels begin, what comes out. */
 struct Part {
-  std::vector<float> tau, flowed, by_stress, by_flow, weights;
+  std::vector<float> tau, flowed, by_stress, by_flow, by_C, weights;
 };
 Part part_of(Bench &b, const std::vector<float> &a, int first, int n) {
   const size_t square = size_t(b.dim * b.dim), from = size_t(first) * square, to = from + size_t(n) * square;
   const std::vector<float> own(b.F.begin() + long(from), b.F.begin() + long(to)),
       d(a.begin() + long(from), a.begin() + long(to)), zeros(own.size(), 0.f);
   Array<float> F(b.device, own), moved(b.device, own), d_tau(b.device, d), d_F(b.device, zeros),
-      through(b.device, d), tau(b.device, zeros), none(b.device, std::vector<float>(size_t(b.weights.slots)));
+      through(b.device, d), C(b.device, d), d_C(b.device, d), tau(b.device, zeros),
+      none(b.device, std::vector<float>(size_t(b.weights.slots)));
   mote_neural_rows rows = b.rows;
   rows.n = n;
   if (rows.material) rows.material += first;
@@ -302,11 +346,14 @@ Part part_of(Bench &b, const std::vector<float> &a, int first, int n) {
   const std::vector<float> nothing(size_t(mote_neural_law_seen(b.law, &rows)), NAN);
   Array<float> seen(b.device, nothing), twice(b.device, nothing);
   mote_stream *s = b.device.stream;
-  MOTE_EXPECT_OK(mote_neural_law_stress(b.law, s, &rows, F, int(square), 0, &b.room, seen, tau));
+  MOTE_EXPECT_OK(mote_neural_law_stress(b.law, s, &rows, F, int(square), &b.room, seen, tau));
   MOTE_EXPECT_OK(mote_neural_law_stress_backward(b.law, s, &arena, &rows, F, 1, &b.room, seen, d_tau, d_F));
   MOTE_EXPECT_OK(mote_neural_law_flow(b.law, s, &rows, moved, int(square), &b.room, twice));
-  MOTE_EXPECT_OK(mote_neural_law_flow_backward(b.law, s, &arena, &rows, F, 1, &b.room, twice, through));
-  return {tau.host(), moved.host(), d_F.host(), through.host(), b.gradients()};
+  MOTE_EXPECT_OK(mote_neural_law_flow_backward(b.law, s, &arena, &rows, 0, nullptr, F, 1, &b.room, twice,
+                                               through, nullptr));
+  MOTE_EXPECT_OK(
+      mote_neural_law_flow_backward(b.law, s, &arena, &rows, 0.01f, C, F, 0, &b.room, nullptr, through, d_C));
+  return {tau.host(), moved.host(), d_F.host(), through.host(), d_C.host(), b.gradients()};
 }
 
 /* Rows of many tiles and chunks, on one thread and on three, against calls of a few rows each: a row's values
@@ -330,6 +377,7 @@ TEST_P(NeuralTest, ManyRowsAreAsFew) {
     EXPECT_EQ(all.flowed, shared.flowed);
     EXPECT_EQ(all.by_stress, shared.by_stress);
     EXPECT_EQ(all.by_flow, shared.by_flow);
+    EXPECT_EQ(all.by_C, shared.by_C);
     EXPECT_EQ(all.weights, shared.weights);
     std::vector<double> weights(all.weights.size(), 0);
     for (int first = 0; first < n; first += few) {
@@ -341,6 +389,7 @@ TEST_P(NeuralTest, ManyRowsAreAsFew) {
       EXPECT_TRUE(agrees(part.flowed, all.flowed)) << first;
       EXPECT_TRUE(agrees(part.by_stress, all.by_stress)) << first;
       EXPECT_TRUE(agrees(part.by_flow, all.by_flow)) << first;
+      EXPECT_TRUE(agrees(part.by_C, all.by_C)) << first;
       for (size_t w = 0; w < weights.size(); w++) weights[w] += double(part.weights[w]);
     }
     EXPECT_LT(mote_test::worst_error(all.weights, weights), 1e-5);
@@ -362,8 +411,8 @@ TEST_P(NeuralTest, DegenerateDeformationsHaveFiniteGradients) {
     const mote_arena arena = b.arena();
     MOTE_ASSERT_OK(mote_neural_law_stress_backward(b.law, b.device.stream, &arena, &b.rows, f, 0, &b.room,
                                                    nullptr, d, d_F));
-    MOTE_ASSERT_OK(
-        mote_neural_law_flow_backward(b.law, b.device.stream, &arena, &b.rows, f, 0, &b.room, nullptr, d_F));
+    MOTE_ASSERT_OK(mote_neural_law_flow_backward(b.law, b.device.stream, &arena, &b.rows, 0, nullptr, f, 0,
+                                                 &b.room, nullptr, d_F, nullptr));
     for (float x : d_F.host()) EXPECT_TRUE(std::isfinite(x));
     for (float x : b.gradients()) EXPECT_TRUE(std::isfinite(x));
   }
@@ -397,7 +446,7 @@ TEST_P(NeuralTest, OracleAgrees) {
   const mote_neural_rows all = {3, int64_t(rows.size() / 9), nullptr, 0, 0, 0};
   mote_neural_room room = {};
   Array<float> F(device, rows), tau(device, rows.size());
-  MOTE_ASSERT_OK(mote_neural_law_stress(law, device.stream, &all, F, 9, 0, &room, nullptr, tau));
+  MOTE_ASSERT_OK(mote_neural_law_stress(law, device.stream, &all, F, 9, &room, nullptr, tau));
   EXPECT_LT(worst(tau.host(), read(path, "neural/elasticity/kirchhoff_stress")), 1e-4);
   MOTE_ASSERT_OK(mote_neural_law_flow(law, device.stream, &all, F, 9, &room, nullptr));
   EXPECT_LT(worst(F.host(), read(path, "neural/plasticity/returned_F")), 1e-4);

@@ -191,8 +191,8 @@ Gradients64 reverse64(const Step64 &s) {
                    std::vector<double>(s.obstacles.size() * MOTE_MOTION)};
   std::vector<double> reversed(n * MOTE_RECORD), adjoint(b.sums.size()), by_node(b.sums.size());
   for (size_t p = 0; p < n; p++) {
-    mote_reverse_record(&b.view, &b.record[p * MOTE_RECORD], &g.position[p * dim], &g.velocity[p * dim],
-                        &g.affine[p * square], &reversed[p * MOTE_RECORD]);
+    mote_reverse_record(&b.view, s.dim, &b.record[p * MOTE_RECORD], &g.position[p * dim],
+                        &g.velocity[p * dim], &g.affine[p * square], &reversed[p * MOTE_RECORD]);
     b.scatter(&reversed[p * MOTE_RECORD], adjoint);
   }
   b.each_node([&](const int node[3], size_t at) {

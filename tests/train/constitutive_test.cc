@@ -232,7 +232,7 @@ TEST_F(Constitutive, TurnedMatterTeachesThatThereIsNoDirection) {
     mote_test::Array<float> f(device, rows), tau(device, std::vector<float>(8, 0.f));
     mote_neural_rows both = {};
     both.dim = 2, both.n = 2;
-    MOTE_ASSERT_OK(mote_neural_law_stress(law, device.stream, &both, f, 4, 0, &room, nullptr, tau));
+    MOTE_ASSERT_OK(mote_neural_law_stress(law, device.stream, &both, f, 4, &room, nullptr, tau));
     const std::vector<float> t = tau.host();
     double far = 0, size = 0;
     for (size_t k = 0; k < 4; k++) {

@@ -189,10 +189,9 @@ Gradients64 run(Device &device, const Step64 &s) {
       F(device, identity), history(device, std::vector<float>(n, 0.f)), volume(device, narrow(s.volume)),
       rho(device, density), tau(device, narrow(s.stress));
   Array<int32_t> material(device, std::vector<int32_t>(n, 0));
-  const mote_transfer_arrays arrays = {x, v, F, C, history, volume, rho, material};
+  const mote_transfer_arrays arrays = {x, v, F, C, history, volume, rho, material, tau};
   const struct mote_transfer_kernels *k = device->transfer;
   MOTE_EXPECT_OK(k->load(device.stream, &transfer, &arrays));
-  MOTE_EXPECT_OK(k->add_stress(device.stream, &transfer, 0, tau));
   MOTE_EXPECT_OK(k->sort(device.stream, &transfer));
   MOTE_EXPECT_OK(k->p2g(device.stream, &transfer));
   MOTE_EXPECT_OK(k->grid_update(device.stream, &transfer));

@@ -84,7 +84,7 @@ protected:
     Array<float> C(device, m.affine_velocity), h(device, m.history), V(device, m.volume),
         r(device, m.density);
     Array<int32_t> k(device, m.material);
-    mote_transfer_arrays arrays = {x, v, F, C, h, V, r, k};
+    mote_transfer_arrays arrays = {x, v, F, C, h, V, r, k, nullptr};
     MOTE_ASSERT_OK(device->transfer->load(device.stream, &transfer, &arrays));
     MOTE_ASSERT_OK(mote_stream_synchronize(device.stream));
   }
@@ -181,7 +181,7 @@ TEST_P(TransferTest, ParticlesGatherTheGrid) {
     load(c, m);
     to_grid();
     transfer.keep_affine = 1;
-    MOTE_ASSERT_OK(device->transfer->g2p(device.stream, &transfer));
+    MOTE_ASSERT_OK(device->transfer->g2p(device.stream, &transfer, nullptr));
     std::vector<double> grid = reference_grid(c, m);
     const mote_transfer_view &t = transfer.view;
     size_t dim = c.dim == 2 ? 2 : 3, n = size_t(c.count);
@@ -201,7 +201,7 @@ TEST_P(TransferTest, ParticlesGatherTheGrid) {
     }
     Array<float> position(device, n * dim), velocity(device, n * dim), F(device, n * dim * dim);
     Array<float> affine(device, n * dim * dim), history(device, n);
-    mote_transfer_arrays arrays = {position, velocity, F, affine, history, nullptr, nullptr, nullptr};
+    mote_transfer_arrays arrays = {position, velocity, F, affine, history, nullptr, nullptr, nullptr, nullptr};
     MOTE_ASSERT_OK(device->transfer->unload(device.stream, &transfer, &arrays));
     EXPECT_LT(mote_test::relative_l2(position.host(), x), 1e-6);
     EXPECT_LT(mote_test::relative_l2(velocity.host(), v), 2e-6);
@@ -225,7 +225,7 @@ TEST_P(TransferTest, LoadAndUnloadAreInverse) {
   size_t n = size_t(c.count);
   Array<float> position(device, n * 3), velocity(device, n * 3), F(device, n * 9), affine(device, n * 9);
   Array<float> history(device, n);
-  mote_transfer_arrays arrays = {position, velocity, F, affine, history, nullptr, nullptr, nullptr};
+  mote_transfer_arrays arrays = {position, velocity, F, affine, history, nullptr, nullptr, nullptr, nullptr};
   MOTE_ASSERT_OK(device->transfer->unload(device.stream, &transfer, &arrays));
   EXPECT_LT(mote_test::relative_l2(position.host(), m.position), 3e-7); /* kept in cells: two roundings */
   EXPECT_LT(mote_test::relative_l2(velocity.host(), m.velocity), 2e-7);
