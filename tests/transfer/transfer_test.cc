@@ -201,7 +201,8 @@ TEST_P(TransferTest, ParticlesGatherTheGrid) {
     }
     Array<float> position(device, n * dim), velocity(device, n * dim), F(device, n * dim * dim);
     Array<float> affine(device, n * dim * dim), history(device, n);
-    mote_transfer_arrays arrays = {position, velocity, F, affine, history, nullptr, nullptr, nullptr, nullptr};
+    mote_transfer_arrays arrays = {position, velocity, F,       affine, history,
+                                   nullptr,  nullptr,  nullptr, nullptr};
     MOTE_ASSERT_OK(device->transfer->unload(device.stream, &transfer, &arrays));
     EXPECT_LT(mote_test::relative_l2(position.host(), x), 1e-6);
     EXPECT_LT(mote_test::relative_l2(velocity.host(), v), 2e-6);
