@@ -2,9 +2,6 @@
    the call returns. Memory is aligned to 64 bytes, so that a row of vectors never straddles cache lines; what
    is large asks for large pages, as walking through it with small ones is as much work for the tables of
    pages as for the caches. */
-#ifndef _DEFAULT_SOURCE
-#define _DEFAULT_SOURCE /* madvise */
-#endif
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -180,24 +180,20 @@ int mote_unrolled_keeps(const mote_unrolled *u) {
   return u->law && states * u->floats + steps * u->answers <= u->pool;
 }
 
-static float *answers_of(const mote_unrolled *u, int64_t step) {
+float *mote_unrolled_elastic(const mote_unrolled *u, int64_t step) {
   const int64_t states = states_at(u->steps, u->stride), place = u->stride == 1 ? step : step % u->stride;
   if (!mote_unrolled_keeps(u)) return NULL;
   return (float *)u->memory.data + states * u->floats + place * u->answers;
 }
 
-float *mote_unrolled_elastic(const mote_unrolled *u, int64_t step) {
-  return answers_of(u, step);
-}
-
 float *mote_unrolled_plastic(const mote_unrolled *u, int64_t step) {
-  float *answers = answers_of(u, step);
-  return answers ? answers + u->seen : NULL;
+  float *elastic = mote_unrolled_elastic(u, step);
+  return elastic ? elastic + u->seen : NULL;
 }
 
 static float *stress_of(const mote_unrolled *u, int64_t step) {
-  float *answers = answers_of(u, step);
-  return answers ? answers + 2 * u->seen : mote_unrolled_square(u, MOTE_UNROLLED_TAU);
+  float *plastic = mote_unrolled_plastic(u, step);
+  return plastic ? plastic + u->seen : mote_unrolled_square(u, MOTE_UNROLLED_TAU);
 }
 
 /* ---- there ---- */

@@ -106,12 +106,8 @@ MOTE_HD static inline void mote_walls_apply(const mote_transfer_view *t, const i
     }
 }
 
-/* (momentum, mass) of a node to (velocity, mass) after gravity, colliders and walls. */
-MOTE_HD static inline void mote_node_update(const mote_transfer_view *t, const int node[3], float q[4]) {
-  if (!(q[3] > 0)) {
-    q[0] = q[1] = q[2] = q[3] = 0;
-    return;
-  }
+/* Of a node that has mass. */
+MOTE_HD static inline void mote_node_move(const mote_transfer_view *t, const int node[3], float q[4]) {
   float inverse = 1 / q[3], v[3], x[3];
   for (int d = 0; d < 3; d++) {
     v[d] = q[d] * inverse + (d < t->dim ? t->gravity[d] * t->time_step : 0);
@@ -123,6 +119,15 @@ MOTE_HD static inline void mote_node_update(const mote_transfer_view *t, const i
   q[0] = v[0];
   q[1] = v[1];
   q[2] = v[2];
+}
+
+/* (momentum, mass) of a node to (velocity, mass) after gravity, colliders and walls. Most nodes have no mass:
+   what is asked of them is inlined, the rest is not. */
+MOTE_INLINE void mote_node_update(const mote_transfer_view *t, const int node[3], float q[4]) {
+  if (q[3] > 0)
+    mote_node_move(t, node, q);
+  else
+    q[0] = q[1] = q[2] = q[3] = 0;
 }
 
 /* The pose at `time`: center + velocity t, and the rotation by angular_velocity t after the orientation. */

@@ -131,13 +131,11 @@ MOTE_HD static inline void mote_node_velocity(const mote_transfer_view *t, const
   }
 }
 
-/* The reverse of mote_node_update(): q (momentum and mass, summed), g: by the node's velocity; dq: by
-   momentum and mass. motion (collider_count, MOTE_MOTION), unless NULL: added to. */
-MOTE_HD static inline void mote_node_reverse(const mote_transfer_view *t, const int node[3], const float q[4],
-                                             const float by_velocity[3], float dq[4], double *motion) {
+/* The reverse of mote_node_move(), to dq[0..2]; dq[3] is added to. */
+MOTE_HD static inline void mote_node_move_reverse(const mote_transfer_view *t, const int node[3],
+                                                  const float q[4], const float by_velocity[3], float dq[4],
+                                                  double *motion) {
   float x[3], v[3], d_n[3], g[3] = {by_velocity[0], by_velocity[1], by_velocity[2]};
-  dq[0] = dq[1] = dq[2] = dq[3] = 0;
-  if (!(q[3] > 0)) return;
   for (int c = 2 * t->dim - 1; c >= 0; c--) {
     const mote_wall *wall = &t->walls[c / 2][c % 2];
     float n[3] = {0, 0, 0};
@@ -155,6 +153,14 @@ MOTE_HD static inline void mote_node_reverse(const mote_transfer_view *t, const 
     dq[d] = g[d] / q[3];
     dq[3] -= dq[d] * q[d] / q[3];
   }
+}
+
+/* The reverse of mote_node_update(): q (momentum and mass, summed), g: by the node's velocity; dq: by
+   momentum and mass. motion (collider_count, MOTE_MOTION), unless NULL: added to. */
+MOTE_INLINE void mote_node_reverse(const mote_transfer_view *t, const int node[3], const float q[4],
+                                   const float by_velocity[3], float dq[4], double *motion) {
+  dq[0] = dq[1] = dq[2] = dq[3] = 0;
+  if (q[3] > 0) mote_node_move_reverse(t, node, q, by_velocity, dq, motion);
 }
 
 #endif

@@ -97,10 +97,7 @@ MOTE_INLINE void update_block(const mote_transfer_view *t, int dim, int slot) {
   for (int n = 0; n < nodes; n++) {
     const int at[3] = {corner[0] + (dim == 3 ? n >> 4 : n >> 2), corner[1] + (dim == 3 ? n >> 2 & 3 : n & 3),
                        dim == 3 ? corner[2] + (n & 3) : 0};
-    if (node[4 * n + 3] > 0)
-      mote_node_update(t, at, node + 4 * n);
-    else
-      v4_store(node + 4 * n, (v4){0});
+    mote_node_update(t, at, node + 4 * n);
   }
 }
 

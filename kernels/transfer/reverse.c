@@ -38,14 +38,10 @@ MOTE_INLINE void reverse_block(const mote_transfer_view *t, int dim, int slot, c
   mote_sum_tiles(t, dim, t->tiles, corner, q);
   mote_sum_tiles(t, dim, tiles, corner, g);
   for (int n = 0; n < nodes; n++) {
-    float *to = grid + ((size_t)slot * (size_t)nodes + (size_t)n) * 4;
-    if (!(q[4 * n + 3] > 0)) {
-      v4_store(to, (v4){0});
-      continue;
-    }
     const int at[3] = {corner[0] + (dim == 3 ? n >> 4 : n >> 2), corner[1] + (dim == 3 ? n >> 2 & 3 : n & 3),
                        dim == 3 ? corner[2] + (n & 3) : 0};
-    mote_node_reverse(t, at, q + 4 * n, g + 4 * n, to, motion);
+    mote_node_reverse(t, at, q + 4 * n, g + 4 * n, grid + ((size_t)slot * (size_t)nodes + (size_t)n) * 4,
+                      motion);
   }
 }
 
