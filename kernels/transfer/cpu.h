@@ -26,30 +26,67 @@ static const mote_overlap mote_overlaps[3] = {{0, 0, -3}, {1, 4, 1}, {5, 7, 5}};
 
 /* Weights and distances of the three nodes of an axis, the same in every lane. */
 typedef struct mote_spline {
-  v16 weight[3], distance[3];
+  mote_w weight[3], distance[3];
 } mote_spline;
 
 /* g = x - base - 1 in [-1/2, 1/2] */
-MOTE_INLINE mote_spline mote_spline_at(v16 g) {
-  v16 low = 0.5f - g, high = 0.5f + g;
+MOTE_INLINE mote_spline mote_spline_at(float place, float middle) {
+  const mote_w g = w_set(place - middle), low = 0.5f - g, high = 0.5f + g;
   return (mote_spline){{0.5f * low * low, 0.75f - g * g, 0.5f * high * high}, {-1.f - g, -g, 1.f - g}};
 }
 
-/* The same along the innermost axis, node k in quad k, w = alpha + beta (half + s g)^2; quad 3 is 0. */
-#define QUADS(a, b, c, d) ((v16){a, a, a, a, b, b, b, b, c, c, c, c, d, d, d, d})
-#define QUADS_MOMENTUM(a, b, c, d) ((v16){a, a, a, 0, b, b, b, 0, c, c, c, 0, d, d, d, 0})
+/* The same along the innermost axis, node k in the row's quad k, w = alpha + beta (half + s g)^2; quads
+   behind are 0. */
+#define MOTE_IN_QUADS(a, b, c)                                                                               \
+  { a, a, a, a, b, b, b, b, c, c, c, c, 0, 0, 0, 0 }
 
 typedef struct mote_row_weights {
-  v16 weight;
-  v16 momentum_weight; /* 0 in the mass lane */
-  v16 distance;
+  mote_w weight[MOTE_ROW_PARTS];
+  mote_w momentum_weight[MOTE_ROW_PARTS]; /* 0 in the mass lane */
+  mote_w distance[MOTE_ROW_PARTS];
 } mote_row_weights;
 
-MOTE_INLINE mote_row_weights mote_row(v16 g) {
-  v16 t = QUADS(0.5f, 0, 0.5f, 0) + QUADS(-1.f, 1.f, 1.f, 0) * g, square = t * t;
-  return (mote_row_weights){QUADS(0, 0.75f, 0, 0) + QUADS(0.5f, -1.f, 0.5f, 0) * square,
-                            QUADS_MOMENTUM(0, 0.75f, 0, 0) + QUADS_MOMENTUM(0.5f, -1.f, 0.5f, 0) * square,
-                            QUADS(-1.f, 0, 1.f, 0) - g};
+/* The first three lanes of quads. */
+MOTE_INLINE mote_wi mote_momentum_lanes(void) {
+  static const _Alignas(64) int32_t lanes[16] = {-1, -1, -1, 0, -1, -1, -1, 0, -1, -1, -1, 0, -1, -1, -1, 0};
+  return *(const mote_wi *)lanes;
+}
+
+MOTE_INLINE mote_row_weights mote_row(float place, float middle) {
+  static const _Alignas(64) float alpha[16] = MOTE_IN_QUADS(0, 0.75f, 0),
+                                  beta[16] = MOTE_IN_QUADS(0.5f, -1, 0.5f),
+                                  half[16] = MOTE_IN_QUADS(0.5f, 0, 0.5f), s[16] = MOTE_IN_QUADS(-1, 1, 1),
+                                  node[16] = MOTE_IN_QUADS(-1, 0, 1);
+  const mote_w g = w_set(place - middle);
+  mote_row_weights row;
+  for (int p = 0; p < MOTE_ROW_PARTS; p++) {
+    const int at = p * MOTE_WIDTH;
+    const mote_w t = w_load(half + at) + w_load(s + at) * g;
+    row.weight[p] = w_load(alpha + at) + w_load(beta + at) * (t * t);
+    row.momentum_weight[p] = w_and(row.weight[p], mote_momentum_lanes());
+    row.distance[p] = w_load(node + at) - g;
+  }
+  return row;
+}
+
+/* Where a cell of a tile lies: the first float of its first node, and the middle of its particles' stencils.
+ */
+typedef struct mote_cell {
+  int node;
+  float middle[3];
+} mote_cell;
+
+MOTE_INLINE mote_cell mote_cell_at(int dim, const int corner[3], int cell) {
+  const int side_z = dim == 3 ? TILE_CELLS : 1;
+  const int z = cell % side_z, y = cell / side_z % TILE_CELLS, x = cell / side_z / TILE_CELLS;
+  return (mote_cell){mote_tile_offset(dim, x, y, z),
+                     {(float)(corner[0] + x), (float)(corner[1] + y), (float)(corner[2] + z)}};
+}
+
+/* Rows of three nodes that a stencil has, and where the r-th begins, in floats from its first node. */
+#define MOTE_STENCIL_ROWS(dim) ((dim) == 3 ? 9 : 3)
+MOTE_INLINE int mote_row_offset(int dim, int r) {
+  return dim == 3 ? mote_tile_offset(3, r / 3, r % 3, 0) : mote_tile_offset(2, r, 0, 0);
 }
 
 /* The tile cell of a stencil base given from the block's corner, as kept in `key` between steps. */

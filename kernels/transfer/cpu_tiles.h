@@ -12,7 +12,7 @@ MOTE_INLINE void add_tile(int dim, const float *tile, const int towards[3], floa
     for (int i = x->first; i <= x->last; i++)
       for (int j = y->first; j <= y->last; j++) {
         float *to = node + ((i - x->shift) * 4 + j - y->shift) * 4;
-        v4_store(to, v4_load(to) + v4_load(tile + mote_tile_offset(2, i, j, 0)));
+        q_store(to, q_load(to) + q_load(tile + mote_tile_offset(2, i, j, 0)));
       }
     return;
   }
@@ -21,7 +21,7 @@ MOTE_INLINE void add_tile(int dim, const float *tile, const int towards[3], floa
     for (int j = y->first; j <= y->last; j++)
       for (int k = z->first; k <= z->last; k++) {
         float *to = node + (((i - x->shift) * 4 + j - y->shift) * 4 + k - z->shift) * 4;
-        v4_store(to, v4_load(to) + v4_load(tile + mote_tile_offset(3, i, j, k)));
+        q_store(to, q_load(to) + q_load(tile + mote_tile_offset(3, i, j, k)));
       }
 }
 
@@ -54,13 +54,12 @@ MOTE_INLINE void copy_to_tile(int dim, const float *node, const int towards[3], 
   for (int i = x->first; i <= x->last; i++)
     for (int j = y->first; j <= y->last; j++) {
       if (dim == 2) {
-        v4_store(tile + mote_tile_offset(2, i, j, 0),
-                 v4_load(node + ((i - x->shift) * 4 + j - y->shift) * 4));
+        q_store(tile + mote_tile_offset(2, i, j, 0), q_load(node + ((i - x->shift) * 4 + j - y->shift) * 4));
         continue;
       }
       for (int k = z->first; k <= z->last; k++)
-        v4_store(tile + mote_tile_offset(3, i, j, k),
-                 v4_load(node + (((i - x->shift) * 4 + j - y->shift) * 4 + k - z->shift) * 4));
+        q_store(tile + mote_tile_offset(3, i, j, k),
+                q_load(node + (((i - x->shift) * 4 + j - y->shift) * 4 + k - z->shift) * 4));
     }
 }
 

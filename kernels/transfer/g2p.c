@@ -11,7 +11,7 @@
 typedef struct batch {
   int count;
   int32_t particle[16];
-  v16 row[16];
+  _Alignas(64) float row[16][16];
 } batch;
 
 /* What a block's particles report. */
@@ -20,125 +20,141 @@ typedef struct report {
   int left_margin;
 } report;
 
-MOTE_INLINE v16 add_quads(v16 v, v16 x, v16 y, v16 z) {
-  /* Transpose the 4 x 4 matrix of quads and add: quad 0 is the sum of v's quads, and so on. */
-  v16 a = __builtin_shufflevector(v, x, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
-  v16 b = __builtin_shufflevector(y, z, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
-  v16 c = __builtin_shufflevector(v, x, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
-  v16 d = __builtin_shufflevector(y, z, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
-  v16 first = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
-  v16 second = __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
-  v16 third = __builtin_shufflevector(c, d, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
-  return first + second + third;
+/* A quad of a row: what was gathered, and the record's own fourth lane. */
+MOTE_INLINE void write_quad(float *row, const float *record, mote_w gathered) {
+  q_store(row, w_add_quads(gathered));
+  row[3] = record[3];
 }
 
-MOTE_INLINE v16 gather_particle(int dim, const float *record, const v16 middle[3], const v16 *node) {
-  const i16 fourth = {0, 0, 0, -1, 0, 0, 0, -1, 0, 0, 0, -1, 0, 0, 0, -1};
-  v16 r = v16_load(record), sum = {0}, sum_x = {0}, sum_y = {0};
-  mote_spline x = mote_spline_at(v16_lane(r, 7) - middle[0]);
-  if (dim == 2) {
-    mote_row_weights row = mote_row(v16_lane(r, 11) - middle[1]);
+MOTE_INLINE void gather_particle(int dim, const float *record, const float middle[3],
+                                 mote_w node[][MOTE_ROW_PARTS], float row[16]) {
+  mote_w v = {0}, x_column = {0}, y_column = {0}, z_column = {0};
+  const mote_spline x = mote_spline_at(record[7], middle[0]);
+  mote_spline y = mote_spline_at(record[11], middle[1]);
+  const mote_row_weights inner = dim == 3 ? mote_row(record[15], middle[2]) : mote_row(record[11], middle[1]);
+  for (int j = 0; j < 3; j++) y.distance[j] *= y.weight[j];
+  for (int p = 0; p < MOTE_ROW_PARTS; p++) {
+    mote_w sum = {0}, sum_x = {0}, sum_y = {0};
     for (int i = 0; i < 3; i++) {
-      v16 at = x.weight[i] * node[i];
+      mote_w at = {0}, turn = {0};
+      for (int j = 0; j < 3 && dim == 3; j++) {
+        at += y.weight[j] * node[3 * i + j][p];
+        turn += y.distance[j] * node[3 * i + j][p];
+      }
+      at = x.weight[i] * (dim == 3 ? at : node[i][p]);
       sum += at;
       sum_x += x.distance[i] * at;
+      sum_y += x.weight[i] * turn;
     }
-    v16 v = sum * row.weight;
-    return v16_select(fourth, r, add_quads(v, sum_x * row.weight, v * row.distance, (v16){0}));
+    sum *= inner.weight[p];
+    v += sum;
+    x_column += sum_x * inner.weight[p];
+    y_column += sum_y * inner.weight[p];
+    z_column += sum * inner.distance[p];
   }
-  mote_spline y = mote_spline_at(v16_lane(r, 11) - middle[1]);
-  mote_row_weights row = mote_row(v16_lane(r, 15) - middle[2]);
-  for (int j = 0; j < 3; j++) y.distance[j] *= y.weight[j];
-  for (int i = 0; i < 3; i++) {
-    v16 at = y.weight[0] * node[3 * i], turn = y.distance[0] * node[3 * i];
-    for (int j = 1; j < 3; j++) {
-      at += y.weight[j] * node[3 * i + j];
-      turn += y.distance[j] * node[3 * i + j];
-    }
-    at *= x.weight[i];
-    sum += at;
-    sum_x += x.distance[i] * at;
-    sum_y += x.weight[i] * turn;
-  }
-  v16 v = sum * row.weight;
-  return v16_select(fourth, r, add_quads(v, sum_x * row.weight, sum_y * row.weight, v * row.distance));
+  write_quad(row, record, v);
+  write_quad(row + 4, record + 4, x_column);
+  write_quad(row + 8, record + 8, dim == 3 ? y_column : z_column);
+  write_quad(row + 12, record + 12, dim == 3 ? z_column : (mote_w){0});
 }
 
 /* The solid rows of a batch, transposed: components by lanes. */
-MOTE_INLINE void load_solids(const mote_transfer_view *t, const batch *b, v16 solid[16]) {
+MOTE_INLINE void load_solids(const mote_transfer_view *t, const batch *b, float solid[16][16]) {
   for (int l = 0; l < 16; l++) /* four floats of the next row come along */
-    solid[l] = v16_load(t->solid + (size_t)b->particle[l] * MOTE_SOLID);
-  v16_transpose(solid);
+    memcpy(solid[l], t->solid + (size_t)b->particle[l] * MOTE_SOLID, sizeof solid[l]);
+  mote_transpose16(solid);
 }
 
 /* deformation, history and stress of the batch. */
-MOTE_INLINE void update_solids(const mote_transfer_view *t, int dim, const v16 state[16], v16 solid[16],
+MOTE_INLINE void update_solids(const mote_transfer_view *t, int dim, float state[16][16], float solid[16][16],
                                float tau[9][16]) {
   const float rate = 4 / t->spacing;
-  _Alignas(64) float C[9][16], F[9][16], history[16];
-  _Alignas(64) int32_t material[16];
+  _Alignas(64) float C[9][16];
+  int32_t material[16];
   for (int c = 0; c < dim; c++)
-    for (int d = 0; d < dim; d++) v16_store(C[c * dim + d], rate * state[4 + 4 * d + c]);
-  for (int k = 0; k < dim * dim; k++) v16_store(F[k], solid[k]);
-  v16_store(history, solid[9]);
-  memcpy(material, &solid[11], sizeof material);
+    for (int d = 0; d < dim; d++)
+      for (int l = 0; l < 16; l += MOTE_WIDTH)
+        w_store(C[c * dim + d] + l, rate * w_load(state[4 + 4 * d + c] + l));
+  memcpy(material, solid[11], sizeof material);
   if (dim == 3)
-    mote_laws_step3_lanes(t->laws, material, t->time_step, (const float(*)[16])C, F, history, tau);
+    mote_laws_step3_lanes(t->laws, material, t->time_step, (const float(*)[16])C, solid, solid[9], tau);
   else
-    mote_laws_step2_lanes(t->laws, material, t->time_step, (const float(*)[16])C, F, history, tau);
-  for (int k = 0; k < dim * dim; k++) solid[k] = v16_load(F[k]);
-  solid[9] = v16_load(history);
+    mote_laws_step2_lanes(t->laws, material, t->time_step, (const float(*)[16])C, solid, solid[9], tau);
 }
 
-MOTE_INLINE v16 clamp_lanes(v16 x, float low, float high) {
-  x = v16_select(x > low, x, v16_set(low)); /* NaN goes to low: never an index out of range */
-  return v16_select(x < high, x, v16_set(high));
+MOTE_INLINE mote_w clamp_lanes(mote_w x, float low, float high) {
+  x = w_select(x > low, x, w_set(low)); /* NaN goes to low: never an index out of range */
+  return w_select(x < high, x, w_set(high));
+}
+
+/* What becomes of lanes beside their state. */
+typedef struct lanes_report {
+  int32_t left[16], failed[16], cell[16];
+} lanes_report;
+
+/* Positions and records of the lanes from l on, and what they report. */
+MOTE_INLINE void update_lanes(const mote_transfer_view *t, int dim, const int corner[3], int l,
+                              float state[16][16], float solid[16][16], float tau[9][16],
+                              lanes_report *report) {
+  const float advance = t->time_step / t->spacing, stress_factor = 4 * t->time_step / t->spacing;
+  const mote_w mass = w_load(state[3] + l), volume = w_load(solid[10] + l);
+  mote_w speed = {0};
+  mote_wi left = {0}, cell = {0};
+  for (int d = 0; d < dim; d++) {
+    const mote_w v = w_load(state[d] + l);
+    const mote_w x = clamp_lanes(w_load(state[7 + 4 * d] + l) + advance * v, t->clip_low,
+                                 (float)t->cells[d] - t->clip_low);
+    /* x >= 1/2, so that truncation is floor */
+    const mote_wi base = __builtin_convertvector(x - 0.5f, mote_wi) - (corner[d] - TILE_MARGIN);
+    speed += v * v;
+    left |= (base < 0) | (base >= TILE_CELLS);
+    cell = cell * TILE_CELLS + base;
+    w_store(state[7 + 4 * d] + l, x);
+    w_store(state[d] + l, v * mass);
+    for (int c = 0; c < dim; c++) {
+      float *column = state[4 + 4 * d + c] + l;
+      w_store(column, 4 * mass * w_load(column) - stress_factor * volume * w_load(tau[c * dim + d] + l));
+    }
+  }
+  /* NaN in any lane of stress or speed fails the comparison below */
+  for (int k = 0; k < dim * dim; k++) speed += 0 * w_load(tau[k] + l);
+  const mote_wi failed = ~(speed < w_set(1 / (advance * advance)));
+  memcpy(report->left + l, &left, sizeof left);
+  memcpy(report->cell + l, &cell, sizeof cell);
+  memcpy(report->failed + l, &failed, sizeof failed);
+}
+
+/* C's columns, before they become those of the next record. */
+MOTE_INLINE void write_affine(const mote_transfer_view *t, const float row[16], int32_t particle) {
+  const mote_q momentum = {1, 1, 1, 0};
+  float *to = t->affine + (size_t)particle * MOTE_AFFINE;
+  for (int d = 0; d < 3; d++) q_store(to + 4 * d, momentum * (4 / t->spacing) * q_load(row + 4 + 4 * d));
 }
 
 /* Positions, deformation, stress and records of the batch; lanes beyond its count repeat its first particle.
  */
 MOTE_INLINE void update_batch(const mote_transfer_view *t, int dim, const int corner[3], int keep_affine,
                               batch *b, report *report) {
-  const float advance = t->time_step / t->spacing, stress_factor = 4 * t->time_step / t->spacing;
-  for (int l = b->count; l < 16; l++) b->particle[l] = b->particle[0], b->row[l] = b->row[0];
-  _Alignas(64) float tau[9][16];
-  v16 solid[16], *state = b->row;
-  if (keep_affine)
-    for (int l = 0; l < b->count; l++) {
-      const i16 momentum = {-1, -1, -1, 0, -1, -1, -1, 0, -1, -1, -1, 0, -1, -1, -1, 0};
-      v16 row = v16_select(momentum, state[l], (v16){0}) * (4 / t->spacing);
-      row = __builtin_shufflevector(row, row, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3);
-      v16_store12(t->affine + (size_t)b->particle[l] * MOTE_AFFINE, row);
-    }
-  load_solids(t, b, solid);
-  v16_transpose(state);
-  update_solids(t, dim, state, solid, tau);
-  v16 mass = state[3], volume = solid[10], speed = {0}, limit = v16_set(1 / (advance * advance));
-  i16 left = {0}, cell = {0};
-  for (int d = 0; d < dim; d++) {
-    speed += state[d] * state[d];
-    v16 x = clamp_lanes(state[7 + 4 * d] + advance * state[d], t->clip_low, (float)t->cells[d] - t->clip_low);
-    /* x >= 1/2, so that truncation is floor */
-    i16 base = __builtin_convertvector(x - 0.5f, i16) - (corner[d] - TILE_MARGIN);
-    left |= (base < 0) | (base >= TILE_CELLS);
-    cell = cell * TILE_CELLS + base;
-    state[7 + 4 * d] = x;
-    state[d] *= mass;
-    for (int c = 0; c < dim; c++)
-      state[4 + 4 * d + c] =
-          4 * mass * state[4 + 4 * d + c] - stress_factor * volume * v16_load(tau[c * dim + d]);
+  _Alignas(64) float tau[9][16], solid[16][16];
+  lanes_report lanes = {.left = {0}};
+  for (int l = b->count; l < 16; l++) {
+    b->particle[l] = b->particle[0];
+    memcpy(b->row[l], b->row[0], sizeof b->row[l]);
   }
-  v16 sound = speed; /* NaN in any lane of stress or speed fails the comparison below */
-  for (int k = 0; k < dim * dim; k++) sound += 0 * v16_load(tau[k]);
-  i16 failed = ~(sound < limit);
-  v16_transpose(state);
-  v16_transpose(solid);
+  for (int l = 0; l < b->count && keep_affine; l++) write_affine(t, b->row[l], b->particle[l]);
+  load_solids(t, b, solid);
+  mote_transpose16(b->row);
+  update_solids(t, dim, b->row, solid, tau);
+  for (int l = 0; l < 16; l += MOTE_WIDTH) update_lanes(t, dim, corner, l, b->row, solid, tau, &lanes);
+  mote_transpose16(b->row);
+  mote_transpose16(solid);
   for (int l = 0; l < b->count; l++) {
-    v16_store(t->record + (size_t)b->particle[l] * MOTE_RECORD, state[l]);
-    v16_store12(t->solid + (size_t)b->particle[l] * MOTE_SOLID, solid[l]);
-    report->left_margin |= left[l];
-    t->key[b->particle[l]] = (uint32_t)cell[l];
-    if (failed[l] && t->id[b->particle[l]] < report->failed) report->failed = t->id[b->particle[l]];
+    const int32_t p = b->particle[l];
+    memcpy(t->record + (size_t)p * MOTE_RECORD, b->row[l], sizeof b->row[l]);
+    memcpy(t->solid + (size_t)p * MOTE_SOLID, solid[l], MOTE_SOLID * sizeof(float));
+    report->left_margin |= lanes.left[l];
+    t->key[p] = (uint32_t)lanes.cell[l];
+    if (lanes.failed[l] && t->id[p] < report->failed) report->failed = t->id[p];
   }
   b->count = 0;
 }
@@ -156,25 +172,22 @@ MOTE_INLINE void gather_block(const mote_transfer_view *t, int dim, int slot, in
                               report *report) {
   int corner[3];
   _Alignas(64) float tile[512 * 4 + 16];
-  batch b = {0};
-  v16 node[9];
+  batch b = {.count = 0};
+  mote_w node[9][MOTE_ROW_PARTS];
   mote_block_corner(t, t->block_index[slot], corner);
   mote_fill_tile(t, dim, t->grid, corner, tile);
   int k = t->block_start[slot], last = t->block_start[slot + 1];
   while (k < last) {
-    uint32_t cell = t->key[t->order[k]]; /* as p2g left it */
-    int side_z = dim == 3 ? TILE_CELLS : 1;
-    int z = (int)cell % side_z, y = (int)cell / side_z % TILE_CELLS, x = (int)cell / side_z / TILE_CELLS;
-    v16 middle[3] = {v16_set((float)(corner[0] + x)), v16_set((float)(corner[1] + y)),
-                     v16_set((float)(corner[2] + z))};
-    for (int r = 0; r < (dim == 3 ? 9 : 3); r++)
-      node[r] = v16_load(tile + mote_tile_offset(dim, x, y, z) +
-                         (dim == 3 ? mote_tile_offset(3, r / 3, r % 3, 0) : mote_tile_offset(2, r, 0, 0)));
-    for (; k < last && t->key[t->order[k]] == cell; k++) {
+    const uint32_t key = t->key[t->order[k]]; /* as p2g left it */
+    const mote_cell cell = mote_cell_at(dim, corner, (int)key);
+    for (int r = 0; r < MOTE_STENCIL_ROWS(dim); r++)
+      for (int p = 0; p < MOTE_ROW_PARTS; p++)
+        node[r][p] = w_load(tile + cell.node + mote_row_offset(dim, r) + p * MOTE_WIDTH);
+    for (; k < last && t->key[t->order[k]] == key; k++) {
       int32_t p = t->order[k], ahead = t->order[k + PREFETCH < last ? k + PREFETCH : last - 1];
       __builtin_prefetch(t->record + (size_t)ahead * MOTE_RECORD);
       __builtin_prefetch(t->solid + (size_t)ahead * MOTE_SOLID);
-      b.row[b.count] = gather_particle(dim, t->record + (size_t)p * MOTE_RECORD, middle, node);
+      gather_particle(dim, t->record + (size_t)p * MOTE_RECORD, cell.middle, node, b.row[b.count]);
       b.particle[b.count++] = p;
       if (b.count == 16) (dim == 3 ? update_batch3 : update_batch2)(t, corner, keep_affine, &b, report);
     }

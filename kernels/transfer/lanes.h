@@ -1,71 +1,100 @@
-/* Vectors of 16 and 4 floats for the CPU, by the compilers' generic vectors: one AVX-512 register where there
-   is one, several smaller ones elsewhere. */
+/* Vectors for the CPU's transfers, by the compilers' generic vectors. A mote_w is as wide as a register: of
+   wider ones compilers keep the variables in memory. What follows is written in quads, four floats of a node
+   or of a record's column: a mote_w has MOTE_QUADS of them, and a row of three nodes takes MOTE_ROW_PARTS. */
 #ifndef MOTE_KERNELS_TRANSFER_LANES_H
 #define MOTE_KERNELS_TRANSFER_LANES_H
 
-#include "kernels/constitutive/real.h"
+#include "kernels/constitutive/turn.h"
 
-typedef float v16 __attribute__((vector_size(64), may_alias));
-typedef float v16u __attribute__((vector_size(64), aligned(4), may_alias));
-typedef float v8u __attribute__((vector_size(32), aligned(4), may_alias));
-typedef float v4 __attribute__((vector_size(16), may_alias));
-typedef float v4u __attribute__((vector_size(16), aligned(4), may_alias));
-typedef int i16 __attribute__((vector_size(64), may_alias));
+#ifdef __AVX__
+#include <immintrin.h>
+#endif
 
-MOTE_INLINE v16 v16_load(const float *p) {
-  return *(const v16u *)p;
+#if defined(__AVX512F__)
+#define MOTE_QUADS 4
+#elif defined(__AVX__)
+#define MOTE_QUADS 2
+#else
+#define MOTE_QUADS 1
+#endif
+#define MOTE_WIDTH (4 * MOTE_QUADS)
+#define MOTE_ROW_PARTS ((3 + MOTE_QUADS - 1) / MOTE_QUADS)
+
+typedef float mote_w __attribute__((vector_size(4 * MOTE_WIDTH), may_alias));
+typedef float mote_wu __attribute__((vector_size(4 * MOTE_WIDTH), aligned(4), may_alias));
+typedef int32_t mote_wi __attribute__((vector_size(4 * MOTE_WIDTH), may_alias));
+typedef float mote_q __attribute__((vector_size(16), may_alias));
+typedef float mote_qu __attribute__((vector_size(16), aligned(4), may_alias));
+
+MOTE_INLINE mote_w w_load(const float *p) {
+  return *(const mote_wu *)p;
 }
-MOTE_INLINE void v16_store(float *p, v16 v) {
-  *(v16u *)p = v;
+MOTE_INLINE void w_store(float *p, mote_w v) {
+  *(mote_wu *)p = v;
 }
-MOTE_INLINE v4 v4_load(const float *p) {
-  return *(const v4u *)p;
+MOTE_INLINE mote_w w_set(float x) {
+  return x - (mote_w){0}; /* 0 + x would be an addition */
 }
-MOTE_INLINE void v4_store(float *p, v4 v) {
-  *(v4u *)p = v;
+MOTE_INLINE mote_q q_load(const float *p) {
+  return *(const mote_qu *)p;
 }
-/* Quad k of v in all four quads, and lane k in all lanes. Shuffles of a whole register: to widen a 4-vector
-   makes GCC go through memory. */
-#define v16_quad(v, k)                                                                                       \
-  __builtin_shufflevector(v, v, 4 * k, 4 * k + 1, 4 * k + 2, 4 * k + 3, 4 * k, 4 * k + 1, 4 * k + 2,         \
-                          4 * k + 3, 4 * k, 4 * k + 1, 4 * k + 2, 4 * k + 3, 4 * k, 4 * k + 1, 4 * k + 2,    \
-                          4 * k + 3)
-#define v16_lane(v, k) __builtin_shufflevector(v, v, k, k, k, k, k, k, k, k, k, k, k, k, k, k, k, k)
-MOTE_INLINE v16 v16_set(float x) {
-  return (v16){} + x;
-}
-/* The first 12 lanes. */
-MOTE_INLINE void v16_store12(float *p, v16 v) {
-  *(v8u *)p = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);
-  *(v4u *)(p + 8) = __builtin_shufflevector(v, v, 8, 9, 10, 11);
+MOTE_INLINE void q_store(float *p, mote_q v) {
+  *(mote_qu *)p = v;
 }
 /* mask ? a : b, lane by lane; masks are all ones or all zeros. */
-MOTE_INLINE v16 v16_select(i16 mask, v16 a, v16 b) {
-  return (v16)(((i16)a & mask) | ((i16)b & ~mask));
+MOTE_INLINE mote_w w_select(mote_wi mask, mote_w a, mote_w b) {
+  return (mote_w)(((mote_wi)a & mask) | ((mote_wi)b & ~mask));
+}
+MOTE_INLINE mote_w w_and(mote_w v, mote_wi mask) {
+  return (mote_w)((mote_wi)v & mask);
 }
 
-/* Row r, column c of the 16 x 16 matrix to row c, column r: four rounds that exchange bit d of both. */
-#define MOTE_EXCHANGE(d, LOW, HIGH)                                                                          \
-  for (int r = 0; r < 16; r++)                                                                               \
-    if (!(r & d)) {                                                                                          \
-      v16 a = m[r], b = m[r + d];                                                                            \
-      m[r] = __builtin_shufflevector(a, b, LOW);                                                             \
-      m[r + d] = __builtin_shufflevector(a, b, HIGH);                                                        \
+/* The quad at p in all quads. */
+MOTE_INLINE mote_w w_quad(const float *p) {
+#if MOTE_QUADS == 4
+  return (mote_w)_mm512_broadcast_f32x4((__m128)q_load(p));
+#elif MOTE_QUADS == 2
+  return (mote_w)_mm256_broadcast_ps((const __m128 *)p);
+#else
+  return q_load(p);
+#endif
+}
+
+/* The sum of the quads. */
+MOTE_INLINE mote_q w_add_quads(mote_w v) {
+#if MOTE_QUADS == 4
+  const __m512 z = (__m512)v;
+  return (mote_q)_mm512_castps512_ps128(z) + (mote_q)_mm512_extractf32x4_ps(z, 1) +
+         ((mote_q)_mm512_extractf32x4_ps(z, 2) + (mote_q)_mm512_extractf32x4_ps(z, 3));
+#elif MOTE_QUADS == 2
+  return (mote_q)_mm256_castps256_ps128((__m256)v) + (mote_q)_mm256_extractf128_ps((__m256)v, 1);
+#else
+  return v;
+#endif
+}
+
+/* Lane k: the sum of v[k]'s lanes. */
+MOTE_INLINE mote_q q_add_each(mote_q a, mote_q b, mote_q c, mote_q d) {
+  const mote_q ab = MOTE_MIX(a, b, 0, 4, 1, 5) + MOTE_MIX(a, b, 2, 6, 3, 7);
+  const mote_q cd = MOTE_MIX(c, d, 0, 4, 1, 5) + MOTE_MIX(c, d, 2, 6, 3, 7);
+  return MOTE_MIX(ab, cd, 0, 1, 4, 5) + MOTE_MIX(ab, cd, 2, 3, 6, 7);
+}
+
+/* In place: row r, column c of 16 x 16 to row c, column r, an 8 x 8 block and its mirror at a time. */
+MOTE_INLINE void mote_transpose16(float m[16][16]) {
+  for (int i = 0; i < 16; i += MOTE_TURNED)
+    for (int j = i; j < 16; j += MOTE_TURNED) {
+      mote_eight upper[MOTE_TURNED], lower[MOTE_TURNED];
+      for (int k = 0; k < MOTE_TURNED; k++) {
+        memcpy(&upper[k], &m[i + k][j], sizeof upper[k]);
+        memcpy(&lower[k], &m[j + k][i], sizeof lower[k]);
+      }
+      mote_turn_eight(upper);
+      for (int k = 0; k < MOTE_TURNED; k++) memcpy(&m[j + k][i], &upper[k], sizeof upper[k]);
+      if (i == j) continue;
+      mote_turn_eight(lower);
+      for (int k = 0; k < MOTE_TURNED; k++) memcpy(&m[i + k][j], &lower[k], sizeof lower[k]);
     }
-#define MOTE_LIST(...) __VA_ARGS__
-MOTE_INLINE void v16_transpose(v16 m[16]) {
-#pragma GCC unroll 16
-  MOTE_EXCHANGE(1, MOTE_LIST(0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30),
-                MOTE_LIST(1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31))
-#pragma GCC unroll 16
-  MOTE_EXCHANGE(2, MOTE_LIST(0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29),
-                MOTE_LIST(2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31))
-#pragma GCC unroll 16
-  MOTE_EXCHANGE(4, MOTE_LIST(0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27),
-                MOTE_LIST(4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31))
-#pragma GCC unroll 16
-  MOTE_EXCHANGE(8, MOTE_LIST(0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
-                MOTE_LIST(8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31))
 }
 
 #endif

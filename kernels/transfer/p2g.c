@@ -1,6 +1,6 @@
 /* Particles to grid on the CPU, and the grid's own step. The trick: particles of one cell share its 3^dim
-   nodes, so a cell is summed in registers (a row of three nodes with four quantities each is 12 of 16 lanes)
-   and goes to the tile once. Blocks are independent; tiles are added in a fixed order of neighbours. */
+   nodes, so a cell is summed at hand (a row of three nodes with four quantities each is 12 of 16 lanes) and
+   goes to the tile once. Blocks are independent; tiles are added in a fixed order of neighbours. */
 #include "kernels/transfer/collider.h"
 #include "kernels/transfer/cpu.h"
 #include "kernels/transfer/cpu_tiles.h"
@@ -21,55 +21,63 @@ MOTE_INLINE void order_by_cell(const mote_transfer_view *t, int dim, int first, 
 }
 
 /* sum[row] += the particle's share, rows (i) or (i, j) of three nodes along the last axis. */
-MOTE_INLINE void scatter_particle(int dim, const float *record, const v16 middle[3], v16 *sum) {
-  v16 r = v16_load(record), q = v16_quad(r, 0), slope_x = v16_quad(r, 1);
-  mote_spline x = mote_spline_at(v16_lane(r, 7) - middle[0]);
+MOTE_INLINE void scatter_particle(int dim, const float *record, const float middle[3],
+                                  mote_w sum[][MOTE_ROW_PARTS]) {
+  const mote_w q = w_quad(record), along_x = w_quad(record + 4), along_y = w_quad(record + 8);
+  mote_spline x = mote_spline_at(record[7], middle[0]);
   if (dim == 2) {
-    mote_row_weights row = mote_row(v16_lane(r, 11) - middle[1]);
-    v16 base = row.weight * q + row.momentum_weight * row.distance * v16_quad(r, 2);
-    slope_x *= row.momentum_weight;
-    for (int i = 0; i < 3; i++) sum[i] += x.weight[i] * (base + x.distance[i] * slope_x);
+    const mote_row_weights row = mote_row(record[11], middle[1]);
+    for (int p = 0; p < MOTE_ROW_PARTS; p++) {
+      const mote_w base = row.weight[p] * q + row.momentum_weight[p] * row.distance[p] * along_y;
+      const mote_w slope_x = row.momentum_weight[p] * along_x;
+      for (int i = 0; i < 3; i++) sum[i][p] += x.weight[i] * (base + x.distance[i] * slope_x);
+    }
     return;
   }
-  mote_spline y = mote_spline_at(v16_lane(r, 11) - middle[1]);
-  mote_row_weights row = mote_row(v16_lane(r, 15) - middle[2]);
-  v16 base = row.weight * q + row.momentum_weight * row.distance * v16_quad(r, 3);
-  v16 slope_y = row.momentum_weight * v16_quad(r, 2);
-  slope_x *= row.momentum_weight;
+  mote_spline y = mote_spline_at(record[11], middle[1]);
+  const mote_row_weights row = mote_row(record[15], middle[2]);
   for (int j = 0; j < 3; j++) y.distance[j] *= y.weight[j];
-  for (int i = 0; i < 3; i++) {
-    v16 at = x.weight[i] * (base + x.distance[i] * slope_x), turn = x.weight[i] * slope_y;
-    for (int j = 0; j < 3; j++) {
-      sum[3 * i + j] += y.weight[j] * at;
-      sum[3 * i + j] += y.distance[j] * turn;
+  for (int p = 0; p < MOTE_ROW_PARTS; p++) {
+    const mote_w base = row.weight[p] * q + row.momentum_weight[p] * row.distance[p] * w_quad(record + 12);
+    const mote_w slope_x = row.momentum_weight[p] * along_x, slope_y = row.momentum_weight[p] * along_y;
+    for (int i = 0; i < 3; i++) {
+      const mote_w at = x.weight[i] * (base + x.distance[i] * slope_x), turn = x.weight[i] * slope_y;
+      for (int j = 0; j < 3; j++) {
+        sum[3 * i + j][p] += y.weight[j] * at;
+        sum[3 * i + j][p] += y.distance[j] * turn;
+      }
     }
   }
 }
 
+/* The particles first..last of the order, all of one cell, to its nodes. */
+MOTE_INLINE void scatter_cell(const mote_transfer_view *t, int dim, const mote_cell *c, int first, int last,
+                              int block_last, float *tile) {
+  mote_w sum[9][MOTE_ROW_PARTS] = {{{0}}};
+  for (int k = first; k < last; k++) {
+    const int ahead = k + PREFETCH < block_last ? k + PREFETCH : block_last - 1;
+    __builtin_prefetch(t->record + (size_t)t->order[ahead] * MOTE_RECORD);
+    scatter_particle(dim, t->record + (size_t)t->order[k] * MOTE_RECORD, c->middle, sum);
+  }
+  for (int r = 0; r < MOTE_STENCIL_ROWS(dim); r++)
+    for (int p = 0; p < MOTE_ROW_PARTS; p++) {
+      float *to = tile + c->node + mote_row_offset(dim, r) + p * MOTE_WIDTH;
+      w_store(to, w_load(to) + sum[r][p]);
+    }
+}
+
 MOTE_INLINE void scatter_block(const mote_transfer_view *t, int dim, int slot) {
+  const int cells = TILE_CELLS * TILE_CELLS * (dim == 3 ? TILE_CELLS : 1);
   int corner[3], start[TILE_CELLS * TILE_CELLS * TILE_CELLS + 1];
   mote_block_corner(t, t->block_index[slot], corner);
-  int first = t->block_start[slot], last = t->block_start[slot + 1], side_z = dim == 3 ? TILE_CELLS : 1;
+  const int first = t->block_start[slot], last = t->block_start[slot + 1];
   order_by_cell(t, dim, first, last, start);
   float *tile = t->tiles + (size_t)slot * mote_tile_floats(dim);
   memset(tile, 0, mote_tile_floats(dim) * sizeof *tile);
-  for (int cell = 0; cell < TILE_CELLS * TILE_CELLS * side_z; cell++) {
+  for (int cell = 0; cell < cells; cell++) {
     if (start[cell] == start[cell + 1]) continue;
-    int z = cell % side_z, y = cell / side_z % TILE_CELLS, x = cell / side_z / TILE_CELLS;
-    v16 middle[3] = {v16_set((float)(corner[0] + x)), v16_set((float)(corner[1] + y)),
-                     v16_set((float)(corner[2] + z))};
-    v16 sum[9] = {0};
-    for (int k = first + start[cell]; k < first + start[cell + 1]; k++) {
-      int ahead = k + PREFETCH < last ? k + PREFETCH : last - 1;
-      __builtin_prefetch(t->record + (size_t)t->order[ahead] * MOTE_RECORD);
-      scatter_particle(dim, t->record + (size_t)t->order[k] * MOTE_RECORD, middle, sum);
-    }
-    float *node = tile + mote_tile_offset(dim, x, y, z);
-    for (int i = 0; i < 3; i++)
-      for (int j = 0; j < (dim == 3 ? 3 : 1); j++) {
-        float *to = node + mote_tile_offset(dim, i, j, 0);
-        v16_store(to, v16_load(to) + sum[dim == 3 ? 3 * i + j : i]);
-      }
+    const mote_cell at = mote_cell_at(dim, corner, cell);
+    scatter_cell(t, dim, &at, first + start[cell], first + start[cell + 1], last, tile);
   }
 }
 

@@ -7,49 +7,59 @@
 
 /* Weights, slopes and distances along an axis, the same in every lane. */
 typedef struct axis {
-  v16 weight[3], slope[3], distance[3];
+  mote_w weight[3], slope[3], distance[3];
 } axis;
 
-MOTE_INLINE axis axis_at(v16 g) {
-  const mote_spline s = mote_spline_at(g);
+MOTE_INLINE axis axis_at(float place, float middle) {
+  const mote_spline s = mote_spline_at(place, middle);
+  const mote_w g = w_set(place - middle);
   return (axis){{s.weight[0], s.weight[1], s.weight[2]},
                 {g - 0.5f, -2 * g, g + 0.5f},
                 {s.distance[0], s.distance[1], s.distance[2]}};
 }
 
-/* Along the innermost axis, node k in quad k. */
+/* Along the innermost axis, node k in the row's quad k. */
 typedef struct row {
-  v16 weight, slope, distance;
+  mote_w weight[MOTE_ROW_PARTS], slope[MOTE_ROW_PARTS], distance[MOTE_ROW_PARTS];
 } row;
 
-MOTE_INLINE row row_at(v16 g) {
-  const mote_row_weights w = mote_row(g);
-  return (row){w.weight, QUADS(-0.5f, 0, 0.5f, 0) + QUADS(1.f, -2.f, 1.f, 0) * g, w.distance};
+MOTE_INLINE row row_at(float place, float middle) {
+  static const _Alignas(64) float alpha[16] = MOTE_IN_QUADS(-0.5f, 0, 0.5f), s[16] = MOTE_IN_QUADS(1, -2, 1);
+  const mote_row_weights w = mote_row(place, middle);
+  row r;
+  for (int p = 0; p < MOTE_ROW_PARTS; p++) {
+    r.weight[p] = w.weight[p];
+    r.distance[p] = w.distance[p];
+    r.slope[p] = w_load(alpha + p * MOTE_WIDTH) + w_load(s + p * MOTE_WIDTH) * w_set(place - middle);
+  }
+  return r;
 }
 
 /* Sums of rows over the outer axes: with all weights; with one axis' slopes in place of its weights. Each
    plain, and times the distance along each outer axis. */
 typedef struct sums {
-  v16 plain[3], by_x[3], by_y[3]; /* 1, d_x, d_y */
+  mote_w plain[3], by_x[3], by_y[3]; /* 1, d_x, d_y */
 } sums;
 
-MOTE_INLINE void sum_rows(int dim, const axis *x, const axis *y, const v16 *node, sums *s) {
-  const v16 zero = {0};
+/* Of a part of each row. */
+MOTE_INLINE void sum_rows(int dim, const axis *x, const axis *y, mote_w node[][MOTE_ROW_PARTS], int part,
+                          sums *s) {
+  const mote_w zero = {0};
   for (int k = 0; k < 3; k++) s->plain[k] = s->by_x[k] = s->by_y[k] = zero;
   for (int i = 0; i < 3; i++) {
-    v16 inner[2][2] = {{zero, zero}, {zero, zero}}; /* weights or slopes of y; 1 or d_y */
+    mote_w inner[2][2] = {{zero, zero}, {zero, zero}}; /* weights or slopes of y; 1 or d_y */
     if (dim == 2) {
-      inner[0][0] = node[i];
+      inner[0][0] = node[i][part];
     } else {
       for (int j = 0; j < 3; j++) {
-        const v16 at = node[3 * i + j], w = y->weight[j] * at, slope = y->slope[j] * at;
+        const mote_w at = node[3 * i + j][part], w = y->weight[j] * at, slope = y->slope[j] * at;
         inner[0][0] += w;
         inner[0][1] += y->distance[j] * w;
         inner[1][0] += slope;
         inner[1][1] += y->distance[j] * slope;
       }
     }
-    const v16 w = x->weight[i] * inner[0][0], slope = x->slope[i] * inner[0][0];
+    const mote_w w = x->weight[i] * inner[0][0], slope = x->slope[i] * inner[0][0];
     s->plain[0] += w;
     s->plain[1] += x->distance[i] * w;
     s->by_x[0] += slope;
@@ -65,60 +75,47 @@ MOTE_INLINE void sum_rows(int dim, const axis *x, const axis *y, const v16 *node
 
 /* A record in all quads: q with the mass behind, and the columns of A. */
 typedef struct columns {
-  v16 q, outer[2], inner;
+  mote_w q, outer[2], inner;
 } columns;
 
 MOTE_INLINE columns columns_of(int dim, const float *record) {
-  const i16 momentum = {-1, -1, -1, 0, -1, -1, -1, 0, -1, -1, -1, 0, -1, -1, -1, 0};
-  const v16 r = v16_load(record), zero = {0};
-  const v16 x = v16_select(momentum, v16_quad(r, 1), zero), y = v16_select(momentum, v16_quad(r, 2), zero);
-  if (dim == 2) return (columns){v16_quad(r, 0), {x, zero}, y};
-  return (columns){v16_quad(r, 0), {x, y}, v16_select(momentum, v16_quad(r, 3), zero)};
+  const mote_wi momentum = mote_momentum_lanes();
+  const mote_w zero = {0}, x = w_and(w_quad(record + 4), momentum), y = w_and(w_quad(record + 8), momentum);
+  if (dim == 2) return (columns){w_quad(record), {x, zero}, y};
+  return (columns){w_quad(record), {x, y}, w_and(w_quad(record + 12), momentum)};
 }
 
 /* Lanes of sum * (q + A d) */
-MOTE_INLINE v16 against(const columns *c, const v16 sum[3], v16 distance) {
+MOTE_INLINE mote_w against(const columns *c, const mote_w sum[3], mote_w distance) {
   return sum[0] * (c->q + distance * c->inner) + sum[1] * c->outer[0] + sum[2] * c->outer[1];
 }
 
-MOTE_INLINE float add_lanes(v16 v) {
-  float all[16], sum = 0;
-  v16_store(all, v);
-  for (int k = 0; k < 16; k++) sum += all[k];
-  return sum;
-}
-
-/* Quads of sums, added up: of v, dq, and of dq times the distance along each axis. */
+/* What a particle gathers, quads of sums not yet added up: v, dq, dq times the distance along each axis, and
+   what the place changes. */
 typedef struct moments {
-  float v[4], dq[4], along[3][4], place[3];
+  mote_w v, dq, along[3], place[3];
 } moments;
 
-MOTE_INLINE void add_quads(v16 v, float to[4]) {
-  float all[16];
-  v16_store(all, v);
-  for (int k = 0; k < 4; k++) to[k] = all[k] + all[4 + k] + all[8 + k];
-}
-
-MOTE_INLINE void gather_moments(int dim, const float *record, const float *reversed, const v16 middle[3],
-                                const v16 *velocity, const v16 *gradient, moments *m) {
-  const v16 r = v16_load(record);
-  const axis x = axis_at(v16_lane(r, 7) - middle[0]), y = axis_at(v16_lane(r, 11) - middle[dim == 2 ? 0 : 1]);
-  const row z = row_at(dim == 2 ? v16_lane(r, 11) - middle[1] : v16_lane(r, 15) - middle[2]);
+MOTE_INLINE void gather_moments(int dim, const float *record, const float *reversed, const float middle[3],
+                                mote_w velocity[][MOTE_ROW_PARTS], mote_w gradient[][MOTE_ROW_PARTS],
+                                moments *m) {
+  const axis x = axis_at(record[7], middle[0]), y = axis_at(record[11], middle[1]);
+  const row z = dim == 2 ? row_at(record[11], middle[1]) : row_at(record[15], middle[2]);
   const columns q = columns_of(dim, record), g = columns_of(dim, reversed);
-  sums of_v, of_g;
-  sum_rows(dim, &x, &y, velocity, &of_v);
-  sum_rows(dim, &x, &y, gradient, &of_g);
-  m->place[0] =
-      add_lanes(z.weight * (against(&q, of_g.by_x, z.distance) + against(&g, of_v.by_x, z.distance)));
-  m->place[1] =
-      add_lanes(z.weight * (against(&q, of_g.by_y, z.distance) + against(&g, of_v.by_y, z.distance)));
-  m->place[dim - 1] =
-      add_lanes(z.slope * (against(&q, of_g.plain, z.distance) + against(&g, of_v.plain, z.distance)));
-  add_quads(z.weight * of_v.plain[0], m->v);
-  add_quads(z.weight * of_g.plain[0], m->dq);
-  add_quads(z.weight * of_g.plain[1], m->along[0]);
-  if (dim == 3) add_quads(z.weight * of_g.plain[2], m->along[1]);
-  add_quads(z.weight * z.distance * of_g.plain[0], m->along[dim - 1]);
+  for (int p = 0; p < MOTE_ROW_PARTS; p++) {
+    const mote_w w = z.weight[p], d = z.distance[p];
+    sums of_v, of_g;
+    sum_rows(dim, &x, &y, velocity, p, &of_v);
+    m->v += w * of_v.plain[0];
+    sum_rows(dim, &x, &y, gradient, p, &of_g);
+    m->dq += w * of_g.plain[0];
+    m->along[0] += w * of_g.plain[1];
+    if (dim == 3) m->along[1] += w * of_g.plain[2];
+    m->along[dim - 1] += w * d * of_g.plain[0];
+    m->place[0] += w * (against(&q, of_g.by_x, d) + against(&g, of_v.by_x, d));
+    if (dim == 3) m->place[1] += w * (against(&q, of_g.by_y, d) + against(&g, of_v.by_y, d));
+    m->place[dim - 1] += z.slope[p] * (against(&q, of_g.plain, d) + against(&g, of_v.plain, d));
+  }
 }
 
 /* As mote_reverse_gather() ends. */
@@ -127,18 +124,31 @@ MOTE_INLINE void write_particle(const mote_transfer_view *t, int dim, int p, con
   const float *record = t->record + (size_t)p * MOTE_RECORD, mass = record[3], h = t->spacing;
   const float stress_factor = 4 * t->time_step / h * t->solid[(size_t)p * MOTE_SOLID + 10];
   const size_t i = (size_t)t->id[p], square = (size_t)(dim * dim);
+  const mote_q zero = {0}, momentum = {1, 1, 1, 0}, v = momentum * w_add_quads(m->v),
+               dq = momentum * w_add_quads(m->dq);
   float *by_x = g->position + i * (size_t)dim, *by_v = g->velocity + i * (size_t)dim;
   float *by_C = g->affine_velocity + i * square, *by_tau = g->stress + i * square;
+  mote_q along[3], place[3] = {zero, zero, zero};
   for (int d = 0; d < dim; d++) {
-    float dx = m->place[d];
-    for (int k = 0; k < dim; k++) dx -= m->dq[k] * record[4 + 4 * d + k] + m->v[k] * reversed[4 + 4 * d + k];
-    by_x[d] = dx / h + (mote_moves_freely(t, d, record[7 + 4 * d], m->v[d]) ? by_x[d] : 0);
-    by_v[d] = mass * m->dq[d];
+    along[d] = w_add_quads(m->along[d]);
+    /* the distances' own dependence on the place */
+    place[d] = w_add_quads(m->place[d]) - dq * q_load(record + 4 + 4 * d) - v * q_load(reversed + 4 + 4 * d);
+  }
+  const mote_q dx = q_add_each(place[0], place[1], place[2], zero);
+  for (int d = 0; d < dim; d++) {
+    by_x[d] = dx[d] / h + (mote_moves_freely(t, d, record[7 + 4 * d], v[d]) ? by_x[d] : 0);
+    by_v[d] = mass * dq[d];
     for (int c = 0; c < dim; c++) {
-      by_C[c * dim + d] = mass * h * m->along[d][c];
-      by_tau[c * dim + d] = -stress_factor * m->along[d][c];
+      by_C[c * dim + d] = mass * h * along[d][c];
+      by_tau[c * dim + d] = -stress_factor * along[d][c];
     }
   }
+}
+
+MOTE_INLINE void load_rows(int dim, const float *first, mote_w node[][MOTE_ROW_PARTS]) {
+  for (int r = 0; r < MOTE_STENCIL_ROWS(dim); r++)
+    for (int p = 0; p < MOTE_ROW_PARTS; p++)
+      node[r][p] = w_load(first + mote_row_offset(dim, r) + p * MOTE_WIDTH);
 }
 
 MOTE_INLINE void gather_block(const mote_transfer_view *t, int dim, int slot, const float *record,
@@ -150,20 +160,13 @@ MOTE_INLINE void gather_block(const mote_transfer_view *t, int dim, int slot, co
   mote_fill_tile(t, dim, by_node, corner, gradient);
   for (int k = t->block_start[slot]; k < t->block_start[slot + 1]; k++) {
     const int32_t p = t->order[k];
-    const int cell = (int)t->key[p], side_z = dim == 3 ? TILE_CELLS : 1; /* as p2g left it */
-    const int z = cell % side_z, y = cell / side_z % TILE_CELLS, x = cell / side_z / TILE_CELLS;
-    const v16 middle[3] = {v16_set((float)(corner[0] + x)), v16_set((float)(corner[1] + y)),
-                           v16_set((float)(corner[2] + z))};
+    const mote_cell cell = mote_cell_at(dim, corner, (int)t->key[p]); /* as p2g left it */
     const float *reversed = record + (size_t)p * MOTE_RECORD;
-    v16 of_v[9], of_g[9];
-    moments m;
-    for (int r = 0; r < (dim == 3 ? 9 : 3); r++) {
-      const int at = mote_tile_offset(dim, x, y, z) +
-                     (dim == 3 ? mote_tile_offset(3, r / 3, r % 3, 0) : mote_tile_offset(2, r, 0, 0));
-      of_v[r] = v16_load(velocity + at);
-      of_g[r] = v16_load(gradient + at);
-    }
-    gather_moments(dim, t->record + (size_t)p * MOTE_RECORD, reversed, middle, of_v, of_g, &m);
+    mote_w of_v[9][MOTE_ROW_PARTS], of_g[9][MOTE_ROW_PARTS];
+    moments m = {0};
+    load_rows(dim, velocity + cell.node, of_v);
+    load_rows(dim, gradient + cell.node, of_g);
+    gather_moments(dim, t->record + (size_t)p * MOTE_RECORD, reversed, cell.middle, of_v, of_g, &m);
     write_particle(t, dim, p, reversed, &m, g);
   }
 }
