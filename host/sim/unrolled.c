@@ -37,9 +37,13 @@ static mote_status plan(mote_unrolled *u, int64_t steps, size_t bytes) {
   const double state = (double)u->floats * sizeof(float);
   int64_t least = states_at(steps, 1);
   u->seen = u->law ? mote_neural_law_seen(u->law, &u->rows) : 0;
-  u->answers = u->law ? 2 * u->seen + u->rows.n * u->rows.dim * u->rows.dim : 0;
+  u->answers = 2 * u->seen;
+  if (u->law && !u->stream->device->transfer->keep) u->answers += u->rows.n * u->rows.dim * u->rows.dim;
   const int64_t most = least * u->floats + steps * u->answers;
   u->pool = (double)bytes / sizeof(float) < (double)most ? (int64_t)(bytes / sizeof(float)) : most;
+  u->room_bytes = bytes - (size_t)u->pool * sizeof(float);
+  u->kept = calloc((size_t)steps, sizeof *u->kept);
+  if (!u->kept) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for %lld steps", (long long)steps);
   if (stride_for(steps, u->pool / u->floats)) return MOTE_OK;
   for (int64_t k = 2; k <= steps; k++)
     if (states_at(steps, k) < least) least = states_at(steps, k);
@@ -66,6 +70,11 @@ static mote_transfer_arrays arrays_of(const mote_unrolled *u, const mote_unrolle
 const int32_t *mote_unrolled_labels(const mote_unrolled *u) {
   const mote_unrolled_state none = {0};
   return arrays_of(u, &none).material;
+}
+
+const float *mote_unrolled_volumes(const mote_unrolled *u) {
+  const mote_unrolled_state none = {0};
+  return arrays_of(u, &none).volume;
 }
 
 static mote_status upload_scene(mote_unrolled *u, const mote_scene *scene) {
@@ -158,11 +167,12 @@ mote_status mote_unrolled_create(mote_stream *stream, const mote_scene *scene, c
 }
 
 void mote_unrolled_free(mote_unrolled *u) {
-  mote_buffer *all[] = {&u->memory, &u->gradients, &u->work, &u->constants, &u->sums};
+  mote_buffer *all[] = {&u->memory, &u->gradients, &u->work, &u->constants, &u->sums, &u->transfers};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
   mote_transfer_free(&u->transfer);
   mote_transfer_reverse_free(&u->reverse);
   mote_neural_room_free(&u->room);
+  free(u->kept);
   free(u->materials);
   free(u->by_material);
   free(u->by_collider);
@@ -191,30 +201,61 @@ float *mote_unrolled_plastic(const mote_unrolled *u, int64_t step) {
   return elastic ? elastic + u->seen : NULL;
 }
 
+static int keeps_stress(const mote_unrolled *u) {
+  return mote_unrolled_keeps(u) && u->answers > 2 * u->seen;
+}
+
 static float *stress_of(const mote_unrolled *u, int64_t step) {
-  float *plastic = mote_unrolled_plastic(u, step);
-  return plastic ? plastic + u->seen : mote_unrolled_square(u, MOTE_UNROLLED_TAU);
+  return keeps_stress(u) ? mote_unrolled_plastic(u, step) + u->seen
+                         : mote_unrolled_square(u, MOTE_UNROLLED_TAU);
+}
+
+/* ---- transfers ---- */
+
+static int64_t place_in_segment(const mote_unrolled *u, int64_t step) {
+  return u->stride == 1 ? step : step % u->stride;
+}
+
+const mote_transfer_view *mote_unrolled_transfers(const mote_unrolled *u, int64_t step) {
+  return u->kept[place_in_segment(u, step)];
+}
+
+/* The first step tells how much each of them may need. */
+static mote_status reserve_transfers(mote_unrolled *u, size_t bytes) {
+  const size_t steps = (size_t)(u->stride == 1 ? u->steps : u->stride);
+  const double all = 1.25 * (double)steps * (double)bytes;
+  return mote_buffer_reserve(&u->transfers, u->stream->device,
+                             all < (double)u->room_bytes ? (size_t)all : u->room_bytes);
+}
+
+static mote_status keep_transfers(mote_unrolled *u, int64_t step) {
+  const struct mote_transfer_kernels *k = u->stream->device->transfer;
+  const void **kept = &u->kept[place_in_segment(u, step)];
+  *kept = NULL;
+  if (!k->keep) return MOTE_OK;
+  const size_t bytes = k->kept_bytes(&u->transfer);
+  if (!u->used) MOTE_TRY(reserve_transfers(u, bytes));
+  if (bytes > u->transfers.bytes - u->used) return MOTE_OK;
+  *kept = (char *)u->transfers.data + u->used;
+  MOTE_TRY(k->keep(u->stream, &u->transfer, (char *)u->transfers.data + u->used));
+  u->used += bytes;
+  return MOTE_OK;
 }
 
 /* ---- there ---- */
 
-mote_status mote_unrolled_to_grid(mote_unrolled *u, int64_t step, const mote_unrolled_state *s,
-                                  int answered) {
-  const struct mote_transfer_kernels *k = u->stream->device->transfer;
+mote_status mote_unrolled_to_grid(mote_unrolled *u, int64_t step, const mote_unrolled_state *s, int again) {
   mote_transfer_arrays arrays = arrays_of(u, s);
   u->transfer.first_step = u->begin + step;
   if (u->law) {
     float *tau = stress_of(u, step);
-    if (!answered)
+    if (!again || !keeps_stress(u))
       MOTE_TRY(mote_neural_law_stress(u->law, u->stream, &u->rows, s->deformation_gradient,
                                       u->rows.dim * u->rows.dim, &u->room, mote_unrolled_elastic(u, step),
                                       tau));
     arrays.stress = tau;
   }
-  MOTE_TRY(k->load(u->stream, &u->transfer, &arrays));
-  MOTE_TRY(k->sort(u->stream, &u->transfer));
-  MOTE_TRY(k->p2g(u->stream, &u->transfer));
-  return k->grid_update(u->stream, &u->transfer);
+  return u->stream->device->transfer->to_grid(u->stream, &u->transfer, &arrays);
 }
 
 static mote_status check_step(const mote_unrolled *u, int64_t step) {
@@ -236,6 +277,7 @@ static mote_status advance(mote_unrolled *u, int64_t step, const mote_unrolled_s
                                       .affine_velocity = all.affine_velocity,
                                       .history = all.history};
   MOTE_TRY(mote_unrolled_to_grid(u, step, from, 0));
+  MOTE_TRY(keep_transfers(u, step));
   MOTE_TRY(k->g2p(u->stream, &u->transfer, &moved));
   MOTE_TRY(check_step(u, step));
   if (!u->law) return MOTE_OK;
@@ -255,7 +297,10 @@ mote_status mote_unrolled_segment(mote_unrolled *u, int64_t segment, mote_unroll
   const int64_t begin = segment * u->stride, most = begin + u->stride,
                 end = most < u->steps ? most : u->steps;
   const mote_unrolled_state kept = mote_unrolled_state_in(u, &u->memory, segment);
-  if (u->stride > 1) MOTE_TRY(copy_state(u, mote_unrolled_place(u, segment, begin), kept));
+  if (u->stride > 1) {
+    u->used = 0;
+    MOTE_TRY(copy_state(u, mote_unrolled_place(u, segment, begin), kept));
+  }
   for (int64_t k = begin; k < end; k++) {
     const mote_unrolled_state from = mote_unrolled_place(u, segment, k),
                               to = mote_unrolled_place(u, segment, k + 1);
@@ -278,6 +323,7 @@ mote_status mote_unrolled_run(mote_unrolled *u, int64_t begin, int64_t steps,
   u->begin = begin;
   u->steps = steps;
   u->stride = stride;
+  u->used = 0;
   for (int64_t segment = 0; segment * stride < steps; segment++)
     MOTE_TRY(mote_unrolled_segment(u, segment, seen, user));
   return MOTE_OK;

@@ -6,7 +6,8 @@
    states are kept in the scene's order. The trick: of S steps, every k-th state stays, and on the way back
    the k - 1 between are computed again, once a segment; k is the least that keeps S / k + k states within the
    budget. What is left of it keeps what a law's networks saw and answered, where it is enough for all of a
-   segment, and they are asked once instead of twice. */
+   segment, and they are asked once instead of twice; and what is left then keeps the transfers of as many
+   steps as it can, which then need not go to the grid again. */
 #ifndef MOTE_SIM_UNROLLED_H
 #define MOTE_SIM_UNROLLED_H
 
@@ -40,11 +41,15 @@ typedef struct mote_unrolled {
   mote_neural_room room;
   mote_neural_rows rows;
   int64_t floats;               /* of a state */
-  int64_t seen, answers;        /* of what a network sees and answers in a step; of both, and the stress */
+  int64_t seen, answers;        /* of what a network sees and answers in a step; of both, and, where the
+                                   device does not keep transfers, the stress */
   int64_t pool;                 /* floats of memory for these */
   int64_t begin, steps, stride; /* of the last run: its first step; between kept states */
   int64_t first;                /* of the segment's states that are there, -1: none */
   mote_buffer memory, gradients, work, constants, sums;
+  mote_buffer transfers;   /* of the steps of a segment, one behind the other */
+  size_t room_bytes, used; /* what they may take, and take */
+  const void **kept;       /* (steps of a segment) where each is there, NULL: nowhere */
   int material_count;
   mote_material *materials;       /* copies */
   const mote_collider *colliders; /* the scene's; not owned */
@@ -96,8 +101,9 @@ mote_unrolled_state mote_unrolled_state_in(const mote_unrolled *u, const mote_bu
 /* The state in front of a step of a segment, or behind its last one. */
 mote_unrolled_state mote_unrolled_place(const mote_unrolled *u, int64_t segment, int64_t step);
 
-/* The rows that the constants have. */
+/* The materials that rows are of, and their volumes, in device memory. */
 const int32_t *mote_unrolled_labels(const mote_unrolled *u);
+const float *mote_unrolled_volumes(const mote_unrolled *u);
 
 /* Whether what networks see in the last run's segments is kept. And where, of a step of the run: of the
    elasticity in front of it, of the plasticity in it; NULL: nowhere. */
@@ -105,8 +111,12 @@ int mote_unrolled_keeps(const mote_unrolled *u);
 float *mote_unrolled_elastic(const mote_unrolled *u, int64_t step);
 float *mote_unrolled_plastic(const mote_unrolled *u, int64_t step);
 
-/* From a state to the grid's velocities; `answered`: the stress is kept. */
-mote_status mote_unrolled_to_grid(mote_unrolled *u, int64_t step, const mote_unrolled_state *s, int answered);
+/* From a state to the grid's velocities. `again`: on the way back, where what is kept of the law is not asked
+   again. */
+mote_status mote_unrolled_to_grid(mote_unrolled *u, int64_t step, const mote_unrolled_state *s, int again);
+
+/* The transfers of a step of the last segment; NULL: they are not kept. */
+const mote_transfer_view *mote_unrolled_transfers(const mote_unrolled *u, int64_t step);
 
 /* Runs a segment of the last run from its kept state. */
 mote_status mote_unrolled_segment(mote_unrolled *u, int64_t segment, mote_unrolled_seen *seen, void *user);

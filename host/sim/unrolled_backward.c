@@ -110,7 +110,7 @@ static mote_status flow_back(mote_unrolled *u, const mote_arena *arena, int64_t 
                                        g->affine_velocity);
 }
 
-/* Behind mote_unrolled_to_grid() of `from`: its answers are kept, or the law's room still holds them. */
+/* What the law answered of `from` is kept, or the room still holds it from going to the grid again. */
 static mote_status stress_back(mote_unrolled *u, const mote_arena *arena, int64_t step,
                                const mote_unrolled_state *from, const mote_unrolled_state *g) {
   const float *d_tau = mote_unrolled_square(u, MOTE_UNROLLED_D_TAU);
@@ -130,11 +130,16 @@ static mote_status step_back(mote_unrolled *u, const way *w, int64_t step, const
                              const mote_unrolled_state *to, const mote_unrolled_state *g) {
   const int colliders = u->transfer.view.collider_count;
   const mote_transfer_gradients gradients = {g->position, g->velocity, g->affine_velocity,
-                                             mote_unrolled_square(u, MOTE_UNROLLED_D_TAU)};
+                                             mote_unrolled_square(u, MOTE_UNROLLED_D_TAU),
+                                             mote_unrolled_volumes(u)};
+  const mote_transfer_view *transfers = mote_unrolled_transfers(u, step);
   MOTE_TRY(flow_back(u, w->arena, step, from, to, g));
   MOTE_TRY(check_gradient(u, w, step, "plasticity"));
-  MOTE_TRY(mote_unrolled_to_grid(u, step, from, mote_unrolled_keeps(u)));
-  MOTE_TRY(u->stream->device->transfer->reverse(u->stream, &u->transfer, &u->reverse, &gradients,
+  if (!transfers) {
+    MOTE_TRY(mote_unrolled_to_grid(u, step, from, 1));
+    transfers = &u->transfer.view;
+  }
+  MOTE_TRY(u->stream->device->transfer->reverse(u->stream, transfers, &u->reverse, &gradients,
                                                 colliders ? motion_of(u) : NULL));
   MOTE_TRY(check_gradient(u, w, step, "transfers between particles and grid"));
   if (colliders) MOTE_TRY(add_motion(u, step));

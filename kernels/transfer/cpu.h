@@ -115,9 +115,13 @@ mote_status mote_transfer_cpu_p2g(mote_stream *stream, mote_transfer *transfer);
 mote_status mote_transfer_cpu_grid_update(mote_stream *stream, mote_transfer *transfer);
 mote_status mote_transfer_cpu_g2p(mote_stream *stream, mote_transfer *transfer,
                                   const mote_transfer_arrays *to);
-mote_status mote_transfer_cpu_reverse(mote_stream *stream, const mote_transfer *transfer,
+mote_status mote_transfer_cpu_reverse(mote_stream *stream, const mote_transfer_view *view,
                                       mote_transfer_reverse *room, const mote_transfer_gradients *gradients,
                                       double *motion);
+
+/* What the reverse of a step reads of it (keep.c). */
+size_t mote_transfer_cpu_kept_bytes(const mote_transfer *transfer);
+mote_status mote_transfer_cpu_keep(mote_stream *stream, const mote_transfer *transfer, void *to);
 
 /* A block's particles to its tile (p2g.c). */
 void mote_transfer_cpu_scatter(const mote_transfer_view *t, int slot);

@@ -64,7 +64,7 @@ mote_status mote_transfer_gpu_p2g(mote_stream *stream, mote_transfer *transfer);
 mote_status mote_transfer_gpu_grid_update(mote_stream *stream, mote_transfer *transfer);
 mote_status mote_transfer_gpu_g2p(mote_stream *stream, mote_transfer *transfer,
                                   const mote_transfer_arrays *to);
-mote_status mote_transfer_gpu_reverse(mote_stream *stream, const mote_transfer *transfer,
+mote_status mote_transfer_gpu_reverse(mote_stream *stream, const mote_transfer_view *view,
                                       mote_transfer_reverse *room, const mote_transfer_gradients *gradients,
                                       double *motion);
 

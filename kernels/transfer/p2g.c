@@ -102,6 +102,7 @@ MOTE_INLINE void update_block(const mote_transfer_view *t, int dim, int slot) {
   mote_block_corner(t, t->active_index[slot], corner);
   float *node = t->grid + (size_t)slot * (size_t)nodes * 4;
   mote_sum_tiles(t, dim, t->tiles, corner, node);
+  if (t->momentum) memcpy(t->momentum + (node - t->grid), node, (size_t)nodes * 4 * sizeof *node);
   for (int n = 0; n < nodes; n++) {
     const int at[3] = {corner[0] + (dim == 3 ? n >> 4 : n >> 2), corner[1] + (dim == 3 ? n >> 2 & 3 : n & 3),
                        dim == 3 ? corner[2] + (n & 3) : 0};

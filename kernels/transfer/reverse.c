@@ -33,9 +33,9 @@ MOTE_INLINE void reverse_block(const mote_transfer_view *t, int dim, int slot, c
                                float *grid, double *motion) {
   const int nodes = dim == 3 ? 64 : 16;
   int corner[3];
-  _Alignas(64) float q[64 * 4], g[64 * 4];
+  const float *q = t->momentum + (size_t)slot * (size_t)nodes * 4;
+  _Alignas(64) float g[64 * 4];
   mote_block_corner(t, t->active_index[slot], corner);
-  mote_sum_tiles(t, dim, t->tiles, corner, q);
   mote_sum_tiles(t, dim, tiles, corner, g);
   for (int n = 0; n < nodes; n++) {
     const int at[3] = {corner[0] + (dim == 3 ? n >> 4 : n >> 2), corner[1] + (dim == 3 ? n >> 2 & 3 : n & 3),
@@ -64,10 +64,9 @@ static void reverse_nodes(mote_stream *stream, const mote_transfer_view *t, mote
   }
 }
 
-mote_status mote_transfer_cpu_reverse(mote_stream *stream, const mote_transfer *transfer,
+mote_status mote_transfer_cpu_reverse(mote_stream *stream, const mote_transfer_view *t,
                                       mote_transfer_reverse *room, const mote_transfer_gradients *g,
                                       double *motion) {
-  const mote_transfer_view *t = &transfer->view;
   const int chunks = mote_reverse_chunks(t);
   mote_transfer_view reversed = *t;
   MOTE_TRY(mote_transfer_reverse_reserve(stream, t, room, chunks));

@@ -60,8 +60,8 @@ static __global__ void gather_kernel(mote_transfer_view t, mote_transfer_gradien
   const int64_t p = own_thread();
   if (p >= t.count) return;
   const int64_t i = t.id[p] * (int64_t)t.dim;
-  mote_reverse_gather(&t, (int)p, record + p * MOTE_RECORD, grid, g.position + i, g.velocity + i,
-                      g.affine_velocity + i * t.dim, g.stress + i * t.dim);
+  mote_reverse_gather(&t, (int)p, g.volume[t.id[p]], record + p * MOTE_RECORD, grid, g.position + i,
+                      g.velocity + i, g.affine_velocity + i * t.dim, g.stress + i * t.dim);
 }
 
 template <int DIM>
@@ -79,11 +79,11 @@ static mote_status reverse_nodes(mote_stream *stream, const mote_transfer_view *
                      stream, *t, sums, motion);
 }
 
-mote_status mote_transfer_gpu_reverse(mote_stream *stream, const mote_transfer *transfer,
+mote_status mote_transfer_gpu_reverse(mote_stream *stream, const mote_transfer_view *t,
                                       mote_transfer_reverse *room, const mote_transfer_gradients *g,
                                       double *motion) {
-  const mote_transfer_view *t = &transfer->view;
-  mote_transfer other = *transfer;
+  mote_transfer other = {};
+  other.view = *t;
   MOTE_TRY(mote_transfer_reverse_reserve(stream, t, room, motion ? t->block_total : 0));
   float *record = static_cast<float *>(room->record.data);
   const auto grid = mote_grid(t->count, 128);

@@ -113,12 +113,12 @@ MOTE_HD static inline void mote_record_at(const float *record, const float d[3],
 
 /* From the nodes' gradients by momentum and mass, `by_node`, laid out as view.grid: the gradients by the
    state before and by the stress of its record. by_x is read (by the place after) and replaced. */
-MOTE_HD static inline void mote_reverse_gather(const mote_transfer_view *t, int p, const float *reversed,
-                                               const float *by_node, float *by_x, float *by_v, float *by_C,
-                                               float *by_tau) {
+MOTE_HD static inline void mote_reverse_gather(const mote_transfer_view *t, int p, float volume,
+                                               const float *reversed, const float *by_node, float *by_x,
+                                               float *by_v, float *by_C, float *by_tau) {
   const int dim = t->dim;
   const float *record = t->record + (size_t)p * MOTE_RECORD, mass = record[3], h = t->spacing;
-  const float stress_factor = 4 * t->time_step / h * t->solid[(size_t)p * MOTE_SOLID + 10];
+  const float stress_factor = 4 * t->time_step / h * volume;
   mote_stencil s;
   float v[3] = {0, 0, 0}, dq[4] = {0, 0, 0, 0}, dA[3][3] = {{0}}, dx[3] = {0, 0, 0};
   mote_stencil_at(t, record, &s);

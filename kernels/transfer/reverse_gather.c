@@ -122,8 +122,8 @@ MOTE_INLINE void gather_moments(int dim, const float *record, const float *rever
 MOTE_INLINE void write_particle(const mote_transfer_view *t, int dim, int p, const float *reversed,
                                 const moments *m, const mote_transfer_gradients *g) {
   const float *record = t->record + (size_t)p * MOTE_RECORD, mass = record[3], h = t->spacing;
-  const float stress_factor = 4 * t->time_step / h * t->solid[(size_t)p * MOTE_SOLID + 10];
   const size_t i = (size_t)t->id[p], square = (size_t)(dim * dim);
+  const float stress_factor = 4 * t->time_step / h * g->volume[i];
   const mote_q zero = {0}, momentum = {1, 1, 1, 0}, v = momentum * w_add_quads(m->v),
                dq = momentum * w_add_quads(m->dq);
   float *by_x = g->position + i * (size_t)dim, *by_v = g->velocity + i * (size_t)dim;

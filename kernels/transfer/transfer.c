@@ -13,24 +13,48 @@ static void pose_colliders(const mote_transfer_view *t) {
   for (int c = 0; c < t->collider_count; c++) mote_pose_at(&t->colliders[c], t->dim, time, &t->poses[c]);
 }
 
+/* Order and blocks, without the particles themselves. */
+static mote_status begin(mote_stream *stream, mote_transfer *transfer, const mote_transfer_arrays *arrays) {
+  const mote_transfer_view *t = &transfer->view;
+  for (int k = 0; k < t->block_total; k++) t->tile_slot[k] = t->grid_slot[k] = -1;
+  *t->status = (mote_transfer_status){.step = transfer->first_step, .failed = INT32_MAX};
+  pose_colliders(t);
+  return mote_transfer_cpu_order(stream, transfer, arrays);
+}
+
+MOTE_INLINE void load_particle(const mote_transfer_view *t, const mote_transfer_arrays *arrays, int keeps,
+                               int p) {
+  if (t->dim == 3)
+    mote_particle_load(t, 3, arrays, keeps, t->order[p], p);
+  else
+    mote_particle_load(t, 2, arrays, keeps, t->order[p], p);
+}
+
 static mote_status load(mote_stream *stream, mote_transfer *transfer, const mote_transfer_arrays *arrays) {
   const mote_transfer_view *t = &transfer->view;
   mote_buffer *b = transfer->buffers; /* what sort moves particles to */
   MOTE_TRY(mote_buffer_reserve(&b[MOTE_BUFFER_RECORD_OTHER], stream->device, b[MOTE_BUFFER_RECORD].bytes));
   MOTE_TRY(mote_buffer_reserve(&b[MOTE_BUFFER_SOLID_OTHER], stream->device, b[MOTE_BUFFER_SOLID].bytes));
   MOTE_TRY(mote_buffer_reserve(&b[MOTE_BUFFER_ID_OTHER], stream->device, b[MOTE_BUFFER_ID].bytes));
-  for (int k = 0; k < t->block_total; k++) t->tile_slot[k] = t->grid_slot[k] = -1;
-  *t->status = (mote_transfer_status){.step = transfer->first_step, .failed = INT32_MAX};
-  MOTE_TRY(mote_transfer_cpu_order(stream, transfer, arrays));
+  MOTE_TRY(begin(stream, transfer, arrays));
 #pragma omp parallel for num_threads(mote_transfer_threads(stream, t)) schedule(static)
-  for (int p = 0; p < t->count; p++) {
-    if (t->dim == 3)
-      mote_particle_load(t, 3, arrays, !transfer->one_step, t->order[p], p);
-    else
-      mote_particle_load(t, 2, arrays, !transfer->one_step, t->order[p], p);
-  }
-  pose_colliders(t);
+  for (int p = 0; p < t->count; p++) load_particle(t, arrays, 1, p);
   return MOTE_OK;
+}
+
+/* A block's particles go to its tile while its thread has them at hand. */
+static mote_status to_grid(mote_stream *stream, mote_transfer *transfer, const mote_transfer_arrays *arrays) {
+  mote_transfer_view *t = &transfer->view;
+  mote_buffer *momentum = &transfer->buffers[MOTE_BUFFER_MOMENTUM];
+  MOTE_TRY(mote_buffer_reserve(momentum, stream->device, transfer->buffers[MOTE_BUFFER_GRID].bytes));
+  t->momentum = momentum->data;
+  MOTE_TRY(begin(stream, transfer, arrays));
+#pragma omp parallel for num_threads(mote_transfer_threads(stream, t)) schedule(dynamic, 1)
+  for (int slot = 0; slot < t->status->occupied; slot++) {
+    for (int p = t->block_start[slot]; p < t->block_start[slot + 1]; p++) load_particle(t, arrays, 0, p);
+    mote_transfer_cpu_scatter(t, slot);
+  }
+  return mote_transfer_cpu_grid_update(stream, transfer);
 }
 
 static mote_status unload(mote_stream *stream, const mote_transfer *transfer,
@@ -103,8 +127,11 @@ const struct mote_transfer_kernels mote_transfer_cpu = {
     .p2g = mote_transfer_cpu_p2g,
     .grid_update = mote_transfer_cpu_grid_update,
     .g2p = mote_transfer_cpu_g2p,
+    .to_grid = to_grid,
     .add_stress = add_stress,
     .reverse = mote_transfer_cpu_reverse,
+    .kept_bytes = mote_transfer_cpu_kept_bytes,
+    .keep = mote_transfer_cpu_keep,
     .advance = advance,
     .dense_grid = dense_grid,
     .diagnose = diagnose,

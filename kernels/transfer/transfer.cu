@@ -41,6 +41,13 @@ static mote_status load(mote_stream *stream, mote_transfer *transfer, const mote
   return MOTE_LAUNCH(pose_kernel, t->collider_count ? 1 : 0, 64, 0, stream, *t);
 }
 
+static mote_status to_grid(mote_stream *stream, mote_transfer *transfer, const mote_transfer_arrays *arrays) {
+  MOTE_TRY(load(stream, transfer, arrays));
+  MOTE_TRY(mote_transfer_gpu_sort(stream, transfer));
+  MOTE_TRY(mote_transfer_gpu_p2g(stream, transfer));
+  return mote_transfer_gpu_grid_update(stream, transfer);
+}
+
 static __global__ void unload_kernel(mote_transfer_view t, mote_transfer_arrays arrays) {
   int64_t p = own_thread();
   if (p >= t.count) return;
@@ -133,8 +140,11 @@ extern "C" const struct mote_transfer_kernels mote_transfer_gpu = {
     mote_transfer_gpu_p2g,
     mote_transfer_gpu_grid_update,
     mote_transfer_gpu_g2p,
+    to_grid,
     add_stress,
     mote_transfer_gpu_reverse,
+    nullptr,
+    nullptr,
     advance,
     dense_grid,
     diagnose,

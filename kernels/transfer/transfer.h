@@ -84,6 +84,7 @@ typedef struct mote_transfer_view {
   int32_t *grid_slot;    /* (block_total) place of the block's nodes in grid, -1: none */
   float *tiles;          /* (occupied, tile) partial sums; the tile's shape is the device's own */
   float *grid; /* (active, 4^dim, 4): velocity m/s and mass kg, node (x*4+y)*4+z of the block, x*4+y in 2-D */
+  float *momentum; /* the same before their update: momentum and mass; the CPU's to_grid leaves it there */
 } mote_transfer_view;
 
 /* The memory behind the view's pointers; OTHER ones are what the CPU's sort moves particles to. */
@@ -108,6 +109,7 @@ enum {
   MOTE_BUFFER_GRID_SLOT,
   MOTE_BUFFER_TILES,
   MOTE_BUFFER_GRID,
+  MOTE_BUFFER_MOMENTUM,
   MOTE_BUFFER_FLAGS, /* the GPU's sort: marks, and their scan */
   MOTE_BUFFER_SCAN,
   MOTE_BUFFER_SCRATCH,
@@ -137,10 +139,11 @@ typedef struct mote_transfer_arrays {
 } mote_transfer_arrays;
 
 /* Gradients by a state, device arrays in the order of the scene, row-major: by metres, m/s, 1/s and, of the
-   stress that went into the records, Pa. */
+   stress that went into the records, Pa. And what they are of: the particles' volumes. */
 typedef struct mote_transfer_gradients {
   float *position, *velocity;      /* (n, dim) */
   float *affine_velocity, *stress; /* (n, dim, dim) */
+  const float *volume;             /* (n) m^3 */
 } mote_transfer_gradients;
 
 /* What the reverse of a step needs besides a simulation's memory: records, tiles and nodes of gradients, and
@@ -175,17 +178,27 @@ struct mote_transfer_kernels {
   mote_status (*grid_update)(mote_stream *stream, mote_transfer *transfer);
   mote_status (*g2p)(mote_stream *stream, mote_transfer *transfer, const mote_transfer_arrays *to);
 
+  /* load, sort, p2g and grid_update, where one step at most follows (one_step). */
+  mote_status (*to_grid)(mote_stream *stream, mote_transfer *transfer, const mote_transfer_arrays *arrays);
+
   /* Behind g2p (or load): adds a stress, Pa, to the records of the particles of a material. tau (count, dim,
      dim), rows in the device's own order. */
   mote_status (*add_stress)(mote_stream *stream, mote_transfer *transfer, int32_t material, const float *tau);
 
-  /* The reverse of p2g, grid_update and g2p (but not of its deformation and stress; reverse.h). Called where
-     these were called but g2p, with load before: view.record is the state before the step and view.grid its
-     nodes. In: the gradients by the state after it, affine_velocity with what the deformation brings;
-     `stress` is not read. Out: by the state before, in the same arrays, and by the stress of the state
-     before. motion (collider_count, MOTE_MOTION) float64, unless NULL: added to, sums in a fixed order. */
-  mote_status (*reverse)(mote_stream *stream, const mote_transfer *transfer, mote_transfer_reverse *room,
+  /* The reverse of p2g, grid_update and g2p (but not of its deformation and stress; reverse.h), of the view
+     behind to_grid, where view.record is the state before the step and view.grid its nodes, or of one that
+     was kept there. In: the gradients by the state after it, affine_velocity with what the deformation
+     brings; `stress` is not read. Out: by the state before, in the same arrays, and by the stress of the
+     state before. motion (collider_count, MOTE_MOTION) float64, unless NULL: added to, sums in a fixed order.
+   */
+  mote_status (*reverse)(mote_stream *stream, const mote_transfer_view *view, mote_transfer_reverse *room,
                          const mote_transfer_gradients *gradients, double *motion);
+
+  /* Behind to_grid: what the reverse reads of the step, to memory that begins at a multiple of 64 bytes, with
+     a mote_transfer_view of it at the beginning; kept_bytes: how much that is, another number each step. NULL
+     on devices that go to the grid once more instead. */
+  size_t (*kept_bytes)(const mote_transfer *transfer);
+  mote_status (*keep)(mote_stream *stream, const mote_transfer *transfer, void *to);
 
   /* Ends a step: counts it, or halts when it failed, and moves the colliders to the next one's time. */
   mote_status (*advance)(mote_stream *stream, mote_transfer *transfer);

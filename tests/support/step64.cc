@@ -199,8 +199,9 @@ Gradients64 reverse64(const Step64 &s) {
     mote_node_reverse(&b.view, node, &b.sums[at], &adjoint[at], &by_node[at], g.motion.data());
   });
   for (size_t p = 0; p < n; p++)
-    mote_reverse_gather(&b.view, int(p), &reversed[p * MOTE_RECORD], by_node.data(), &g.position[p * dim],
-                        &g.velocity[p * dim], &g.affine[p * square], &g.stress[p * square]);
+    mote_reverse_gather(&b.view, int(p), s.volume[p], &reversed[p * MOTE_RECORD], by_node.data(),
+                        &g.position[p * dim], &g.velocity[p * dim], &g.affine[p * square],
+                        &g.stress[p * square]);
   return g;
 }
 

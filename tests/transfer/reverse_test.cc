@@ -136,13 +136,15 @@ void expect_near(const char *what, const std::vector<double> &found, const std::
 class TransferReverse : public mote_test::OnDevice {};
 MOTE_ON_DEVICES(TransferReverse);
 
-/* What the kernels say, in the order of Gradients64. */
-Gradients64 run(Device &device, const Step64 &s) {
+/* What the kernels say, in the order of Gradients64. `keeps`: of the transfers as they were kept, after
+   others took their place, where the device keeps them. */
+Gradients64 run(Device &device, const Step64 &s, bool keeps = false) {
   mote_transfer transfer = {};
   mote_transfer_reverse room = {};
   mote_transfer_view &t = transfer.view;
   const size_t n = s.mass.size(), dim = size_t(s.dim), square = dim * dim;
   t.dim = s.dim;
+  transfer.one_step = 1;
   t.count = int(n);
   t.boundary_cells = s.boundary_cells;
   t.collider_count = int(s.obstacles.size());
@@ -191,18 +193,26 @@ Gradients64 run(Device &device, const Step64 &s) {
   Array<int32_t> material(device, std::vector<int32_t>(n, 0));
   const mote_transfer_arrays arrays = {x, v, F, C, history, volume, rho, material, tau};
   const struct mote_transfer_kernels *k = device->transfer;
-  MOTE_EXPECT_OK(k->load(device.stream, &transfer, &arrays));
-  MOTE_EXPECT_OK(k->sort(device.stream, &transfer));
-  MOTE_EXPECT_OK(k->p2g(device.stream, &transfer));
-  MOTE_EXPECT_OK(k->grid_update(device.stream, &transfer));
+  MOTE_EXPECT_OK(k->to_grid(device.stream, &transfer, &arrays));
+  const mote_transfer_view *view = &transfer.view;
+  mote_buffer kept = {};
+  if (keeps && k->keep) {
+    transfer.first_step = 7; /* colliders are elsewhere then */
+    const mote_transfer_arrays other = {v, x, F, C, history, volume, rho, material, tau};
+    MOTE_EXPECT_OK(mote_buffer_reserve(&kept, device.device, k->kept_bytes(&transfer)));
+    MOTE_EXPECT_OK(k->keep(device.stream, &transfer, kept.data));
+    MOTE_EXPECT_OK(k->to_grid(device.stream, &transfer, &other));
+    view = static_cast<const mote_transfer_view *>(kept.data);
+  }
   Array<float> dx(device, narrow(s.by_position)), dv(device, narrow(s.by_velocity)),
       dC(device, narrow(s.by_affine)), dtau(device, std::vector<float>(n * square, NAN));
   Array<double> motion(device, std::vector<double>(s.obstacles.size() * MOTE_MOTION, 1.0));
-  const mote_transfer_gradients gradients = {dx, dv, dC, dtau};
-  MOTE_EXPECT_OK(k->reverse(device.stream, &transfer, &room, &gradients, motion));
+  const mote_transfer_gradients gradients = {dx, dv, dC, dtau, volume};
+  MOTE_EXPECT_OK(k->reverse(device.stream, view, &room, &gradients, motion));
   auto wide = [](const std::vector<float> &y) { return std::vector<double>(y.begin(), y.end()); };
   Gradients64 g = {wide(dx.host()), wide(dv.host()), wide(dC.host()), wide(dtau.host()), motion.host()};
   for (double &m : g.motion) m -= 1; /* it is added to */
+  mote_buffer_free(&kept);
   mote_transfer_reverse_free(&room);
   mote_transfer_free(&transfer);
   return g;
@@ -266,6 +276,13 @@ TEST_P(TransferReverse, AgreesWithFloat64) {
       expect_near("affine", found.affine, g.affine, 2e-4);
       expect_near("stress", found.stress, g.stress, 2e-4);
       if (kind) expect_near("motion", found.motion, g.motion, 2e-4);
+      if (!device->transfer->keep) continue;
+      const Gradients64 kept = run(device, s, true);
+      EXPECT_EQ(found.position, kept.position);
+      EXPECT_EQ(found.velocity, kept.velocity);
+      EXPECT_EQ(found.affine, kept.affine);
+      EXPECT_EQ(found.stress, kept.stress);
+      EXPECT_EQ(found.motion, kept.motion);
     }
 }
 
