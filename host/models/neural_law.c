@@ -246,6 +246,16 @@ mote_status mote_neural_law_flow(const mote_neural_law *law, mote_stream *stream
   return stream->device->neural->flow(stream, &c, F);
 }
 
+mote_status mote_neural_law_step(const mote_neural_law *law, mote_stream *stream,
+                                 const mote_neural_rows *rows, float *F, int stride, mote_neural_room *room,
+                                 float *seen_flowing, float *seen, float *tau) {
+  mote_neural_call flow, stress;
+  if (!flows(law)) return mote_neural_law_stress(law, stream, rows, F, stride, room, seen, tau);
+  MOTE_TRY(call_of(law, 1, stream, rows, F, stride, room, seen_flowing, &flow));
+  MOTE_TRY(call_of(law, 0, stream, rows, F, stride, room, seen, &stress));
+  return stream->device->neural->step(stream, &flow, &stress, F, tau);
+}
+
 /* ---- and back ---- */
 
 mote_status mote_neural_law_stress_backward(const mote_neural_law *law, mote_stream *stream,
@@ -269,4 +279,24 @@ mote_status mote_neural_law_flow_backward(const mote_neural_law *law, mote_strea
   c.C = C;
   if (flows(law)) return stream->device->neural->flow_backward(stream, &c, arena, d_F, d_C, room);
   return C ? stream->device->neural->deform_backward(stream, &c, d_F, d_C) : MOTE_OK;
+}
+
+mote_status mote_neural_law_step_backward(const mote_neural_law *law, mote_stream *stream,
+                                          const mote_arena *arena, const mote_neural_rows *rows,
+                                          const mote_neural_past *past, mote_neural_room *room,
+                                          const float *d_tau, float *d_F, float *d_C) {
+  const int square = rows->dim * rows->dim;
+  mote_neural_call flow, stress;
+  if (!flows(law)) {
+    MOTE_TRY(mote_neural_law_stress_backward(law, stream, arena, rows, past->flowed, 1, room, past->seen,
+                                             d_tau, d_F));
+    return mote_neural_law_flow_backward(law, stream, arena, rows, past->dt, past->C, past->F, 1, room,
+                                         past->seen_flowing, d_F, d_C);
+  }
+  MOTE_TRY(call_of(law, 0, stream, rows, past->flowed, square, room, past->seen, &stress));
+  MOTE_TRY(call_of(law, 1, stream, rows, past->F, square, room, past->seen_flowing, &flow));
+  flow.C = past->C;
+  flow.dt = past->dt;
+  stress.answered = flow.answered = 1;
+  return stream->device->neural->step_backward(stream, &stress, &flow, arena, d_tau, d_F, d_C, room);
 }

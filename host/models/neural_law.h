@@ -68,6 +68,11 @@ mote_status mote_neural_law_flow(const mote_neural_law *law, mote_stream *stream
                                  const mote_neural_rows *rows, float *F, int stride, mote_neural_room *room,
                                  float *seen);
 
+/* Both: F flows, then tau is its stress. */
+mote_status mote_neural_law_step(const mote_neural_law *law, mote_stream *stream,
+                                 const mote_neural_rows *rows, float *F, int stride, mote_neural_room *room,
+                                 float *seen_flowing, float *seen, float *tau);
+
 /* Their reverses, F (n, dim^2) the deformation before: weights' gradients are added to the arena's.
    `answered`: `seen` is as the call left it, and no network is asked again. Of stress: what d_tau brings is
    added to d_F. Of flow: d_F by the new F becomes that by the old one; where C (n, dim^2) is there, of
@@ -80,6 +85,20 @@ mote_status mote_neural_law_flow_backward(const mote_neural_law *law, mote_strea
                                           const mote_arena *arena, const mote_neural_rows *rows, float dt,
                                           const float *C, const float *F, int answered,
                                           mote_neural_room *room, float *seen, float *d_F, float *d_C);
+
+/* What a step was: (I + dt C) F flowed and left `flowed`, whose stress it was then; and what both saw and
+   answered. */
+typedef struct mote_neural_past {
+  const float *F, *C, *flowed; /* (n, dim^2) */
+  float dt;
+  float *seen_flowing, *seen;
+} mote_neural_past;
+
+/* The reverse of both: of the stress, by d_tau, then of the flow. */
+mote_status mote_neural_law_step_backward(const mote_neural_law *law, mote_stream *stream,
+                                          const mote_arena *arena, const mote_neural_rows *rows,
+                                          const mote_neural_past *past, mote_neural_room *room,
+                                          const float *d_tau, float *d_F, float *d_C);
 
 #ifdef __cplusplus
 }

@@ -55,9 +55,12 @@ static mote_status run(mote_sim_laws *laws, mote_stream *stream, mote_transfer *
   for (int k = 0; k < laws->count; k++) {
     const struct mote_sim_law *l = &laws->of[k];
     const mote_neural_rows rows = rows_of(t, l->material);
-    if (flows) MOTE_TRY(mote_neural_law_flow(l->law, stream, &rows, t->solid, MOTE_SOLID, &laws->room, NULL));
-    MOTE_TRY(mote_neural_law_stress(l->law, stream, &rows, t->solid, MOTE_SOLID, &laws->room, NULL,
+    if (flows)
+      MOTE_TRY(mote_neural_law_step(l->law, stream, &rows, t->solid, MOTE_SOLID, &laws->room, NULL, NULL,
                                     laws->tau.data));
+    else
+      MOTE_TRY(mote_neural_law_stress(l->law, stream, &rows, t->solid, MOTE_SOLID, &laws->room, NULL,
+                                      laws->tau.data));
     MOTE_TRY(stream->device->transfer->add_stress(stream, transfer, l->material, laws->tau.data));
   }
   return MOTE_OK;

@@ -186,14 +186,14 @@ static mote_status copy_state(const mote_unrolled *u, mote_unrolled_state to, mo
 /* ---- what networks see ---- */
 
 int mote_unrolled_keeps(const mote_unrolled *u) {
-  const int64_t states = states_at(u->steps, u->stride), steps = u->stride == 1 ? u->steps : u->stride;
-  return u->law && states * u->floats + steps * u->answers <= u->pool;
+  const int64_t states = states_at(u->steps, u->stride);
+  return u->law && states * u->floats + mote_unrolled_span(u) * u->answers <= u->pool;
 }
 
 float *mote_unrolled_elastic(const mote_unrolled *u, int64_t step) {
-  const int64_t states = states_at(u->steps, u->stride), place = u->stride == 1 ? step : step % u->stride;
+  const int64_t states = states_at(u->steps, u->stride);
   if (!mote_unrolled_keeps(u)) return NULL;
-  return (float *)u->memory.data + states * u->floats + place * u->answers;
+  return (float *)u->memory.data + states * u->floats + step % mote_unrolled_span(u) * u->answers;
 }
 
 float *mote_unrolled_plastic(const mote_unrolled *u, int64_t step) {
@@ -212,25 +212,20 @@ static float *stress_of(const mote_unrolled *u, int64_t step) {
 
 /* ---- transfers ---- */
 
-static int64_t place_in_segment(const mote_unrolled *u, int64_t step) {
-  return u->stride == 1 ? step : step % u->stride;
-}
-
 const mote_transfer_view *mote_unrolled_transfers(const mote_unrolled *u, int64_t step) {
-  return u->kept[place_in_segment(u, step)];
+  return u->kept[step % mote_unrolled_span(u)];
 }
 
 /* The first step tells how much each of them may need. */
 static mote_status reserve_transfers(mote_unrolled *u, size_t bytes) {
-  const size_t steps = (size_t)(u->stride == 1 ? u->steps : u->stride);
-  const double all = 1.25 * (double)steps * (double)bytes;
+  const double all = 1.25 * (double)mote_unrolled_span(u) * (double)bytes;
   return mote_buffer_reserve(&u->transfers, u->stream->device,
                              all < (double)u->room_bytes ? (size_t)all : u->room_bytes);
 }
 
 static mote_status keep_transfers(mote_unrolled *u, int64_t step) {
   const struct mote_transfer_kernels *k = u->stream->device->transfer;
-  const void **kept = &u->kept[place_in_segment(u, step)];
+  const void **kept = &u->kept[step % mote_unrolled_span(u)];
   *kept = NULL;
   if (!k->keep) return MOTE_OK;
   const size_t bytes = k->kept_bytes(&u->transfer);
@@ -244,17 +239,18 @@ static mote_status keep_transfers(mote_unrolled *u, int64_t step) {
 
 /* ---- there ---- */
 
-mote_status mote_unrolled_to_grid(mote_unrolled *u, int64_t step, const mote_unrolled_state *s, int again) {
+mote_status mote_unrolled_ask_stress(mote_unrolled *u, int64_t step, const mote_unrolled_state *s,
+                                     int again) {
+  if (!u->law || (again && keeps_stress(u))) return MOTE_OK;
+  return mote_neural_law_stress(u->law, u->stream, &u->rows, s->deformation_gradient,
+                                u->rows.dim * u->rows.dim, &u->room, mote_unrolled_elastic(u, step),
+                                stress_of(u, step));
+}
+
+mote_status mote_unrolled_to_grid(mote_unrolled *u, int64_t step, const mote_unrolled_state *s) {
   mote_transfer_arrays arrays = arrays_of(u, s);
   u->transfer.first_step = u->begin + step;
-  if (u->law) {
-    float *tau = stress_of(u, step);
-    if (!again || !keeps_stress(u))
-      MOTE_TRY(mote_neural_law_stress(u->law, u->stream, &u->rows, s->deformation_gradient,
-                                      u->rows.dim * u->rows.dim, &u->room, mote_unrolled_elastic(u, step),
-                                      tau));
-    arrays.stress = tau;
-  }
+  if (u->law) arrays.stress = stress_of(u, step);
   return u->stream->device->transfer->to_grid(u->stream, &u->transfer, &arrays);
 }
 
@@ -266,8 +262,19 @@ static mote_status check_step(const mote_unrolled *u, int64_t step) {
                    (long long)(u->begin + step + 1), status.failed);
 }
 
-/* From the state in front of step `step` of the run (counted from 0) to the one behind it. */
-static mote_status advance(mote_unrolled *u, int64_t step, const mote_unrolled_state *from,
+/* The law's flow in a step and, unless it is the last one, its stress in front of the next. */
+static mote_status ask_law(mote_unrolled *u, int64_t step, int last, float *F) {
+  const int stride = u->rows.dim * u->rows.dim;
+  float *plastic = mote_unrolled_plastic(u, step);
+  if (!u->law) return MOTE_OK;
+  if (last) return mote_neural_law_flow(u->law, u->stream, &u->rows, F, stride, &u->room, plastic);
+  return mote_neural_law_step(u->law, u->stream, &u->rows, F, stride, &u->room, plastic,
+                              mote_unrolled_elastic(u, step + 1), stress_of(u, step + 1));
+}
+
+/* From the state in front of step `step` of the run (counted from 0) to the one behind it; `last` of its
+   segment. */
+static mote_status advance(mote_unrolled *u, int64_t step, int last, const mote_unrolled_state *from,
                            const mote_unrolled_state *to) {
   const struct mote_transfer_kernels *k = u->stream->device->transfer;
   const mote_transfer_arrays all = arrays_of(u, to);
@@ -276,13 +283,11 @@ static mote_status advance(mote_unrolled *u, int64_t step, const mote_unrolled_s
                                       .deformation_gradient = all.deformation_gradient,
                                       .affine_velocity = all.affine_velocity,
                                       .history = all.history};
-  MOTE_TRY(mote_unrolled_to_grid(u, step, from, 0));
+  MOTE_TRY(mote_unrolled_to_grid(u, step, from));
   MOTE_TRY(keep_transfers(u, step));
   MOTE_TRY(k->g2p(u->stream, &u->transfer, &moved));
   MOTE_TRY(check_step(u, step));
-  if (!u->law) return MOTE_OK;
-  return mote_neural_law_flow(u->law, u->stream, &u->rows, to->deformation_gradient,
-                              u->rows.dim * u->rows.dim, &u->room, mote_unrolled_plastic(u, step));
+  return ask_law(u, step, last, to->deformation_gradient);
 }
 
 /* Where every state is kept, those; else the segment's own, which stand behind the kept ones. */
@@ -294,17 +299,19 @@ mote_unrolled_state mote_unrolled_place(const mote_unrolled *u, int64_t segment,
 
 /* The state behind the segment is kept too. */
 mote_status mote_unrolled_segment(mote_unrolled *u, int64_t segment, mote_unrolled_seen *seen, void *user) {
-  const int64_t begin = segment * u->stride, most = begin + u->stride,
+  const int64_t span = mote_unrolled_span(u), begin = segment * span, most = begin + span,
                 end = most < u->steps ? most : u->steps;
   const mote_unrolled_state kept = mote_unrolled_state_in(u, &u->memory, segment);
   if (u->stride > 1) {
     u->used = 0;
     MOTE_TRY(copy_state(u, mote_unrolled_place(u, segment, begin), kept));
   }
+  const mote_unrolled_state start = mote_unrolled_place(u, segment, begin);
+  MOTE_TRY(mote_unrolled_ask_stress(u, begin, &start, 0));
   for (int64_t k = begin; k < end; k++) {
     const mote_unrolled_state from = mote_unrolled_place(u, segment, k),
                               to = mote_unrolled_place(u, segment, k + 1);
-    MOTE_TRY(advance(u, k, &from, &to));
+    MOTE_TRY(advance(u, k, k == end - 1, &from, &to));
     if (seen) MOTE_TRY(seen(user, u->begin + k + 1, &to));
   }
   u->first = begin;
@@ -324,7 +331,7 @@ mote_status mote_unrolled_run(mote_unrolled *u, int64_t begin, int64_t steps,
   u->steps = steps;
   u->stride = stride;
   u->used = 0;
-  for (int64_t segment = 0; segment * stride < steps; segment++)
+  for (int64_t segment = 0; segment * mote_unrolled_span(u) < steps; segment++)
     MOTE_TRY(mote_unrolled_segment(u, segment, seen, user));
   return MOTE_OK;
 }

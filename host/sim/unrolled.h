@@ -80,9 +80,10 @@ mote_status mote_unrolled_run(mote_unrolled *u, int64_t begin, int64_t steps,
                               const mote_unrolled_state *first, mote_unrolled_seen *seen, void *user);
 
 /* The way back through the last run. add(user, k, state, gradient): adds the loss's gradient by the state
-   behind step k, from begin + steps down to begin + 1; weights' gradients are added to the arena (NULL
-   without a law). `start`: the gradients by the first state, valid until the next call. MOTE_ERROR_NUMERIC
-   names the step, the particle and the stage where a gradient is not finite. */
+   behind step k, from begin + steps down to begin + 1 (what stands there need not be all yet); weights'
+   gradients are added to the arena (NULL without a law). `start`: the gradients by the first state, valid
+   until the next call. MOTE_ERROR_NUMERIC names the step, the particle and the stage where a gradient is not
+   finite. */
 typedef mote_status mote_unrolled_add(void *user, int64_t step, const mote_unrolled_state *state,
                                       const mote_unrolled_state *gradient);
 mote_status mote_unrolled_backward(mote_unrolled *u, const mote_arena *arena, mote_unrolled_add *add,
@@ -98,6 +99,11 @@ static inline float *mote_unrolled_square(const mote_unrolled *u, int which) {
 
 mote_unrolled_state mote_unrolled_state_in(const mote_unrolled *u, const mote_buffer *buffer, int64_t index);
 
+/* Steps of a segment: all of them where every state is kept. */
+static inline int64_t mote_unrolled_span(const mote_unrolled *u) {
+  return u->stride == 1 ? u->steps : u->stride;
+}
+
 /* The state in front of a step of a segment, or behind its last one. */
 mote_unrolled_state mote_unrolled_place(const mote_unrolled *u, int64_t segment, int64_t step);
 
@@ -111,9 +117,12 @@ int mote_unrolled_keeps(const mote_unrolled *u);
 float *mote_unrolled_elastic(const mote_unrolled *u, int64_t step);
 float *mote_unrolled_plastic(const mote_unrolled *u, int64_t step);
 
-/* From a state to the grid's velocities. `again`: on the way back, where what is kept of the law is not asked
-   again. */
-mote_status mote_unrolled_to_grid(mote_unrolled *u, int64_t step, const mote_unrolled_state *s, int again);
+/* A law's stress in front of a step, where it stays until mote_unrolled_to_grid(). `again`: on the way back,
+   where what is kept is not asked for again. */
+mote_status mote_unrolled_ask_stress(mote_unrolled *u, int64_t step, const mote_unrolled_state *s, int again);
+
+/* From a state, and its law's stress, to the grid's velocities. */
+mote_status mote_unrolled_to_grid(mote_unrolled *u, int64_t step, const mote_unrolled_state *s);
 
 /* The transfers of a step of the last segment; NULL: they are not kept. */
 const mote_transfer_view *mote_unrolled_transfers(const mote_unrolled *u, int64_t step);

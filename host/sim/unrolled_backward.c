@@ -43,12 +43,13 @@ static mote_status is_finite(mote_unrolled *u, int *finite) {
   return MOTE_OK;
 }
 
-/* A way back: whether each of its stages is looked at. */
+/* A way back: whether each of its stages is looked at; and whether a law's stress in front of a step waits,
+   to be gone back through with the flow of the step before. */
 typedef struct way {
   const mote_arena *arena;
   mote_unrolled_add *add;
   void *user;
-  int watched;
+  int watched, waits;
 } way;
 
 static mote_status check_gradient(mote_unrolled *u, const way *w, int64_t step, const char *stage) {
@@ -124,27 +125,66 @@ static mote_status stress_back(mote_unrolled *u, const mote_arena *arena, int64_
       g->deformation_gradient, g->affine_velocity, g->history, by_law_of(u), &u->room.scratch);
 }
 
+/* The stress in front of the step behind, which waited, and the flow. */
+static mote_status law_back(mote_unrolled *u, const mote_arena *arena, int64_t step,
+                            const mote_unrolled_state *from, const mote_unrolled_state *to,
+                            const mote_unrolled_state *g) {
+  const mote_neural_past past = {.F = from->deformation_gradient,
+                                 .C = to->affine_velocity,
+                                 .flowed = to->deformation_gradient,
+                                 .dt = u->transfer.view.time_step,
+                                 .seen_flowing = mote_unrolled_plastic(u, step),
+                                 .seen = mote_unrolled_elastic(u, step + 1)};
+  return mote_neural_law_step_backward(u->law, u->stream, arena, &u->rows, &past, &u->room,
+                                       mote_unrolled_square(u, MOTE_UNROLLED_D_TAU), g->deformation_gradient,
+                                       g->affine_velocity);
+}
+
 /* ---- the way ---- */
 
-static mote_status step_back(mote_unrolled *u, const way *w, int64_t step, const mote_unrolled_state *from,
-                             const mote_unrolled_state *to, const mote_unrolled_state *g) {
+/* A step of a segment, whose first and last are told. */
+typedef struct step_of {
+  int64_t step;
+  int first, last;
+} step_of;
+
+/* By the state behind a step: before what the law's stress of it adds, whether that waits or not. */
+static mote_status add_loss(mote_unrolled *u, const way *w, int64_t step, const mote_unrolled_state *state,
+                            const mote_unrolled_state *g) {
+  MOTE_TRY(w->add(w->user, u->begin + step + 1, state, g));
+  return check_gradient(u, w, step, "the loss");
+}
+
+static mote_status transfers_back(mote_unrolled *u, int64_t step, const mote_unrolled_state *from,
+                                  const mote_unrolled_state *g) {
   const int colliders = u->transfer.view.collider_count;
   const mote_transfer_gradients gradients = {g->position, g->velocity, g->affine_velocity,
                                              mote_unrolled_square(u, MOTE_UNROLLED_D_TAU),
                                              mote_unrolled_volumes(u)};
   const mote_transfer_view *transfers = mote_unrolled_transfers(u, step);
-  MOTE_TRY(flow_back(u, w->arena, step, from, to, g));
-  MOTE_TRY(check_gradient(u, w, step, "plasticity"));
   if (!transfers) {
-    MOTE_TRY(mote_unrolled_to_grid(u, step, from, 1));
+    MOTE_TRY(mote_unrolled_ask_stress(u, step, from, 1));
+    MOTE_TRY(mote_unrolled_to_grid(u, step, from));
     transfers = &u->transfer.view;
   }
   MOTE_TRY(u->stream->device->transfer->reverse(u->stream, transfers, &u->reverse, &gradients,
                                                 colliders ? motion_of(u) : NULL));
-  MOTE_TRY(check_gradient(u, w, step, "transfers between particles and grid"));
-  if (colliders) MOTE_TRY(add_motion(u, step));
-  MOTE_TRY(stress_back(u, w->arena, step, from, g));
-  return check_gradient(u, w, step, "elasticity");
+  return colliders ? add_motion(u, step) : MOTE_OK;
+}
+
+static mote_status step_back(mote_unrolled *u, const way *w, step_of s, const mote_unrolled_state *from,
+                             const mote_unrolled_state *to, const mote_unrolled_state *g) {
+  if (w->waits && !s.last)
+    MOTE_TRY(law_back(u, w->arena, s.step, from, to, g));
+  else
+    MOTE_TRY(flow_back(u, w->arena, s.step, from, to, g));
+  MOTE_TRY(check_gradient(u, w, s.step, "plasticity"));
+  MOTE_TRY(transfers_back(u, s.step, from, g));
+  MOTE_TRY(check_gradient(u, w, s.step, "transfers between particles and grid"));
+  if (s.step > 0) MOTE_TRY(add_loss(u, w, s.step - 1, from, g));
+  if (w->waits && !s.first) return MOTE_OK;
+  MOTE_TRY(stress_back(u, w->arena, s.step, from, g));
+  return check_gradient(u, w, s.step, "elasticity");
 }
 
 static mote_status begin_sums(mote_unrolled *u) {
@@ -167,15 +207,15 @@ static mote_status go_back(mote_unrolled *u, const way *w) {
   const mote_unrolled_state g = mote_unrolled_state_in(u, &u->gradients, 0);
   MOTE_TRY(mote_fill_bytes(u->stream, g.position, 0, (size_t)u->floats * sizeof(float)));
   MOTE_TRY(begin_sums(u));
-  for (int64_t segment = (u->steps - 1) / u->stride; segment >= 0; segment--) {
-    const int64_t first = segment * u->stride, most = first + u->stride,
-                  end = most < u->steps ? most : u->steps;
-    if (u->stride > 1 && u->first != first) MOTE_TRY(mote_unrolled_segment(u, segment, NULL, NULL));
+  const int64_t span = mote_unrolled_span(u);
+  for (int64_t segment = (u->steps - 1) / span; segment >= 0; segment--) {
+    const int64_t first = segment * span, most = first + span, end = most < u->steps ? most : u->steps;
+    if (u->first != first) MOTE_TRY(mote_unrolled_segment(u, segment, NULL, NULL));
     for (int64_t k = end - 1; k >= first; k--) {
       const mote_unrolled_state from = mote_unrolled_place(u, segment, k),
                                 to = mote_unrolled_place(u, segment, k + 1);
-      MOTE_TRY(w->add(w->user, u->begin + k + 1, &to, &g));
-      MOTE_TRY(step_back(u, w, k, &from, &to, &g));
+      if (k == u->steps - 1) MOTE_TRY(add_loss(u, w, k, &to, &g));
+      MOTE_TRY(step_back(u, w, (step_of){k, k == first, k == end - 1}, &from, &to, &g));
     }
   }
   return MOTE_OK;
@@ -185,11 +225,12 @@ static mote_status go_back(mote_unrolled *u, const way *w) {
    way is gone once more, to tell where it began. */
 mote_status mote_unrolled_backward(mote_unrolled *u, const mote_arena *arena, mote_unrolled_add *add,
                                    void *user, mote_unrolled_state *start) {
-  way w = {arena, add, user, 0};
+  way w = {arena, add, user, 0, mote_unrolled_keeps(u)};
   int finite;
   MOTE_TRY(go_back(u, &w));
   MOTE_TRY(is_finite(u, &finite));
   w.watched = 1;
+  w.waits = 0;
   if (!finite) MOTE_TRY(go_back(u, &w));
   *start = mote_unrolled_state_in(u, &u->gradients, 0);
   return end_sums(u);

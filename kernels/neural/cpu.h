@@ -40,5 +40,8 @@ mote_status mote_cpu_neural_stress_backward(mote_stream *stream, const mote_neur
 mote_status mote_cpu_neural_flow_backward(mote_stream *stream, const mote_neural_call *call,
                                           const mote_arena *arena, float *d_F, float *d_C,
                                           mote_neural_room *room);
+mote_status mote_cpu_neural_step_backward(mote_stream *stream, const mote_neural_call *stress,
+                                          const mote_neural_call *flow, const mote_arena *arena,
+                                          const float *d_tau, float *d_F, float *d_C, mote_neural_room *room);
 
 #endif

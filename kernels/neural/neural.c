@@ -109,34 +109,46 @@ static void run_tile(const law_job *j, int64_t first, int used) {
     tile_of(2, j, first, used);
 }
 
-/* Few rows are shared evenly, in blocks and groups that are whole; many in more shares than threads, as only
-   some may have rows that count. */
+static int tile_rows(const law_job *j) {
+  const int rows = mote_tile_rows(mote_mlp_widest(j->call->mlp));
+  return rows < MOTE_NEURAL_TILE ? rows : MOTE_NEURAL_TILE;
+}
+
+/* One job, or two of the same rows, of which a tile goes through the first before the second. Few rows are
+   shared evenly, in blocks and groups that are whole; many in more shares than threads, as only some may have
+   rows that count. */
 enum { MANY = 8192, SHARES = 8, WHOLE = MOTE_LANES == 16 ? 48 : 24 };
-static void run(mote_stream *stream, const law_job *j) {
-  const int64_t n = j->call->rows.n;
+static void run(mote_stream *stream, const law_job *job, int jobs) {
+  const int64_t n = job->call->rows.n;
   const int threads = n > SERIAL ? mote_stream_threads(stream) : 1,
             shares = n > MANY ? SHARES * threads : threads;
   const int64_t share = ((n + shares - 1) / shares + WHOLE - 1) / WHOLE * WHOLE;
-  const int widest = mote_tile_rows(mote_mlp_widest(j->call->mlp)),
-            rows = widest < MOTE_NEURAL_TILE ? widest : MOTE_NEURAL_TILE;
+  const int first_rows = tile_rows(job), last_rows = tile_rows(job + jobs - 1),
+            rows = first_rows < last_rows ? first_rows : last_rows;
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1) if (threads > 1)
   for (int k = 0; k < shares; k++) {
     const int64_t most = (k + 1) * share, end = most < n ? most : n;
     for (int64_t first = k * share; first < end; first += rows)
-      run_tile(j, first, end - first < rows ? (int)(end - first) : rows);
+      for (const law_job *j = job; j < job + jobs; j++)
+        run_tile(j, first, end - first < rows ? (int)(end - first) : rows);
   }
 }
 
 mote_status mote_cpu_neural_answer(mote_stream *stream, const mote_neural_call *call) {
-  run(stream, &(law_job){.call = call});
+  run(stream, &(law_job){.call = call}, 1);
   return MOTE_OK;
 }
 static mote_status stress(mote_stream *stream, const mote_neural_call *call, float *tau) {
-  run(stream, &(law_job){.call = call, .tau = tau});
+  run(stream, &(law_job){.call = call, .tau = tau}, 1);
   return MOTE_OK;
 }
 static mote_status flow(mote_stream *stream, const mote_neural_call *call, float *F) {
-  run(stream, &(law_job){.call = call, .F = F});
+  run(stream, &(law_job){.call = call, .F = F}, 1);
+  return MOTE_OK;
+}
+static mote_status step(mote_stream *stream, const mote_neural_call *flows, const mote_neural_call *stressed,
+                        float *F, float *tau) {
+  run(stream, (const law_job[2]){{.call = flows, .F = F}, {.call = stressed, .tau = tau}}, 2);
   return MOTE_OK;
 }
 
@@ -144,4 +156,6 @@ const struct mote_neural_kernels mote_neural_cpu = {.stress = stress,
                                                     .flow = flow,
                                                     .stress_backward = mote_cpu_neural_stress_backward,
                                                     .flow_backward = mote_cpu_neural_flow_backward,
-                                                    .deform_backward = deform_backward};
+                                                    .deform_backward = deform_backward,
+                                                    .step = step,
+                                                    .step_backward = mote_cpu_neural_step_backward};

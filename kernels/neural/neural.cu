@@ -247,5 +247,18 @@ static mote_status flow_backward(mote_stream *stream, const mote_neural_call *c,
   return c->C ? deform_backward(stream, c, d_F, d_C) : MOTE_OK;
 }
 
+static mote_status step(mote_stream *stream, const mote_neural_call *flows, const mote_neural_call *stressed,
+                        float *F, float *tau) {
+  MOTE_TRY(flow(stream, flows, F));
+  return stress(stream, stressed, tau);
+}
+
+static mote_status step_backward(mote_stream *stream, const mote_neural_call *stressed,
+                                 const mote_neural_call *flows, const mote_arena *arena, const float *d_tau,
+                                 float *d_F, float *d_C, mote_neural_room *room) {
+  MOTE_TRY(stress_backward(stream, stressed, arena, d_tau, d_F, room));
+  return flow_backward(stream, flows, arena, d_F, d_C, room);
+}
+
 extern "C" const struct mote_neural_kernels mote_neural_gpu = {
-    1, stress, flow, stress_backward, flow_backward, deform_backward};
+    1, stress, flow, stress_backward, flow_backward, deform_backward, step, step_backward};

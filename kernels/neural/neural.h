@@ -88,6 +88,14 @@ struct mote_neural_kernels {
   mote_status (*flow_backward)(mote_stream *stream, const mote_neural_call *call, const mote_arena *arena,
                                float *d_F, float *d_C, mote_neural_room *room);
   mote_status (*deform_backward)(mote_stream *stream, const mote_neural_call *call, float *d_F, float *d_C);
+
+  /* flow of F, then stress, whose call sees it: a row may go through both at once. And the way back through
+     both, of calls that are answered: d_tau and d_F by what flowed, then as of the flow alone. */
+  mote_status (*step)(mote_stream *stream, const mote_neural_call *flow, const mote_neural_call *stress,
+                      float *F, float *tau);
+  mote_status (*step_backward)(mote_stream *stream, const mote_neural_call *stress,
+                               const mote_neural_call *flow, const mote_arena *arena, const float *d_tau,
+                               float *d_F, float *d_C, mote_neural_room *room);
 };
 
 /* ---- Per-element math; n is the dimension, constant where inlined ---- */

@@ -74,37 +74,59 @@ MOTE_INLINE void tile_of(int D, const reverse_job *j, int64_t first, int used, f
   }
 }
 
+/* One law, or both of a step, of which a tile goes back through the first before the second. */
+typedef struct reverse_jobs {
+  int count;
+  reverse_job of[2];
+} reverse_jobs;
+
 static void tile(const void *context, int64_t first, int used, float *memory, const mote_gradients *g) {
-  const reverse_job *j = context;
-  if (j->call->rows.dim == 3)
-    tile_of(3, j, first, used, memory, g);
-  else
-    tile_of(2, j, first, used, memory, g);
+  const reverse_jobs *jobs = context;
+  for (int k = 0; k < jobs->count; k++) {
+    if (jobs->of[k].call->rows.dim == 3)
+      tile_of(3, &jobs->of[k], first, used, memory, &g[k]);
+    else
+      tile_of(2, &jobs->of[k], first, used, memory, &g[k]);
+  }
 }
 
-static mote_status run(mote_stream *stream, const mote_neural_call *call, const mote_arena *arena,
-                       const float *d_tau, float *d_F, float *d_C, mote_neural_room *room) {
-  const reverse_job job = {call, mote_reverse_plan(call->mlp, arena, 0, 0), d_tau, d_F, d_C};
-  const mote_reverse_job work = {.arena = arena,
-                                 .chains = 1,
-                                 .chain = {call->mlp},
-                                 .tile_floats = job.chain.floats,
-                                 .tile = tile,
-                                 .context = &job};
-  const size_t floats = (size_t)mote_reverse_memory(stream, &work, call->rows.n);
-  if (!call->answered) MOTE_TRY(mote_cpu_neural_answer(stream, call));
+static mote_status run(mote_stream *stream, const mote_arena *arena, const reverse_jobs *jobs,
+                       mote_neural_room *room) {
+  const int64_t n = jobs->of[0].call->rows.n;
+  mote_reverse_job work = {.arena = arena, .chains = jobs->count, .tile = tile, .context = jobs};
+  for (int k = 0; k < jobs->count; k++) {
+    const mote_reverse *chain = &jobs->of[k].chain;
+    work.chain[k] = chain->mlp;
+    if (chain->floats > work.tile_floats) work.tile_floats = chain->floats;
+  }
+  const size_t floats = (size_t)mote_reverse_memory(stream, &work, n);
   MOTE_TRY(mote_buffer_reserve(&room->scratch, stream->device, floats * sizeof(float)));
-  mote_reverse_run(stream, &work, call->rows.n, room->scratch.data);
+  mote_reverse_run(stream, &work, n, room->scratch.data);
   return MOTE_OK;
+}
+
+static reverse_job job_of(const mote_neural_call *call, const mote_arena *arena, const float *d_tau,
+                          float *d_F, float *d_C) {
+  return (reverse_job){call, mote_reverse_plan(call->mlp, arena, 0, 0), d_tau, d_F, d_C};
 }
 
 mote_status mote_cpu_neural_stress_backward(mote_stream *stream, const mote_neural_call *call,
                                             const mote_arena *arena, const float *d_tau, float *d_F,
                                             mote_neural_room *room) {
-  return run(stream, call, arena, d_tau, d_F, NULL, room);
+  if (!call->answered) MOTE_TRY(mote_cpu_neural_answer(stream, call));
+  return run(stream, arena, &(reverse_jobs){1, {job_of(call, arena, d_tau, d_F, NULL)}}, room);
 }
 mote_status mote_cpu_neural_flow_backward(mote_stream *stream, const mote_neural_call *call,
                                           const mote_arena *arena, float *d_F, float *d_C,
                                           mote_neural_room *room) {
-  return run(stream, call, arena, NULL, d_F, d_C, room);
+  if (!call->answered) MOTE_TRY(mote_cpu_neural_answer(stream, call));
+  return run(stream, arena, &(reverse_jobs){1, {job_of(call, arena, NULL, d_F, d_C)}}, room);
+}
+mote_status mote_cpu_neural_step_backward(mote_stream *stream, const mote_neural_call *stress,
+                                          const mote_neural_call *flow, const mote_arena *arena,
+                                          const float *d_tau, float *d_F, float *d_C,
+                                          mote_neural_room *room) {
+  const reverse_jobs both = {2,
+                             {job_of(stress, arena, d_tau, d_F, NULL), job_of(flow, arena, NULL, d_F, d_C)}};
+  return run(stream, arena, &both, room);
 }
