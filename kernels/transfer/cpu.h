@@ -18,11 +18,14 @@ MOTE_INLINE int mote_tile_offset(int dim, int x, int y, int z) {
 }
 
 /* Which nodes of a tile lie in the block `offset` (-1, 0, 1) away: tile coordinates first..last; tile
-   coordinate t is node t - shift of that block. */
+   coordinate t is node t - shift of that block. Where no particle has drifted, nothing reaches the margin. */
 typedef struct mote_overlap {
   int first, last, shift;
 } mote_overlap;
-static const mote_overlap mote_overlaps[3] = {{0, 0, -3}, {1, 4, 1}, {5, 7, 5}};
+MOTE_INLINE mote_overlap mote_overlap_at(int drifts, int offset) {
+  if (offset < 0) return (mote_overlap){0, drifts ? 0 : -1, -3};
+  return offset ? (mote_overlap){5, drifts ? 7 : 6, 5} : (mote_overlap){1, 4, 1};
+}
 
 /* Weights and distances of the three nodes of an axis, the same in every lane. */
 typedef struct mote_spline {

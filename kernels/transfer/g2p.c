@@ -168,14 +168,14 @@ static __attribute__((noinline)) void update_batch2(const mote_transfer_view *t,
   update_batch(t, 2, corner, keep_affine, b, report);
 }
 
-MOTE_INLINE void gather_block(const mote_transfer_view *t, int dim, int slot, int keep_affine,
+MOTE_INLINE void gather_block(const mote_transfer_view *t, int dim, int drifts, int slot, int keep_affine,
                               report *report) {
   int corner[3];
   _Alignas(64) float tile[512 * 4 + 16];
   batch b = {.count = 0};
   mote_w node[9][MOTE_ROW_PARTS];
   mote_block_corner(t, t->block_index[slot], corner);
-  mote_fill_tile(t, dim, t->grid, corner, tile);
+  mote_fill_tile(t, dim, drifts, t->grid, corner, tile);
   int k = t->block_start[slot], last = t->block_start[slot + 1];
   while (k < last) {
     const uint32_t key = t->key[t->order[k]]; /* as p2g left it */
@@ -201,9 +201,9 @@ MOTE_INLINE void unload_block(const mote_transfer_view *t, int dim, int slot,
   for (int p = t->block_start[slot]; p < t->block_start[slot + 1]; p++) mote_particle_unload(t, dim, to, p);
 }
 
-MOTE_INLINE void move_block(const mote_transfer_view *t, int dim, int slot, int keep_affine,
+MOTE_INLINE void move_block(const mote_transfer_view *t, int dim, int drifts, int slot, int keep_affine,
                             const mote_transfer_arrays *to, report *report) {
-  gather_block(t, dim, slot, keep_affine, report);
+  gather_block(t, dim, drifts, slot, keep_affine, report);
   if (to) unload_block(t, dim, slot, to);
 }
 
@@ -220,9 +220,9 @@ mote_status mote_transfer_cpu_g2p(mote_stream *stream, mote_transfer *transfer,
   for (int slot = 0; slot < t->status->occupied; slot++) {
     report here = {INT32_MAX, 0};
     if (t->dim == 3)
-      move_block(t, 3, slot, keep_affine, to, &here);
+      move_block(t, 3, !transfer->one_step, slot, keep_affine, to, &here);
     else
-      move_block(t, 2, slot, keep_affine, to, &here);
+      move_block(t, 2, 1, slot, keep_affine, to, &here);
     failed = here.failed < failed ? here.failed : failed;
     left_margin |= here.left_margin;
   }

@@ -96,12 +96,12 @@ mote_status mote_transfer_cpu_p2g(mote_stream *stream, mote_transfer *transfer) 
   return MOTE_OK;
 }
 
-MOTE_INLINE void update_block(const mote_transfer_view *t, int dim, int slot) {
+MOTE_INLINE void update_block(const mote_transfer_view *t, int dim, int drifts, int slot) {
   int corner[3];
   const int nodes = dim == 3 ? 64 : 16;
   mote_block_corner(t, t->active_index[slot], corner);
   float *node = t->grid + (size_t)slot * (size_t)nodes * 4;
-  mote_sum_tiles(t, dim, t->tiles, corner, node);
+  mote_sum_tiles(t, dim, drifts, t->tiles, corner, node);
   if (t->momentum) memcpy(t->momentum + (node - t->grid), node, (size_t)nodes * 4 * sizeof *node);
   for (int n = 0; n < nodes; n++) {
     const int at[3] = {corner[0] + (dim == 3 ? n >> 4 : n >> 2), corner[1] + (dim == 3 ? n >> 2 & 3 : n & 3),
@@ -115,10 +115,12 @@ mote_status mote_transfer_cpu_grid_update(mote_stream *stream, mote_transfer *tr
   if (t->status->halted) return MOTE_OK;
 #pragma omp parallel for num_threads(mote_transfer_threads(stream, t)) schedule(dynamic, 8)
   for (int slot = 0; slot < t->status->active; slot++) {
-    if (t->dim == 3)
-      update_block(t, 3, slot);
+    if (t->dim == 3 && transfer->one_step)
+      update_block(t, 3, 0, slot);
+    else if (t->dim == 3)
+      update_block(t, 3, 1, slot);
     else
-      update_block(t, 2, slot);
+      update_block(t, 2, 1, slot);
   }
   return MOTE_OK;
 }

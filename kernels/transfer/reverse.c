@@ -36,7 +36,7 @@ MOTE_INLINE void reverse_block(const mote_transfer_view *t, int dim, int slot, c
   const float *q = t->momentum + (size_t)slot * (size_t)nodes * 4;
   _Alignas(64) float g[64 * 4];
   mote_block_corner(t, t->active_index[slot], corner);
-  mote_sum_tiles(t, dim, tiles, corner, g);
+  mote_sum_tiles(t, dim, 0, tiles, corner, g);
   for (int n = 0; n < nodes; n++) {
     const int at[3] = {corner[0] + (dim == 3 ? n >> 4 : n >> 2), corner[1] + (dim == 3 ? n >> 2 & 3 : n & 3),
                        dim == 3 ? corner[2] + (n & 3) : 0};

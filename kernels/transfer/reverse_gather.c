@@ -5,17 +5,23 @@
 #include "kernels/transfer/cpu_tiles.h"
 #include "kernels/transfer/reverse.h"
 
-/* Weights, slopes and distances along an axis, the same in every lane. */
+/* An axis' nodes, the same in every lane: weights and their slopes by the place, plain and times the
+ * distance. */
 typedef struct axis {
-  mote_w weight[3], slope[3], distance[3];
+  mote_w weight[3], far[3], slope[3], far_slope[3];
 } axis;
 
 MOTE_INLINE axis axis_at(float place, float middle) {
   const mote_spline s = mote_spline_at(place, middle);
-  const mote_w g = w_set(place - middle);
-  return (axis){{s.weight[0], s.weight[1], s.weight[2]},
-                {g - 0.5f, -2 * g, g + 0.5f},
-                {s.distance[0], s.distance[1], s.distance[2]}};
+  const mote_w g = w_set(place - middle), slope[3] = {g - 0.5f, -2 * g, g + 0.5f};
+  axis a;
+  for (int k = 0; k < 3; k++) {
+    a.weight[k] = s.weight[k];
+    a.far[k] = s.distance[k] * s.weight[k];
+    a.slope[k] = slope[k];
+    a.far_slope[k] = s.distance[k] * slope[k];
+  }
+  return a;
 }
 
 /* Along the innermost axis, node k in the row's quad k. */
@@ -41,35 +47,31 @@ typedef struct sums {
   mote_w plain[3], by_x[3], by_y[3]; /* 1, d_x, d_y */
 } sums;
 
-/* Of a part of each row. */
-MOTE_INLINE void sum_rows(int dim, const axis *x, const axis *y, mote_w node[][MOTE_ROW_PARTS], int part,
-                          sums *s) {
+/* Of a part of each row; `node`: that of the stencil's first. */
+MOTE_INLINE void sum_rows(int dim, const axis *x, const axis *y, const float *node, sums *s) {
   const mote_w zero = {0};
   for (int k = 0; k < 3; k++) s->plain[k] = s->by_x[k] = s->by_y[k] = zero;
+#pragma GCC unroll 1
   for (int i = 0; i < 3; i++) {
-    mote_w inner[2][2] = {{zero, zero}, {zero, zero}}; /* weights or slopes of y; 1 or d_y */
-    if (dim == 2) {
-      inner[0][0] = node[i][part];
-    } else {
-      for (int j = 0; j < 3; j++) {
-        const mote_w at = node[3 * i + j][part], w = y->weight[j] * at, slope = y->slope[j] * at;
-        inner[0][0] += w;
-        inner[0][1] += y->distance[j] * w;
-        inner[1][0] += slope;
-        inner[1][1] += y->distance[j] * slope;
-      }
+    mote_w plain = zero, far = zero, slope = zero, far_slope = zero;
+    if (dim == 2) plain = w_load(node + mote_row_offset(2, i));
+    for (int j = 0; j < 3 && dim == 3; j++) {
+      const mote_w at = w_load(node + mote_row_offset(3, 3 * i + j));
+      plain += y->weight[j] * at;
+      far += y->far[j] * at;
+      slope += y->slope[j] * at;
+      far_slope += y->far_slope[j] * at;
     }
-    const mote_w w = x->weight[i] * inner[0][0], slope = x->slope[i] * inner[0][0];
-    s->plain[0] += w;
-    s->plain[1] += x->distance[i] * w;
-    s->by_x[0] += slope;
-    s->by_x[1] += x->distance[i] * slope;
+    s->plain[0] += x->weight[i] * plain;
+    s->plain[1] += x->far[i] * plain;
+    s->by_x[0] += x->slope[i] * plain;
+    s->by_x[1] += x->far_slope[i] * plain;
     if (dim == 2) continue;
-    s->plain[2] += x->weight[i] * inner[0][1];
-    s->by_x[2] += x->slope[i] * inner[0][1];
-    s->by_y[0] += x->weight[i] * inner[1][0];
-    s->by_y[1] += x->distance[i] * x->weight[i] * inner[1][0];
-    s->by_y[2] += x->weight[i] * inner[1][1];
+    s->plain[2] += x->weight[i] * far;
+    s->by_x[2] += x->slope[i] * far;
+    s->by_y[0] += x->weight[i] * slope;
+    s->by_y[1] += x->far[i] * slope;
+    s->by_y[2] += x->weight[i] * far_slope;
   }
 }
 
@@ -96,26 +98,36 @@ typedef struct moments {
   mote_w v, dq, along[3], place[3];
 } moments;
 
+/* A part of one field's rows: its sums, and what it changes with the place, beside the other field's record.
+ */
+MOTE_INLINE void gather_field(int dim, const axis *x, const axis *y, const row *z, int part,
+                              const float *node, const columns *other, sums *s, mote_w place[3]) {
+  const mote_w w = z->weight[part], d = z->distance[part];
+  sum_rows(dim, x, y, node + part * MOTE_WIDTH, s);
+  place[0] += w * against(other, s->by_x, d);
+  if (dim == 3) place[1] += w * against(other, s->by_y, d);
+  place[dim - 1] += z->slope[part] * against(other, s->plain, d);
+}
+
 MOTE_INLINE void gather_moments(int dim, const float *record, const float *reversed, const float middle[3],
-                                mote_w velocity[][MOTE_ROW_PARTS], mote_w gradient[][MOTE_ROW_PARTS],
-                                moments *m) {
+                                const float *velocity, const float *gradient, moments *to) {
   const axis x = axis_at(record[7], middle[0]), y = axis_at(record[11], middle[1]);
   const row z = dim == 2 ? row_at(record[11], middle[1]) : row_at(record[15], middle[2]);
   const columns q = columns_of(dim, record), g = columns_of(dim, reversed);
+  moments m = {0};
+#pragma GCC unroll 1
   for (int p = 0; p < MOTE_ROW_PARTS; p++) {
     const mote_w w = z.weight[p], d = z.distance[p];
-    sums of_v, of_g;
-    sum_rows(dim, &x, &y, velocity, p, &of_v);
-    m->v += w * of_v.plain[0];
-    sum_rows(dim, &x, &y, gradient, p, &of_g);
-    m->dq += w * of_g.plain[0];
-    m->along[0] += w * of_g.plain[1];
-    if (dim == 3) m->along[1] += w * of_g.plain[2];
-    m->along[dim - 1] += w * d * of_g.plain[0];
-    m->place[0] += w * (against(&q, of_g.by_x, d) + against(&g, of_v.by_x, d));
-    if (dim == 3) m->place[1] += w * (against(&q, of_g.by_y, d) + against(&g, of_v.by_y, d));
-    m->place[dim - 1] += z.slope[p] * (against(&q, of_g.plain, d) + against(&g, of_v.plain, d));
+    sums s;
+    gather_field(dim, &x, &y, &z, p, velocity, &g, &s, m.place);
+    m.v += w * s.plain[0];
+    gather_field(dim, &x, &y, &z, p, gradient, &q, &s, m.place);
+    m.dq += w * s.plain[0];
+    m.along[0] += w * s.plain[1];
+    if (dim == 3) m.along[1] += w * s.plain[2];
+    m.along[dim - 1] += w * d * s.plain[0];
   }
+  *to = m;
 }
 
 /* As mote_reverse_gather() ends. */
@@ -145,28 +157,20 @@ MOTE_INLINE void write_particle(const mote_transfer_view *t, int dim, int p, con
   }
 }
 
-MOTE_INLINE void load_rows(int dim, const float *first, mote_w node[][MOTE_ROW_PARTS]) {
-  for (int r = 0; r < MOTE_STENCIL_ROWS(dim); r++)
-    for (int p = 0; p < MOTE_ROW_PARTS; p++)
-      node[r][p] = w_load(first + mote_row_offset(dim, r) + p * MOTE_WIDTH);
-}
-
 MOTE_INLINE void gather_block(const mote_transfer_view *t, int dim, int slot, const float *record,
                               const float *by_node, const mote_transfer_gradients *g) {
   int corner[3];
   _Alignas(64) float velocity[512 * 4 + 16], gradient[512 * 4 + 16];
   mote_block_corner(t, t->block_index[slot], corner);
-  mote_fill_tile(t, dim, t->grid, corner, velocity);
-  mote_fill_tile(t, dim, by_node, corner, gradient);
+  mote_fill_tile(t, dim, 0, t->grid, corner, velocity);
+  mote_fill_tile(t, dim, 0, by_node, corner, gradient);
   for (int k = t->block_start[slot]; k < t->block_start[slot + 1]; k++) {
     const int32_t p = t->order[k];
     const mote_cell cell = mote_cell_at(dim, corner, (int)t->key[p]); /* as p2g left it */
     const float *reversed = record + (size_t)p * MOTE_RECORD;
-    mote_w of_v[9][MOTE_ROW_PARTS], of_g[9][MOTE_ROW_PARTS];
-    moments m = {0};
-    load_rows(dim, velocity + cell.node, of_v);
-    load_rows(dim, gradient + cell.node, of_g);
-    gather_moments(dim, t->record + (size_t)p * MOTE_RECORD, reversed, cell.middle, of_v, of_g, &m);
+    moments m;
+    gather_moments(dim, t->record + (size_t)p * MOTE_RECORD, reversed, cell.middle, velocity + cell.node,
+                   gradient + cell.node, &m);
     write_particle(t, dim, p, reversed, &m, g);
   }
 }
