@@ -98,18 +98,65 @@ static void list_blocks(mote_stream *stream, mote_transfer *transfer) {
   t->status->needs_sort = 0;
 }
 
-mote_status mote_transfer_cpu_order(mote_stream *stream, mote_transfer *transfer,
-                                    const mote_transfer_arrays *arrays) {
+MOTE_INLINE uint32_t key_of(const mote_transfer_view *t, int dim, const mote_transfer_arrays *arrays, int i) {
+  float record[MOTE_RECORD];
+  for (int d = 0; d < dim; d++) record[7 + 4 * d] = mote_particle_place(t, dim, arrays, i, d);
+  return mote_stencil_key(t, record);
+}
+
+static mote_status order_by_radix(mote_stream *stream, mote_transfer *transfer,
+                                  const mote_transfer_arrays *arrays) {
   mote_transfer_view *t = &transfer->view;
 #pragma omp parallel for num_threads(mote_transfer_movers(stream, t)) schedule(static)
   for (int i = 0; i < t->count; i++) {
-    float record[MOTE_RECORD];
-    for (int d = 0; d < t->dim; d++) record[7 + 4 * d] = mote_particle_place(t, t->dim, arrays, i, d);
-    t->key[i] = mote_stencil_key(t, record);
+    t->key[i] = t->dim == 3 ? key_of(t, 3, arrays, i) : key_of(t, 2, arrays, i);
     t->order[i] = i;
   }
   MOTE_TRY(sort_keys(stream, transfer));
   list_blocks(stream, transfer);
+  return MOTE_OK;
+}
+
+/* Of few particles in few blocks, without a sort: they are counted and placed, in the order of the scene
+   within a block; p2g orders them by cell. tile_slot counts on the way. */
+static void order_by_counting(mote_transfer *transfer, const mote_transfer_arrays *arrays, uint32_t *keys) {
+  mote_transfer_view *t = &transfer->view;
+  mote_transfer_status *s = t->status;
+  int32_t *next = t->tile_slot;
+  int begin = 0;
+  memset(next, 0, (size_t)t->block_total * sizeof *next);
+  for (int i = 0; i < t->count; i++) {
+    keys[i] = t->dim == 3 ? key_of(t, 3, arrays, i) : key_of(t, 2, arrays, i);
+    next[keys[i] >> 6]++;
+  }
+  s->occupied = 0;
+  for (int block = 0; block < t->block_total; block++) {
+    const int count = next[block];
+    next[block] = begin;
+    if (!count) continue;
+    t->block_index[s->occupied] = block;
+    t->block_start[s->occupied++] = begin;
+    begin += count;
+  }
+  t->block_start[s->occupied] = begin;
+  for (int i = 0; i < t->count; i++) {
+    const int at = next[keys[i] >> 6]++, c = (int)(keys[i] & 63);
+    t->order[at] = i;
+    t->key[at] = (uint32_t)mote_tile_cell(t->dim, c >> 4, c >> 2 & 3, c & 3);
+  }
+  memset(t->tile_slot, -1, (size_t)t->block_total * sizeof *t->tile_slot);
+  for (int slot = 0; slot < s->occupied; slot++) t->tile_slot[t->block_index[slot]] = slot;
+  list_active(t, !transfer->one_step);
+}
+
+enum { FEW = 8192 };
+mote_status mote_transfer_cpu_order(mote_stream *stream, mote_transfer *transfer,
+                                    const mote_transfer_arrays *arrays) {
+  const mote_transfer_view *t = &transfer->view;
+  mote_buffer *scratch = &transfer->buffers[MOTE_BUFFER_SCRATCH];
+  if (t->count > FEW || t->block_total > 2 * t->count) return order_by_radix(stream, transfer, arrays);
+  MOTE_TRY(mote_buffer_reserve(scratch, stream->device, (size_t)t->count * sizeof(uint32_t)));
+  order_by_counting(transfer, arrays, scratch->data);
   return MOTE_OK;
 }
 
