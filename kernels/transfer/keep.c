@@ -43,15 +43,16 @@ size_t mote_transfer_cpu_kept_bytes(const mote_transfer *transfer) {
   return bytes;
 }
 
-/* Points the view's member there. */
-static char *place_part(mote_transfer_view *view, const part *p, char *to) {
-  *(void **)((char *)view + p->member) = to;
-  return to + padded(p->bytes);
+static void *member_of(const mote_transfer_view *view, const part *p) {
+  void *member;
+  memcpy(&member, (const char *)view + p->member, sizeof member);
+  return member;
 }
 
-static void copy_part(const mote_transfer_view *to, const mote_transfer_view *from, const part *p) {
-  memcpy(*(void *const *)((const char *)to + p->member), *(void *const *)((const char *)from + p->member),
-         p->bytes);
+/* Points the view's member there. */
+static char *place_part(mote_transfer_view *view, const part *p, char *to) {
+  memcpy((char *)view + p->member, &to, sizeof to);
+  return to + padded(p->bytes);
 }
 
 mote_status mote_transfer_cpu_keep(mote_stream *stream, const mote_transfer *transfer, void *to) {
@@ -63,7 +64,7 @@ mote_status mote_transfer_cpu_keep(mote_stream *stream, const mote_transfer *tra
   list_parts(t, parts);
   for (int k = 0; k < PARTS; k++) at = place_part(view, &parts[k], at);
 #pragma omp parallel for num_threads(mote_transfer_threads(stream, t)) schedule(dynamic, 1)
-  for (int k = 0; k < PARTS; k++) copy_part(view, t, &parts[k]);
+  for (int k = 0; k < PARTS; k++) memcpy(member_of(view, &parts[k]), member_of(t, &parts[k]), parts[k].bytes);
   view->solid = view->affine = view->tiles = NULL; /* not of this step for long */
   return MOTE_OK;
 }
