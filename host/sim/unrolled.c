@@ -41,7 +41,7 @@ static mote_status plan(mote_unrolled *u, int64_t steps, size_t bytes) {
   if (u->law && !u->stream->device->transfer->keep) u->answers += u->rows.n * u->rows.dim * u->rows.dim;
   const int64_t most = least * u->floats + steps * u->answers;
   u->pool = (double)bytes / sizeof(float) < (double)most ? (int64_t)(bytes / sizeof(float)) : most;
-  u->room_bytes = bytes - (size_t)u->pool * sizeof(float);
+  u->bytes = bytes;
   u->kept = calloc((size_t)steps, sizeof *u->kept);
   if (!u->kept) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for %lld steps", (long long)steps);
   if (stride_for(steps, u->pool / u->floats)) return MOTE_OK;
@@ -123,12 +123,22 @@ static mote_status take_materials(mote_unrolled *u, const mote_scene *scene) {
   return MOTE_OK;
 }
 
+/* Of the budget no more than can be of use; the blocks of a step are not known before it. */
+static void bound_memory(mote_unrolled *u, int64_t steps) {
+  const mote_transfer_view *t = &u->transfer.view;
+  const double nodes = t->dim == 3 ? 64 : 16, block = 2 * nodes * 4 * sizeof(float) + 4 * sizeof(int32_t);
+  const double step = (double)t->count * (MOTE_RECORD + 3) * sizeof(float) + t->block_total * block + 4096;
+  const double pool = (double)u->pool * sizeof(float);
+  const double most = pool + (u->stream->device->transfer->keep ? (double)steps * step : 0);
+  if (most < (double)u->bytes) u->bytes = (size_t)most;
+}
+
 static mote_status reserve(mote_unrolled *u) {
   const size_t state = (size_t)u->floats * sizeof(float), n = (size_t)u->rows.n;
   const size_t square = n * (size_t)(u->rows.dim * u->rows.dim) * sizeof(float);
   const int colliders = u->transfer.view.collider_count;
   mote_device *d = u->stream->device;
-  MOTE_TRY(mote_buffer_reserve(&u->memory, d, (size_t)u->pool * sizeof(float)));
+  MOTE_TRY(mote_buffer_reserve(&u->memory, d, u->bytes));
   MOTE_TRY(mote_buffer_reserve(&u->gradients, d, state));
   MOTE_TRY(mote_buffer_reserve(&u->work, d, MOTE_UNROLLED_SQUARES * square));
   MOTE_TRY(mote_buffer_zeros(&u->constants, u->stream, 3 * n * sizeof(float)));
@@ -158,6 +168,7 @@ mote_status mote_unrolled_create(mote_stream *stream, const mote_scene *scene, c
   u->transfer.view.law_count = u->material_count;
   u->transfer.one_step = 1;
   MOTE_TRY(mote_transfer_reserve(stream, &u->transfer));
+  bound_memory(u, steps);
   MOTE_TRY(reserve(u));
   MOTE_TRY(upload_scene(u, scene));
   mote_material neural;
@@ -167,7 +178,7 @@ mote_status mote_unrolled_create(mote_stream *stream, const mote_scene *scene, c
 }
 
 void mote_unrolled_free(mote_unrolled *u) {
-  mote_buffer *all[] = {&u->memory, &u->gradients, &u->work, &u->constants, &u->sums, &u->transfers};
+  mote_buffer *all[] = {&u->memory, &u->gradients, &u->work, &u->constants, &u->sums};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
   mote_transfer_free(&u->transfer);
   mote_transfer_reverse_free(&u->reverse);
@@ -216,23 +227,23 @@ const mote_transfer_view *mote_unrolled_transfers(const mote_unrolled *u, int64_
   return u->kept[step % mote_unrolled_span(u)];
 }
 
-/* The first step tells how much each of them may need. */
-static mote_status reserve_transfers(mote_unrolled *u, size_t bytes) {
-  const double all = 1.25 * (double)mote_unrolled_span(u) * (double)bytes;
-  return mote_buffer_reserve(&u->transfers, u->stream->device,
-                             all < (double)u->room_bytes ? (size_t)all : u->room_bytes);
+/* Behind the run's states and, where they are kept, answers. */
+static void begin_transfers(mote_unrolled *u) {
+  const int64_t states = states_at(u->steps, u->stride) * u->floats,
+                answers = mote_unrolled_keeps(u) ? mote_unrolled_span(u) * u->answers : 0;
+  u->used = ((size_t)(states + answers) * sizeof(float) + 63) / 64 * 64;
 }
 
+/* Of a law's steps only where its answers are kept: they would be gone by the time they are asked for. */
 static mote_status keep_transfers(mote_unrolled *u, int64_t step) {
   const struct mote_transfer_kernels *k = u->stream->device->transfer;
   const void **kept = &u->kept[step % mote_unrolled_span(u)];
   *kept = NULL;
-  if (!k->keep) return MOTE_OK;
+  if (!k->keep || (u->law && !mote_unrolled_keeps(u))) return MOTE_OK;
   const size_t bytes = k->kept_bytes(&u->transfer);
-  if (!u->used) MOTE_TRY(reserve_transfers(u, bytes));
-  if (bytes > u->transfers.bytes - u->used) return MOTE_OK;
-  *kept = (char *)u->transfers.data + u->used;
-  MOTE_TRY(k->keep(u->stream, &u->transfer, (char *)u->transfers.data + u->used));
+  if (u->used > u->bytes || bytes > u->bytes - u->used) return MOTE_OK;
+  *kept = (char *)u->memory.data + u->used;
+  MOTE_TRY(k->keep(u->stream, &u->transfer, (char *)u->memory.data + u->used));
   u->used += bytes;
   return MOTE_OK;
 }
@@ -303,7 +314,7 @@ mote_status mote_unrolled_segment(mote_unrolled *u, int64_t segment, mote_unroll
                 end = most < u->steps ? most : u->steps;
   const mote_unrolled_state kept = mote_unrolled_state_in(u, &u->memory, segment);
   if (u->stride > 1) {
-    u->used = 0;
+    begin_transfers(u);
     MOTE_TRY(copy_state(u, mote_unrolled_place(u, segment, begin), kept));
   }
   const mote_unrolled_state start = mote_unrolled_place(u, segment, begin);
@@ -330,7 +341,7 @@ mote_status mote_unrolled_run(mote_unrolled *u, int64_t begin, int64_t steps,
   u->begin = begin;
   u->steps = steps;
   u->stride = stride;
-  u->used = 0;
+  begin_transfers(u);
   for (int64_t segment = 0; segment * mote_unrolled_span(u) < steps; segment++)
     MOTE_TRY(mote_unrolled_segment(u, segment, seen, user));
   return MOTE_OK;

@@ -44,12 +44,12 @@ typedef struct mote_unrolled {
   int64_t seen, answers;        /* of what a network sees and answers in a step; of both, and, where the
                                    device does not keep transfers, the stress */
   int64_t pool;                 /* floats of memory for these */
+  size_t bytes;                 /* of memory: behind what the last run needs for these lie kept transfers */
   int64_t begin, steps, stride; /* of the last run: its first step; between kept states */
   int64_t first;                /* of the segment's states that are there, -1: none */
   mote_buffer memory, gradients, work, constants, sums;
-  mote_buffer transfers;   /* of the steps of a segment, one behind the other */
-  size_t room_bytes, used; /* what they may take, and take */
-  const void **kept;       /* (steps of a segment) where each is there, NULL: nowhere */
+  size_t used;       /* bytes of memory, kept transfers of the segment included */
+  const void **kept; /* (steps of a segment) where a step's transfers are, NULL: nowhere */
   int material_count;
   mote_material *materials;       /* copies */
   const mote_collider *colliders; /* the scene's; not owned */

@@ -216,8 +216,9 @@ TEST(Unrolled, GradientsAreThoseOfDifferences) {
   }
 }
 
-/* What there is no room for is made again, to the same bits: states, as few as sqrt(steps) needs, and what
-   networks saw, of all steps, of a segment's, or of none. */
+/* What there is no room for is made again, to the same bits: states, as few as sqrt(steps) needs, what
+   networks saw, of all steps, of a segment's, or of none, and transfers, of all steps, of some, or of none.
+ */
 TEST(Unrolled, BitsDoNotDependOnTheBudget) {
   Bench ample("cpu", 2, true, plenty);
   MOTE_ASSERT_OK(ample.created);
@@ -226,12 +227,22 @@ TEST(Unrolled, BitsDoNotDependOnTheBudget) {
   EXPECT_TRUE(mote_unrolled_keeps(&ample.unrolled));
   const size_t state = size_t(ample.unrolled.floats) * sizeof(float),
                answers = size_t(ample.unrolled.answers) * sizeof(float);
+  const auto kept = [](const Bench &b) {
+    int found = 0;
+    for (int64_t k = 0; k < mote_unrolled_span(&b.unrolled); k++) found += b.unrolled.kept[k] != nullptr;
+    return found;
+  };
+  EXPECT_EQ(kept(ample), steps);
+  const size_t transfers = ample.device->transfer->kept_bytes(&ample.unrolled.transfer);
   const struct {
     size_t bytes;
     bool every, keeps;
-  } budgets[] = {{101 * state, true, false}, /* every second: 54 states, and the answers of two steps */
-                 {54 * state + 2 * answers, false, true},
-                 {26 * state, false, false}};
+    int least, most;
+  } budgets[] = {{101 * state + 100 * answers + 20 * transfers, true, true, 10, 30},
+                 {101 * state, true, false, 0, 0}, /* every second: 54 states, and the answers of two steps */
+                 {54 * state + 2 * answers, false, true, 0, 0},
+                 {54 * state + 2 * answers + 4 * transfers, false, true, 2, 2},
+                 {26 * state, false, false, 0, 0}};
   for (const auto &budget : budgets) {
     SCOPED_TRACE(budget.bytes / state);
     Bench b("cpu", 2, true, budget.bytes);
@@ -239,6 +250,8 @@ TEST(Unrolled, BitsDoNotDependOnTheBudget) {
     EXPECT_EQ(expected, b.back());
     EXPECT_EQ(b.unrolled.stride == 1, budget.every);
     EXPECT_EQ(mote_unrolled_keeps(&b.unrolled), budget.keeps);
+    EXPECT_GE(kept(b), budget.least);
+    EXPECT_LE(kept(b), budget.most);
     EXPECT_LE(b.unrolled.memory.bytes, budget.bytes + 128);
   }
   Bench nothing("cpu", 2, true, 1000);
