@@ -1,6 +1,6 @@
-/* Sorting on the CPU: particles are loaded in the order of blocks and cells, and moved in memory only when
-   one has drifted out of the margin of its block's tile; between sorts blocks keep their particles and the
-   block lists stand. */
+/* Sorting on the CPU: particles are loaded in the order of blocks and, where they are many, of cells, and
+   moved in memory only when one has drifted out of the margin of its block's tile; between sorts blocks keep
+   their particles and the block lists stand. */
 #include "kernels/array/array.h"
 #include "kernels/transfer/cpu.h"
 #include "kernels/transfer/particle.h"
