@@ -25,8 +25,11 @@ MOTE_INLINE void mote_turn_in(const float *rows, int64_t stride, int values, mot
       mote_turn_eight(part);
       for (int j = 0; j < MOTE_TURNED; j++) memcpy((float *)&to[at + j] + half, &part[j], sizeof part[j]);
     }
-  for (; k < values; k++)
-    for (int l = 0; l < MOTE_REAL_WIDTH; l++) to[k][l] = rows[l * stride + k];
+  for (; k < values; k++) {
+    mote_real value = {0};
+    for (int l = 0; l < MOTE_REAL_WIDTH; l++) value[l] = rows[l * stride + k];
+    to[k] = value;
+  }
 }
 
 MOTE_INLINE void mote_turn_out(float *rows, int64_t stride, int values, const mote_real *from) {
