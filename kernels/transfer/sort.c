@@ -51,13 +51,15 @@ static void list_occupied(mote_transfer_view *t) {
   t->block_start[s->occupied] = t->count;
 }
 
-/* From sort keys to cells of tiles, which p2g reads and g2p keeps up to date. */
+/* From a sort key to the cell of its block's tile, which p2g reads and g2p keeps up to date. */
+static uint32_t cell_of_key(const mote_transfer_view *t, uint32_t key) {
+  const int c = (int)(key & 63);
+  return (uint32_t)mote_tile_cell(t->dim, c >> 4, c >> 2 & 3, c & 3);
+}
+
 static void cells_from_keys(int threads, mote_transfer_view *t) {
 #pragma omp parallel for num_threads(threads) schedule(static)
-  for (int i = 0; i < t->count; i++) {
-    int c = (int)(t->key[i] & 63);
-    t->key[i] = (uint32_t)mote_tile_cell(t->dim, c >> 4, c >> 2 & 3, c & 3);
-  }
+  for (int i = 0; i < t->count; i++) t->key[i] = cell_of_key(t, t->key[i]);
 }
 
 /* The blocks whose nodes a tile reaches: the occupied ones and all their neighbours; where nothing drifts
@@ -98,10 +100,15 @@ static void list_blocks(mote_stream *stream, mote_transfer *transfer) {
   t->status->needs_sort = 0;
 }
 
-MOTE_INLINE uint32_t key_of(const mote_transfer_view *t, int dim, const mote_transfer_arrays *arrays, int i) {
+MOTE_INLINE uint32_t key_in(const mote_transfer_view *t, int dim, const mote_transfer_arrays *arrays, int i) {
   float record[MOTE_RECORD];
   for (int d = 0; d < dim; d++) record[7 + 4 * d] = mote_particle_place(t, dim, arrays, i, d);
   return mote_stencil_key(t, record);
+}
+
+/* The sort key of scene row i. */
+MOTE_INLINE uint32_t key_of(const mote_transfer_view *t, const mote_transfer_arrays *arrays, int i) {
+  return t->dim == 3 ? key_in(t, 3, arrays, i) : key_in(t, 2, arrays, i);
 }
 
 static mote_status order_by_radix(mote_stream *stream, mote_transfer *transfer,
@@ -109,7 +116,7 @@ static mote_status order_by_radix(mote_stream *stream, mote_transfer *transfer,
   mote_transfer_view *t = &transfer->view;
 #pragma omp parallel for num_threads(mote_transfer_movers(stream, t)) schedule(static)
   for (int i = 0; i < t->count; i++) {
-    t->key[i] = t->dim == 3 ? key_of(t, 3, arrays, i) : key_of(t, 2, arrays, i);
+    t->key[i] = key_of(t, arrays, i);
     t->order[i] = i;
   }
   MOTE_TRY(sort_keys(stream, transfer));
@@ -126,7 +133,7 @@ static void order_by_counting(mote_transfer *transfer, const mote_transfer_array
   int begin = 0;
   memset(next, 0, (size_t)t->block_total * sizeof *next);
   for (int i = 0; i < t->count; i++) {
-    keys[i] = t->dim == 3 ? key_of(t, 3, arrays, i) : key_of(t, 2, arrays, i);
+    keys[i] = key_of(t, arrays, i);
     next[keys[i] >> 6]++;
   }
   s->occupied = 0;
@@ -140,9 +147,9 @@ static void order_by_counting(mote_transfer *transfer, const mote_transfer_array
   }
   t->block_start[s->occupied] = begin;
   for (int i = 0; i < t->count; i++) {
-    const int at = next[keys[i] >> 6]++, c = (int)(keys[i] & 63);
+    const int at = next[keys[i] >> 6]++;
     t->order[at] = i;
-    t->key[at] = (uint32_t)mote_tile_cell(t->dim, c >> 4, c >> 2 & 3, c & 3);
+    t->key[at] = cell_of_key(t, keys[i]);
   }
   memset(t->tile_slot, -1, (size_t)t->block_total * sizeof *t->tile_slot);
   for (int slot = 0; slot < s->occupied; slot++) t->tile_slot[t->block_index[slot]] = slot;
