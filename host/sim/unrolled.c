@@ -38,7 +38,7 @@ static mote_status plan(mote_unrolled *u, int64_t steps, size_t bytes) {
   int64_t least = states_at(steps, 1);
   u->seen = u->law ? mote_neural_law_seen(u->law, &u->rows) : 0;
   u->answers = 2 * u->seen;
-  if (u->law && !u->stream->device->transfer->keep) u->answers += u->rows.n * u->rows.dim * u->rows.dim;
+  if (u->law && !u->stream->device->transfer->keeps) u->answers += u->rows.n * u->rows.dim * u->rows.dim;
   const int64_t most = least * u->floats + steps * u->answers;
   u->pool = (double)bytes / sizeof(float) < (double)most ? (int64_t)(bytes / sizeof(float)) : most;
   u->bytes = bytes;
@@ -129,7 +129,7 @@ static void bound_memory(mote_unrolled *u, int64_t steps) {
   const double nodes = t->dim == 3 ? 64 : 16, block = 2 * nodes * 4 * sizeof(float) + 4 * sizeof(int32_t);
   const double step = (double)t->count * (MOTE_RECORD + 3) * sizeof(float) + t->block_total * block + 4096;
   const double pool = (double)u->pool * sizeof(float);
-  const double most = pool + (u->stream->device->transfer->keep ? (double)steps * step : 0);
+  const double most = pool + (u->stream->device->transfer->keeps ? (double)steps * step : 0);
   if (most < (double)u->bytes) u->bytes = (size_t)most;
 }
 
@@ -235,17 +235,8 @@ static void begin_transfers(mote_unrolled *u) {
 }
 
 /* Of a law's steps only where its answers are kept: they would be gone by the time they are asked for. */
-static mote_status keep_transfers(mote_unrolled *u, int64_t step) {
-  const struct mote_transfer_kernels *k = u->stream->device->transfer;
-  const void **kept = &u->kept[step % mote_unrolled_span(u)];
-  *kept = NULL;
-  if (!k->keep || (u->law && !mote_unrolled_keeps(u))) return MOTE_OK;
-  const size_t bytes = k->kept_bytes(&u->transfer);
-  if (u->used > u->bytes || bytes > u->bytes - u->used) return MOTE_OK;
-  *kept = (char *)u->memory.data + u->used;
-  MOTE_TRY(k->keep(u->stream, &u->transfer, (char *)u->memory.data + u->used));
-  u->used += bytes;
-  return MOTE_OK;
+static int may_keep(const mote_unrolled *u) {
+  return u->stream->device->transfer->keeps && (!u->law || mote_unrolled_keeps(u)) && u->used < u->bytes;
 }
 
 /* ---- there ---- */
@@ -258,11 +249,25 @@ mote_status mote_unrolled_ask_stress(mote_unrolled *u, int64_t step, const mote_
                                 stress_of(u, step));
 }
 
-mote_status mote_unrolled_to_grid(mote_unrolled *u, int64_t step, const mote_unrolled_state *s) {
+static mote_status to_grid(mote_unrolled *u, int64_t step, const mote_unrolled_state *s,
+                           mote_transfer_kept *kept) {
   mote_transfer_arrays arrays = arrays_of(u, s);
   u->transfer.first_step = u->begin + step;
   if (u->law) arrays.stress = stress_of(u, step);
-  return u->stream->device->transfer->to_grid(u->stream, &u->transfer, &arrays);
+  return u->stream->device->transfer->to_grid(u->stream, &u->transfer, &arrays, kept);
+}
+
+mote_status mote_unrolled_to_grid(mote_unrolled *u, int64_t step, const mote_unrolled_state *s) {
+  return to_grid(u, step, s, NULL);
+}
+
+static mote_status to_grid_keeping(mote_unrolled *u, int64_t step, const mote_unrolled_state *s) {
+  mote_transfer_kept kept = {.used = 0};
+  if (may_keep(u)) kept = (mote_transfer_kept){(char *)u->memory.data + u->used, u->bytes - u->used, 0};
+  MOTE_TRY(to_grid(u, step, s, kept.memory ? &kept : NULL));
+  u->kept[step % mote_unrolled_span(u)] = kept.used ? kept.memory : NULL;
+  u->used += kept.used;
+  return MOTE_OK;
 }
 
 static mote_status check_step(const mote_unrolled *u, int64_t step) {
@@ -294,8 +299,7 @@ static mote_status advance(mote_unrolled *u, int64_t step, int last, const mote_
                                       .deformation_gradient = all.deformation_gradient,
                                       .affine_velocity = all.affine_velocity,
                                       .history = all.history};
-  MOTE_TRY(mote_unrolled_to_grid(u, step, from));
-  MOTE_TRY(keep_transfers(u, step));
+  MOTE_TRY(to_grid_keeping(u, step, from));
   MOTE_TRY(k->g2p(u->stream, &u->transfer, &moved));
   MOTE_TRY(check_step(u, step));
   return ask_law(u, step, last, to->deformation_gradient);

@@ -122,9 +122,10 @@ mote_status mote_transfer_cpu_reverse(mote_stream *stream, const mote_transfer_v
                                       mote_transfer_reverse *room, const mote_transfer_gradients *gradients,
                                       double *motion);
 
-/* What the reverse of a step reads of it (keep.c). */
-size_t mote_transfer_cpu_kept_bytes(const mote_transfer *transfer);
-mote_status mote_transfer_cpu_keep(mote_stream *stream, const mote_transfer *transfer, void *to);
+/* Behind the order of a step, where there is room: what its reverse will read is to be written there, and the
+   view points to it; keys are still the caller's to copy. And back to the transfer's own memory (keep.c). */
+void mote_transfer_cpu_keep(mote_transfer *transfer, mote_transfer_kept *kept);
+void mote_transfer_cpu_own(mote_transfer *transfer);
 
 /* A block's particles to its tile (p2g.c). */
 void mote_transfer_cpu_scatter(const mote_transfer_view *t, int slot);

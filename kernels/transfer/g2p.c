@@ -125,23 +125,38 @@ MOTE_INLINE void update_lanes(const mote_transfer_view *t, int dim, const int co
 }
 
 /* C's columns, before they become those of the next record. */
-MOTE_INLINE void write_affine(const mote_transfer_view *t, const float row[16], int32_t particle) {
+MOTE_INLINE void affine_of(const mote_transfer_view *t, const float row[16], float to[MOTE_AFFINE]) {
   const mote_q momentum = {1, 1, 1, 0};
-  float *to = t->affine + (size_t)particle * MOTE_AFFINE;
   for (int d = 0; d < 3; d++) q_store(to + 4 * d, momentum * (4 / t->spacing) * q_load(row + 4 + 4 * d));
+}
+
+/* What becomes of particles: their rows of the next step, unless there is none; and to the scene's arrays. */
+typedef struct job {
+  const mote_transfer_view *view;
+  const mote_transfer_arrays *to; /* NULL: not wanted */
+  int rows, affine;               /* written; affine ones only with the others */
+} job;
+
+MOTE_INLINE void write_rows(const job *j, int32_t particle, const float *record, const float *affine,
+                            const float *solid, int32_t cell) {
+  const mote_transfer_view *t = j->view;
+  memcpy(t->record + (size_t)particle * MOTE_RECORD, record, MOTE_RECORD * sizeof(float));
+  memcpy(t->solid + (size_t)particle * MOTE_SOLID, solid, MOTE_SOLID * sizeof(float));
+  if (j->affine) memcpy(t->affine + (size_t)particle * MOTE_AFFINE, affine, MOTE_AFFINE * sizeof(float));
+  t->key[particle] = (uint32_t)cell;
 }
 
 /* Positions, deformation, stress and records of the batch; lanes beyond its count repeat its first particle.
  */
-MOTE_INLINE void update_batch(const mote_transfer_view *t, int dim, const int corner[3], int keep_affine,
-                              batch *b, report *report) {
-  _Alignas(64) float tau[9][16], solid[16][16];
+MOTE_INLINE void update_batch(const job *j, int dim, const int corner[3], batch *b, report *report) {
+  const mote_transfer_view *t = j->view;
+  _Alignas(64) float tau[9][16], solid[16][16], affine[16][MOTE_AFFINE];
   lanes_report lanes = {.left = {0}};
   for (int l = b->count; l < 16; l++) {
     b->particle[l] = b->particle[0];
     memcpy(b->row[l], b->row[0], sizeof b->row[l]);
   }
-  for (int l = 0; l < b->count && keep_affine; l++) write_affine(t, b->row[l], b->particle[l]);
+  for (int l = 0; l < b->count && (j->affine || j->to); l++) affine_of(t, b->row[l], affine[l]);
   load_solids(t, b, solid);
   mote_transpose16(b->row);
   update_solids(t, dim, b->row, solid, tau);
@@ -149,27 +164,26 @@ MOTE_INLINE void update_batch(const mote_transfer_view *t, int dim, const int co
   mote_transpose16(b->row);
   mote_transpose16(solid);
   for (int l = 0; l < b->count; l++) {
-    const int32_t p = b->particle[l];
-    memcpy(t->record + (size_t)p * MOTE_RECORD, b->row[l], sizeof b->row[l]);
-    memcpy(t->solid + (size_t)p * MOTE_SOLID, solid[l], MOTE_SOLID * sizeof(float));
+    const int32_t p = b->particle[l], i = t->id[p];
+    if (j->rows) write_rows(j, p, b->row[l], affine[l], solid[l], lanes.cell[l]);
+    if (j->to) mote_particle_write(t, dim, j->to, (size_t)i, b->row[l], affine[l], solid[l]);
     report->left_margin |= lanes.left[l];
-    t->key[p] = (uint32_t)lanes.cell[l];
-    if (lanes.failed[l] && t->id[p] < report->failed) report->failed = t->id[p];
+    if (lanes.failed[l] && i < report->failed) report->failed = i;
   }
   b->count = 0;
 }
 
-static __attribute__((noinline)) void update_batch3(const mote_transfer_view *t, const int corner[3],
-                                                    int keep_affine, batch *b, report *report) {
-  update_batch(t, 3, corner, keep_affine, b, report);
+static __attribute__((noinline)) void update_batch3(const job *j, const int corner[3], batch *b,
+                                                    report *report) {
+  update_batch(j, 3, corner, b, report);
 }
-static __attribute__((noinline)) void update_batch2(const mote_transfer_view *t, const int corner[3],
-                                                    int keep_affine, batch *b, report *report) {
-  update_batch(t, 2, corner, keep_affine, b, report);
+static __attribute__((noinline)) void update_batch2(const job *j, const int corner[3], batch *b,
+                                                    report *report) {
+  update_batch(j, 2, corner, b, report);
 }
 
-MOTE_INLINE void gather_block(const mote_transfer_view *t, int dim, int drifts, int slot, int keep_affine,
-                              report *report) {
+MOTE_INLINE void move_block(const job *j, int dim, int drifts, int slot, report *report) {
+  const mote_transfer_view *t = j->view;
   int corner[3];
   _Alignas(64) float tile[512 * 4 + 16];
   batch b = {.count = 0};
@@ -189,22 +203,10 @@ MOTE_INLINE void gather_block(const mote_transfer_view *t, int dim, int drifts, 
       __builtin_prefetch(t->solid + (size_t)ahead * MOTE_SOLID);
       gather_particle(dim, t->record + (size_t)p * MOTE_RECORD, cell.middle, node, b.row[b.count]);
       b.particle[b.count++] = p;
-      if (b.count == 16) (dim == 3 ? update_batch3 : update_batch2)(t, corner, keep_affine, &b, report);
+      if (b.count == 16) (dim == 3 ? update_batch3 : update_batch2)(j, corner, &b, report);
     }
   }
-  if (b.count) (dim == 3 ? update_batch3 : update_batch2)(t, corner, keep_affine, &b, report);
-}
-
-/* A block's particles, while its thread has them at hand. */
-MOTE_INLINE void unload_block(const mote_transfer_view *t, int dim, int slot,
-                              const mote_transfer_arrays *to) {
-  for (int p = t->block_start[slot]; p < t->block_start[slot + 1]; p++) mote_particle_unload(t, dim, to, p);
-}
-
-MOTE_INLINE void move_block(const mote_transfer_view *t, int dim, int drifts, int slot, int keep_affine,
-                            const mote_transfer_arrays *to, report *report) {
-  gather_block(t, dim, drifts, slot, keep_affine, report);
-  if (to) unload_block(t, dim, slot, to);
+  if (b.count) (dim == 3 ? update_batch3 : update_batch2)(j, corner, &b, report);
 }
 
 mote_status mote_transfer_cpu_g2p(mote_stream *stream, mote_transfer *transfer,
@@ -212,7 +214,9 @@ mote_status mote_transfer_cpu_g2p(mote_stream *stream, mote_transfer *transfer,
   const mote_transfer_view *t = &transfer->view;
   if (t->status->halted) return MOTE_OK;
   int32_t failed = INT32_MAX;
-  int left_margin = 0, keep_affine = transfer->keep_affine || to;
+  int left_margin = 0;
+  /* Where no step follows, what it would be of stays as the reverse reads it. */
+  const job job = {t, to, !transfer->one_step || !to, transfer->keep_affine || to};
 #pragma omp parallel for num_threads(mote_transfer_threads(stream, t)) schedule(dynamic, 1)                  \
     reduction(min                                                                                            \
               : failed) reduction(|                                                                          \
@@ -220,9 +224,9 @@ mote_status mote_transfer_cpu_g2p(mote_stream *stream, mote_transfer *transfer,
   for (int slot = 0; slot < t->status->occupied; slot++) {
     report here = {INT32_MAX, 0};
     if (t->dim == 3)
-      move_block(t, 3, !transfer->one_step, slot, keep_affine, to, &here);
+      move_block(&job, 3, !transfer->one_step, slot, &here);
     else
-      move_block(t, 2, 1, slot, keep_affine, to, &here);
+      move_block(&job, 2, 1, slot, &here);
     failed = here.failed < failed ? here.failed : failed;
     left_margin |= here.left_margin;
   }

@@ -1,5 +1,6 @@
 /* What the reverse of a step reads of it, kept on the CPU: records, order, blocks, nodes and poses, one
-   behind the other, with a view of them in front. */
+   behind the other, with a view of them in front. The trick: the step itself writes its records and nodes
+   there, and only what is small is copied. */
 #include "kernels/transfer/cpu.h"
 
 /* A part of the view: where it lies there, and how much of it there is. */
@@ -7,7 +8,7 @@ typedef struct part {
   size_t member, bytes;
 } part;
 
-enum { PARTS = 13 };
+enum { WRITTEN = 6, PARTS = 13 }; /* by the step, in front of those that are copied */
 
 static size_t padded(size_t bytes) {
   return (bytes + 63) / 64 * 64;
@@ -18,13 +19,13 @@ static void list_parts(const mote_transfer_view *t, part parts[PARTS]) {
   const size_t occupied = (size_t)t->status->occupied, active = (size_t)t->status->active;
   const size_t nodes = active * (t->dim == 3 ? 64 : 16) * 4 * sizeof(float);
   const part all[PARTS] = {
-      {offsetof(mote_transfer_view, record), n * MOTE_RECORD * sizeof *t->record}, /* the largest */
+      {offsetof(mote_transfer_view, record), n * MOTE_RECORD * sizeof *t->record},
       {offsetof(mote_transfer_view, grid), nodes},
       {offsetof(mote_transfer_view, momentum), nodes},
-      {offsetof(mote_transfer_view, status), sizeof *t->status},
       {offsetof(mote_transfer_view, id), n * sizeof *t->id},
       {offsetof(mote_transfer_view, key), n * sizeof *t->key},
       {offsetof(mote_transfer_view, order), n * sizeof *t->order},
+      {offsetof(mote_transfer_view, status), sizeof *t->status},
       {offsetof(mote_transfer_view, block_start), (occupied + 1) * sizeof *t->block_start},
       {offsetof(mote_transfer_view, block_index), occupied * sizeof *t->block_index},
       {offsetof(mote_transfer_view, tile_slot), total * sizeof *t->tile_slot},
@@ -35,10 +36,8 @@ static void list_parts(const mote_transfer_view *t, part parts[PARTS]) {
   memcpy(parts, all, sizeof all);
 }
 
-size_t mote_transfer_cpu_kept_bytes(const mote_transfer *transfer) {
-  part parts[PARTS];
-  size_t bytes = padded(sizeof transfer->view);
-  list_parts(&transfer->view, parts);
+static size_t all_bytes(const part parts[PARTS]) {
+  size_t bytes = padded(sizeof(mote_transfer_view));
   for (int k = 0; k < PARTS; k++) bytes += padded(parts[k].bytes);
   return bytes;
 }
@@ -55,16 +54,34 @@ static char *place_part(mote_transfer_view *view, const part *p, char *to) {
   return to + padded(p->bytes);
 }
 
-mote_status mote_transfer_cpu_keep(mote_stream *stream, const mote_transfer *transfer, void *to) {
-  const mote_transfer_view *t = &transfer->view;
-  mote_transfer_view *view = to;
+void mote_transfer_cpu_keep(mote_transfer *transfer, mote_transfer_kept *kept) {
+  mote_transfer_view *t = &transfer->view, *view = kept->memory;
   part parts[PARTS];
-  char *at = (char *)to + padded(sizeof *view);
-  *view = *t;
   list_parts(t, parts);
-  for (int k = 0; k < PARTS; k++) at = place_part(view, &parts[k], at);
-#pragma omp parallel for num_threads(mote_transfer_threads(stream, t)) schedule(dynamic, 1)
-  for (int k = 0; k < PARTS; k++) memcpy(member_of(view, &parts[k]), member_of(t, &parts[k]), parts[k].bytes);
+  const size_t bytes = all_bytes(parts);
+  kept->used = 0;
+  if (bytes > kept->bytes) return;
+  char *at = (char *)kept->memory + padded(sizeof *view);
+  *view = *t;
+  for (int k = 0; k < PARTS; k++) {
+    at = place_part(view, &parts[k], at);
+    if (k >= WRITTEN) memcpy(member_of(view, &parts[k]), member_of(t, &parts[k]), parts[k].bytes);
+  }
+  for (int k = 0; k < WRITTEN; k++) {
+    char *there = member_of(view, &parts[k]);
+    place_part(t, &parts[k], there);
+  }
   view->solid = view->affine = view->tiles = NULL; /* not of this step for long */
-  return MOTE_OK;
+  kept->used = bytes;
+}
+
+void mote_transfer_cpu_own(mote_transfer *transfer) {
+  mote_transfer_view *t = &transfer->view;
+  const mote_buffer *b = transfer->buffers;
+  t->record = b[MOTE_BUFFER_RECORD].data;
+  t->grid = b[MOTE_BUFFER_GRID].data;
+  t->momentum = b[MOTE_BUFFER_MOMENTUM].data;
+  t->id = b[MOTE_BUFFER_ID].data;
+  t->key = b[MOTE_BUFFER_KEY].data;
+  t->order = b[MOTE_BUFFER_ORDER].data;
 }

@@ -63,14 +63,9 @@ MOTE_INLINE void mote_particle_load(const mote_transfer_view *t, int dim, const 
   t->id[p] = i;
 }
 
-/* Device row p to its scene row. */
-MOTE_INLINE void mote_particle_unload(const mote_transfer_view *t, int dim, const mote_transfer_arrays *a,
-                                      int p) {
-  const size_t i = (size_t)t->id[p];
-  float record[MOTE_RECORD], affine[MOTE_AFFINE], solid[MOTE_SOLID];
-  memcpy(record, t->record + (size_t)p * MOTE_RECORD, sizeof record);
-  memcpy(affine, t->affine + (size_t)p * MOTE_AFFINE, sizeof affine);
-  memcpy(solid, t->solid + (size_t)p * MOTE_SOLID, sizeof solid);
+/* What a particle's rows hold, to scene row i. */
+MOTE_INLINE void mote_particle_write(const mote_transfer_view *t, int dim, const mote_transfer_arrays *a,
+                                     size_t i, const float *record, const float *affine, const float *solid) {
   for (int d = 0; d < dim; d++) {
     if (a->position) a->position[i * dim + d] = t->lower[d] + record[7 + 4 * d] * t->spacing;
     if (a->velocity) a->velocity[i * dim + d] = record[d] / record[3];
@@ -79,6 +74,16 @@ MOTE_INLINE void mote_particle_unload(const mote_transfer_view *t, int dim, cons
     for (int k = 0; k < dim * dim; k++) a->deformation_gradient[i * dim * dim + k] = solid[k];
   if (a->affine_velocity) mote_affine_matrix(dim, affine, a->affine_velocity + i * dim * dim);
   if (a->history) a->history[i] = solid[9];
+}
+
+/* Device row p to its scene row. */
+MOTE_INLINE void mote_particle_unload(const mote_transfer_view *t, int dim, const mote_transfer_arrays *a,
+                                      int p) {
+  float record[MOTE_RECORD], affine[MOTE_AFFINE], solid[MOTE_SOLID];
+  memcpy(record, t->record + (size_t)p * MOTE_RECORD, sizeof record);
+  memcpy(affine, t->affine + (size_t)p * MOTE_AFFINE, sizeof affine);
+  memcpy(solid, t->solid + (size_t)p * MOTE_SOLID, sizeof solid);
+  mote_particle_write(t, dim, a, (size_t)t->id[p], record, affine, solid);
 }
 
 /* Device row p's record with the stress tau (dim, dim) on top. */

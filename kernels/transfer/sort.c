@@ -124,28 +124,47 @@ static mote_status order_by_radix(mote_stream *stream, mote_transfer *transfer,
   return MOTE_OK;
 }
 
+/* Fuller blocks in front, stably: threads that take them one by one then end together. */
+static void fuller_first(int32_t *block, int blocks, const int32_t *count) {
+  for (int k = 1; k < blocks; k++) {
+    const int32_t moved = block[k];
+    int to = k;
+    for (; to > 0 && count[block[to - 1]] < count[moved]; to--) block[to] = block[to - 1];
+    block[to] = moved;
+  }
+}
+
+/* Blocks one behind the other: `next` of each from its number of particles to where they begin. Of many
+   blocks it does not matter which comes last. */
+enum { FEW_BLOCKS = 64 };
+static void place_blocks(mote_transfer_view *t, int32_t *next) {
+  mote_transfer_status *s = t->status;
+  int begin = 0;
+  s->occupied = 0;
+  for (int block = 0; block < t->block_total; block++)
+    if (next[block]) t->block_index[s->occupied++] = block;
+  if (s->occupied <= FEW_BLOCKS) fuller_first(t->block_index, s->occupied, next);
+  for (int slot = 0; slot < s->occupied; slot++) {
+    int32_t *of = &next[t->block_index[slot]];
+    const int count = *of;
+    t->block_start[slot] = *of = begin;
+    begin += count;
+  }
+  t->block_start[s->occupied] = begin;
+}
+
 /* Of few particles in few blocks, without a sort: they are counted and placed, in the order of the scene
    within a block; p2g orders them by cell. tile_slot counts on the way. */
 static void order_by_counting(mote_transfer *transfer, const mote_transfer_arrays *arrays, uint32_t *keys) {
   mote_transfer_view *t = &transfer->view;
   mote_transfer_status *s = t->status;
   int32_t *next = t->tile_slot;
-  int begin = 0;
   memset(next, 0, (size_t)t->block_total * sizeof *next);
   for (int i = 0; i < t->count; i++) {
     keys[i] = key_of(t, arrays, i);
     next[keys[i] >> 6]++;
   }
-  s->occupied = 0;
-  for (int block = 0; block < t->block_total; block++) {
-    const int count = next[block];
-    next[block] = begin;
-    if (!count) continue;
-    t->block_index[s->occupied] = block;
-    t->block_start[s->occupied++] = begin;
-    begin += count;
-  }
-  t->block_start[s->occupied] = begin;
+  place_blocks(t, next);
   for (int i = 0; i < t->count; i++) {
     const int at = next[keys[i] >> 6]++;
     t->order[at] = i;

@@ -16,18 +16,20 @@ static void pose_colliders(const mote_transfer_view *t) {
 /* Order and blocks, without the particles themselves. */
 static mote_status begin(mote_stream *stream, mote_transfer *transfer, const mote_transfer_arrays *arrays) {
   const mote_transfer_view *t = &transfer->view;
+  mote_transfer_cpu_own(transfer);
   for (int k = 0; k < t->block_total; k++) t->tile_slot[k] = t->grid_slot[k] = -1;
   *t->status = (mote_transfer_status){.step = transfer->first_step, .failed = INT32_MAX};
   pose_colliders(t);
   return mote_transfer_cpu_order(stream, transfer, arrays);
 }
 
+/* Scene row i to device row p. */
 MOTE_INLINE void load_particle(const mote_transfer_view *t, const mote_transfer_arrays *arrays, int keeps,
-                               int p) {
+                               int i, int p) {
   if (t->dim == 3)
-    mote_particle_load(t, 3, arrays, keeps, t->order[p], p);
+    mote_particle_load(t, 3, arrays, keeps, i, p);
   else
-    mote_particle_load(t, 2, arrays, keeps, t->order[p], p);
+    mote_particle_load(t, 2, arrays, keeps, i, p);
 }
 
 static mote_status load(mote_stream *stream, mote_transfer *transfer, const mote_transfer_arrays *arrays) {
@@ -38,20 +40,26 @@ static mote_status load(mote_stream *stream, mote_transfer *transfer, const mote
   MOTE_TRY(mote_buffer_reserve(&b[MOTE_BUFFER_ID_OTHER], stream->device, b[MOTE_BUFFER_ID].bytes));
   MOTE_TRY(begin(stream, transfer, arrays));
 #pragma omp parallel for num_threads(mote_transfer_threads(stream, t)) schedule(static)
-  for (int p = 0; p < t->count; p++) load_particle(t, arrays, 1, p);
+  for (int p = 0; p < t->count; p++) load_particle(t, arrays, 1, t->order[p], p);
   return MOTE_OK;
 }
 
 /* A block's particles go to its tile while its thread has them at hand. */
-static mote_status to_grid(mote_stream *stream, mote_transfer *transfer, const mote_transfer_arrays *arrays) {
-  mote_transfer_view *t = &transfer->view;
-  mote_buffer *momentum = &transfer->buffers[MOTE_BUFFER_MOMENTUM];
-  MOTE_TRY(mote_buffer_reserve(momentum, stream->device, transfer->buffers[MOTE_BUFFER_GRID].bytes));
-  t->momentum = momentum->data;
+static mote_status to_grid(mote_stream *stream, mote_transfer *transfer, const mote_transfer_arrays *arrays,
+                           mote_transfer_kept *kept) {
+  const mote_transfer_view *t = &transfer->view;
+  mote_buffer *b = transfer->buffers;
+  MOTE_TRY(mote_buffer_reserve(&b[MOTE_BUFFER_MOMENTUM], stream->device, b[MOTE_BUFFER_GRID].bytes));
   MOTE_TRY(begin(stream, transfer, arrays));
+  const int32_t *order = t->order;
+  const uint32_t *key = t->key;
+  if (kept) mote_transfer_cpu_keep(transfer, kept);
 #pragma omp parallel for num_threads(mote_transfer_threads(stream, t)) schedule(dynamic, 1)
   for (int slot = 0; slot < t->status->occupied; slot++) {
-    for (int p = t->block_start[slot]; p < t->block_start[slot + 1]; p++) load_particle(t, arrays, 0, p);
+    for (int p = t->block_start[slot]; p < t->block_start[slot + 1]; p++) {
+      load_particle(t, arrays, 0, order[p], p);
+      t->key[p] = key[p];
+    }
     mote_transfer_cpu_scatter(t, slot);
   }
   return mote_transfer_cpu_grid_update(stream, transfer);
@@ -120,6 +128,7 @@ static mote_status diagnose(mote_stream *stream, const mote_transfer *transfer, 
 }
 
 const struct mote_transfer_kernels mote_transfer_cpu = {
+    .keeps = 1,
     .tile_floats = tile_floats,
     .load = load,
     .unload = unload,
@@ -130,8 +139,6 @@ const struct mote_transfer_kernels mote_transfer_cpu = {
     .to_grid = to_grid,
     .add_stress = add_stress,
     .reverse = mote_transfer_cpu_reverse,
-    .kept_bytes = mote_transfer_cpu_kept_bytes,
-    .keep = mote_transfer_cpu_keep,
     .advance = advance,
     .dense_grid = dense_grid,
     .diagnose = diagnose,

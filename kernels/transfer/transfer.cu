@@ -41,7 +41,9 @@ static mote_status load(mote_stream *stream, mote_transfer *transfer, const mote
   return MOTE_LAUNCH(pose_kernel, t->collider_count ? 1 : 0, 64, 0, stream, *t);
 }
 
-static mote_status to_grid(mote_stream *stream, mote_transfer *transfer, const mote_transfer_arrays *arrays) {
+static mote_status to_grid(mote_stream *stream, mote_transfer *transfer, const mote_transfer_arrays *arrays,
+                           mote_transfer_kept *kept) {
+  if (kept) kept->used = 0;
   MOTE_TRY(load(stream, transfer, arrays));
   MOTE_TRY(mote_transfer_gpu_sort(stream, transfer));
   MOTE_TRY(mote_transfer_gpu_p2g(stream, transfer));
@@ -133,6 +135,7 @@ static mote_status diagnose(mote_stream *stream, const mote_transfer *transfer, 
 }
 
 extern "C" const struct mote_transfer_kernels mote_transfer_gpu = {
+    0,
     tile_floats,
     load,
     unload,
@@ -143,8 +146,6 @@ extern "C" const struct mote_transfer_kernels mote_transfer_gpu = {
     to_grid,
     add_stress,
     mote_transfer_gpu_reverse,
-    nullptr,
-    nullptr,
     advance,
     dense_grid,
     diagnose,

@@ -156,7 +156,16 @@ typedef struct mote_transfer_reverse {
    potential energy, mass * (position - lower) 3, largest speed (a maximum). */
 enum { MOTE_TRANSFER_SUMS = 14, MOTE_TRANSFER_CHUNK = 1024 };
 
+/* Memory for what the reverse of a step reads, from a multiple of 64 bytes on; and how much of it was used,
+   0: it is too little. Another number each step. A mote_transfer_view of it stands at the beginning. */
+typedef struct mote_transfer_kept {
+  void *memory;
+  size_t bytes, used;
+} mote_transfer_kept;
+
 struct mote_transfer_kernels {
+  int keeps; /* whether to_grid keeps anything; else who goes back goes to the grid once more */
+
   /* Floats of a tile of this device's p2g. */
   int (*tile_floats)(int dim);
 
@@ -178,8 +187,10 @@ struct mote_transfer_kernels {
   mote_status (*grid_update)(mote_stream *stream, mote_transfer *transfer);
   mote_status (*g2p)(mote_stream *stream, mote_transfer *transfer, const mote_transfer_arrays *to);
 
-  /* load, sort, p2g and grid_update, where one step at most follows (one_step). */
-  mote_status (*to_grid)(mote_stream *stream, mote_transfer *transfer, const mote_transfer_arrays *arrays);
+  /* load, sort, p2g and grid_update, where one step at most follows (one_step), whose g2p then is to have
+     `to`. kept, unless NULL: for the reverse. */
+  mote_status (*to_grid)(mote_stream *stream, mote_transfer *transfer, const mote_transfer_arrays *arrays,
+                         mote_transfer_kept *kept);
 
   /* Behind g2p (or load): adds a stress, Pa, to the records of the particles of a material. tau (count, dim,
      dim), rows in the device's own order. */
@@ -193,12 +204,6 @@ struct mote_transfer_kernels {
    */
   mote_status (*reverse)(mote_stream *stream, const mote_transfer_view *view, mote_transfer_reverse *room,
                          const mote_transfer_gradients *gradients, double *motion);
-
-  /* Behind to_grid: what the reverse reads of the step, to memory that begins at a multiple of 64 bytes, with
-     a mote_transfer_view of it at the beginning; kept_bytes: how much that is, another number each step. NULL
-     on devices that go to the grid once more instead. */
-  size_t (*kept_bytes)(const mote_transfer *transfer);
-  mote_status (*keep)(mote_stream *stream, const mote_transfer *transfer, void *to);
 
   /* Ends a step: counts it, or halts when it failed, and moves the colliders to the next one's time. */
   mote_status (*advance)(mote_stream *stream, mote_transfer *transfer);

@@ -192,17 +192,27 @@ Gradients64 run(Device &device, const Step64 &s, bool keeps = false) {
       rho(device, density), tau(device, narrow(s.stress));
   Array<int32_t> material(device, std::vector<int32_t>(n, 0));
   const mote_transfer_arrays arrays = {x, v, F, C, history, volume, rho, material, tau};
+  Array<float> x1(device, x.host()), v1(device, v.host()), F1(device, identity), C1(device, C.host()),
+      history1(device, history.host());
+  const mote_transfer_arrays to = {x1, v1, F1, C1, history1, nullptr, nullptr, nullptr, nullptr};
   const struct mote_transfer_kernels *k = device->transfer;
-  MOTE_EXPECT_OK(k->to_grid(device.stream, &transfer, &arrays));
   const mote_transfer_view *view = &transfer.view;
-  mote_buffer kept = {};
-  if (keeps && k->keep) {
+  mote_buffer memory = {};
+  if (keeps && k->keeps) {
+    MOTE_EXPECT_OK(mote_buffer_reserve(&memory, device.device, 1 << 20));
+    mote_transfer_kept kept = {memory.data, 1024, 1};
+    MOTE_EXPECT_OK(k->to_grid(device.stream, &transfer, &arrays, &kept));
+    EXPECT_EQ(0u, kept.used); /* too little */
+    kept.bytes = memory.bytes;
+    MOTE_EXPECT_OK(k->to_grid(device.stream, &transfer, &arrays, &kept));
+    EXPECT_GT(kept.used, 0u);
+    MOTE_EXPECT_OK(k->g2p(device.stream, &transfer, &to));
     transfer.first_step = 7; /* colliders are elsewhere then */
     const mote_transfer_arrays other = {v, x, F, C, history, volume, rho, material, tau};
-    MOTE_EXPECT_OK(mote_buffer_reserve(&kept, device.device, k->kept_bytes(&transfer)));
-    MOTE_EXPECT_OK(k->keep(device.stream, &transfer, kept.data));
-    MOTE_EXPECT_OK(k->to_grid(device.stream, &transfer, &other));
-    view = static_cast<const mote_transfer_view *>(kept.data);
+    MOTE_EXPECT_OK(k->to_grid(device.stream, &transfer, &other, nullptr));
+    view = static_cast<const mote_transfer_view *>(memory.data);
+  } else {
+    MOTE_EXPECT_OK(k->to_grid(device.stream, &transfer, &arrays, nullptr));
   }
   Array<float> dx(device, narrow(s.by_position)), dv(device, narrow(s.by_velocity)),
       dC(device, narrow(s.by_affine)), dtau(device, std::vector<float>(n * square, NAN));
@@ -212,7 +222,7 @@ Gradients64 run(Device &device, const Step64 &s, bool keeps = false) {
   auto wide = [](const std::vector<float> &y) { return std::vector<double>(y.begin(), y.end()); };
   Gradients64 g = {wide(dx.host()), wide(dv.host()), wide(dC.host()), wide(dtau.host()), motion.host()};
   for (double &m : g.motion) m -= 1; /* it is added to */
-  mote_buffer_free(&kept);
+  mote_buffer_free(&memory);
   mote_transfer_reverse_free(&room);
   mote_transfer_free(&transfer);
   return g;
@@ -276,7 +286,7 @@ TEST_P(TransferReverse, AgreesWithFloat64) {
       expect_near("affine", found.affine, g.affine, 2e-4);
       expect_near("stress", found.stress, g.stress, 2e-4);
       if (kind) expect_near("motion", found.motion, g.motion, 2e-4);
-      if (!device->transfer->keep) continue;
+      if (!device->transfer->keeps) continue;
       const Gradients64 kept = run(device, s, true);
       EXPECT_EQ(found.position, kept.position);
       EXPECT_EQ(found.velocity, kept.velocity);
