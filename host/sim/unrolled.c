@@ -178,7 +178,7 @@ mote_status mote_unrolled_create(mote_stream *stream, const mote_scene *scene, c
 }
 
 void mote_unrolled_free(mote_unrolled *u) {
-  mote_buffer *all[] = {&u->memory, &u->gradients, &u->work, &u->constants, &u->sums};
+  mote_buffer *all[] = {&u->memory, &u->gradients, &u->work, &u->constants, &u->sums, &u->chunks};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
   mote_transfer_free(&u->transfer);
   mote_transfer_reverse_free(&u->reverse);

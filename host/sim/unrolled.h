@@ -47,7 +47,7 @@ typedef struct mote_unrolled {
   size_t bytes;                 /* of memory: behind what the last run needs for these lie kept transfers */
   int64_t begin, steps, stride; /* of the last run: its first step; between kept states */
   int64_t first;                /* of the segment's states that are there, -1: none */
-  mote_buffer memory, gradients, work, constants, sums;
+  mote_buffer memory, gradients, work, constants, sums, chunks;
   size_t used;       /* bytes of memory, kept transfers of the segment included */
   const void **kept; /* (steps of a segment) where a step's transfers are, NULL: nowhere */
   int material_count;

@@ -221,17 +221,32 @@ static mote_status go_back(mote_unrolled *u, const way *w) {
   return MOTE_OK;
 }
 
+/* The arena with places for chunks of rows, where the device keeps them apart. */
+static mote_status begin_chunks(mote_unrolled *u, const mote_arena *arena, mote_arena *own) {
+  const struct mote_dense_kernels *k = u->stream->device->dense;
+  *own = u->law ? *arena : (mote_arena){0};
+  if (!u->law || !k->chunks) return MOTE_OK;
+  own->chunks = k->chunks(u->rows.n);
+  if (!own->chunks) return MOTE_OK;
+  MOTE_TRY(mote_buffer_zeros(&u->chunks, u->stream, (size_t)(own->chunks * own->floats) * sizeof(float)));
+  own->chunk = u->chunks.data;
+  return MOTE_OK;
+}
+
 /* What is not finite stays so down to the first state: it is looked for there, and only where it is found the
    way is gone once more, to tell where it began. */
 mote_status mote_unrolled_backward(mote_unrolled *u, const mote_arena *arena, mote_unrolled_add *add,
                                    void *user, mote_unrolled_state *start) {
-  way w = {arena, add, user, 0, mote_unrolled_keeps(u)};
+  mote_arena own;
+  way w = {&own, add, user, 0, mote_unrolled_keeps(u)};
   int finite;
+  MOTE_TRY(begin_chunks(u, arena, &own));
   MOTE_TRY(go_back(u, &w));
   MOTE_TRY(is_finite(u, &finite));
   w.watched = 1;
   w.waits = 0;
   if (!finite) MOTE_TRY(go_back(u, &w));
+  if (own.chunks) MOTE_TRY(u->stream->device->dense->add_chunks(u->stream, &own));
   *start = mote_unrolled_state_in(u, &u->gradients, 0);
   return end_sums(u);
 }

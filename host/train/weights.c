@@ -116,7 +116,8 @@ mote_status mote_trained_weights_pack_average(mote_trained_weights *w) {
 }
 
 mote_arena mote_trained_weights_arena(const mote_trained_weights *w, float *gradient) {
-  return (mote_arena){.value = w->of->arena.data, .transposed = w->transposed.data, .gradient = gradient};
+  return (mote_arena){
+      .value = w->of->arena.data, .transposed = w->transposed.data, .gradient = gradient, .floats = w->slots};
 }
 
 static mote_status add_up(mote_trained_weights *w, int64_t floats, int count, float *const *part,

@@ -89,4 +89,6 @@ const struct mote_dense_kernels mote_dense_cpu = {.keeps = 1,
                                                   .mlp = mlp,
                                                   .gated = gated,
                                                   .mlp_backward = mote_cpu_mlp_backward,
-                                                  .gated_backward = mote_cpu_gated_backward};
+                                                  .gated_backward = mote_cpu_gated_backward,
+                                                  .chunks = mote_reverse_chunks_apart,
+                                                  .add_chunks = mote_reverse_add_chunks};

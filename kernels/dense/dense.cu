@@ -104,5 +104,5 @@ static mote_status gated(mote_stream *stream, int64_t n, const int32_t *count, i
   return launch(stream, plan, n, count, all, a, logits, norm, residual, out, out_stride);
 }
 
-extern "C" const struct mote_dense_kernels mote_dense_gpu = {0, mlp, gated, mote_gpu_mlp_backward,
-                                                             mote_gpu_gated_backward};
+extern "C" const struct mote_dense_kernels mote_dense_gpu = {
+    0, mlp, gated, mote_gpu_mlp_backward, mote_gpu_gated_backward, nullptr, nullptr};

@@ -64,6 +64,11 @@ typedef struct mote_arena {
   const float *value;      /* what the layers point into */
   const float *transposed; /* W^T of each linear layer, packed as a layer from `out` to `in` values */
   float *gradient;         /* of the loss, laid out as value */
+  int64_t floats;          /* of each of these */
+  /* Where many calls on few rows follow one another: (chunks, floats), the gradients of each chunk of their
+     rows, which stay apart until add_chunks. NULL: each call adds its own to `gradient`. */
+  float *chunk;
+  int64_t chunks;
 } mote_arena;
 
 /* Rows that gradients are added to; data NULL: not wanted. */
@@ -105,6 +110,11 @@ struct mote_dense_kernels {
                                 const mote_mlp *expert, const mote_arena *arena, mote_rows a,
                                 mote_rows logits, mote_norm norm, mote_rows d_out, mote_sink d_a,
                                 mote_sink d_logits, mote_buffer *scratch);
+
+  /* Chunks that reverses of n rows have and may keep apart; 0: none, as there is one or as they are many. And
+     their sum, in their order, added to the arena's gradient. NULL on devices that keep none apart. */
+  int64_t (*chunks)(int64_t n);
+  mote_status (*add_chunks)(mote_stream *stream, const mote_arena *arena);
 };
 
 /* Rows that are computed of n, see above. */

@@ -105,6 +105,10 @@ typedef struct mote_reverse_job {
 int64_t mote_reverse_memory(const mote_stream *stream, const mote_reverse_job *job, int64_t most);
 void mote_reverse_run(const mote_stream *stream, const mote_reverse_job *job, int64_t n, float *memory);
 
+/* Of mote_dense_cpu (chunks.c). */
+int64_t mote_reverse_chunks_apart(int64_t n);
+mote_status mote_reverse_add_chunks(mote_stream *stream, const mote_arena *arena);
+
 /* Of mote_dense_cpu (dense_backward.c). */
 mote_status mote_cpu_mlp_backward(mote_stream *stream, int64_t n, const int32_t *count, const mote_mlp *mlp,
                                   const mote_arena *arena, mote_rows a, mote_rows b, mote_rows d_out,

@@ -3,6 +3,7 @@
    neural.h takes a register's width of particles at once. */
 #define MOTE_REAL_LANES
 #include "kernels/neural/cpu.h"
+#include "kernels/shares.h"
 
 #define SERIAL 512 /* particles that are not worth waking threads for */
 
@@ -109,28 +110,25 @@ static void run_tile(const law_job *j, int64_t first, int used) {
     tile_of(2, j, first, used);
 }
 
-static int tile_rows(const law_job *j) {
+/* Of a tile: whole blocks and groups, so few that threads can share them evenly. */
+enum { PART = MOTE_LANES == 16 ? 48 : 24 };
+static int part_rows(const law_job *j) {
   const int rows = mote_tile_rows(mote_mlp_widest(j->call->mlp));
-  return rows < MOTE_NEURAL_TILE ? rows : MOTE_NEURAL_TILE;
+  return rows < PART ? rows : PART;
 }
 
-/* One job, or two of the same rows, of which a tile goes through the first before the second. Few rows are
-   shared evenly, in blocks and groups that are whole; many in more shares than threads, as only some may have
-   rows that count. */
-enum { MANY = 8192, SHARES = 8, WHOLE = MOTE_LANES == 16 ? 48 : 24 };
+/* One job, or two of the same rows, of which a tile goes through the first before the second. */
 static void run(mote_stream *stream, const law_job *job, int jobs) {
   const int64_t n = job->call->rows.n;
-  const int threads = n > SERIAL ? mote_stream_threads(stream) : 1,
-            shares = n > MANY ? SHARES * threads : threads;
-  const int64_t share = ((n + shares - 1) / shares + WHOLE - 1) / WHOLE * WHOLE;
-  const int first_rows = tile_rows(job), last_rows = tile_rows(job + jobs - 1),
-            rows = first_rows < last_rows ? first_rows : last_rows;
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1) if (threads > 1)
-  for (int k = 0; k < shares; k++) {
-    const int64_t most = (k + 1) * share, end = most < n ? most : n;
-    for (int64_t first = k * share; first < end; first += rows)
-      for (const law_job *j = job; j < job + jobs; j++)
-        run_tile(j, first, end - first < rows ? (int)(end - first) : rows);
+  const int first_rows = part_rows(job), last_rows = part_rows(job + jobs - 1),
+            rows = first_rows < last_rows ? first_rows : last_rows,
+            threads = n > SERIAL ? mote_stream_threads(stream) : 1;
+  mote_shares shares;
+  mote_shares_begin(&shares, (n + rows - 1) / rows, threads);
+#pragma omp parallel num_threads(threads) if (threads > 1)
+  for (int64_t part; (part = mote_shares_take(&shares)) >= 0;) {
+    const int64_t first = part * rows, left = n - first;
+    for (const law_job *j = job; j < job + jobs; j++) run_tile(j, first, left < rows ? (int)left : rows);
   }
 }
 

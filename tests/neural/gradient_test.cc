@@ -124,7 +124,7 @@ TEST_P(NeuralGradientTest, GradientsOfADeformedFlowFollowTheChainRule) {
 struct Part {
   std::vector<float> tau, flowed, by_stress, by_flow, by_C, weights;
 };
-Part part_of(Bench &b, const std::vector<float> &a, int first, int n) {
+Part part_of(Bench &b, const std::vector<float> &a, int first, int n, bool apart = false) {
   const size_t square = size_t(b.dim * b.dim), from = size_t(first) * square, to = from + size_t(n) * square;
   const std::vector<float> own(b.F.begin() + long(from), b.F.begin() + long(to)),
       d(a.begin() + long(from), a.begin() + long(to)), zeros(own.size(), 0.f);
@@ -134,7 +134,10 @@ Part part_of(Bench &b, const std::vector<float> &a, int first, int n) {
   mote_neural_rows rows = b.rows;
   rows.n = n;
   if (rows.material) rows.material += first;
-  const mote_arena arena = b.arena();
+  mote_arena arena = b.arena();
+  if (apart) arena.chunks = b.device->dense->chunks(n);
+  Array<float> chunk(b.device, std::vector<float>(size_t(arena.chunks * arena.floats) + 1));
+  if (apart) arena.chunk = chunk.data();
   MOTE_EXPECT_OK(
       mote_copy_on_device(b.device.stream, arena.gradient, none, size_t(b.weights.slots) * sizeof(float)));
   const std::vector<float> nothing(size_t(mote_neural_law_seen(b.law, &rows)), NAN);
@@ -147,12 +150,15 @@ Part part_of(Bench &b, const std::vector<float> &a, int first, int n) {
                                                through, nullptr));
   MOTE_EXPECT_OK(
       mote_neural_law_flow_backward(b.law, s, &arena, &rows, 0.01f, C, F, 0, &b.room, nullptr, through, d_C));
+  if (apart) {
+    MOTE_EXPECT_OK(b.device->dense->add_chunks(s, &arena));
+  }
   return {tau.host(), moved.host(), d_F.host(), through.host(), d_C.host(), b.gradients()};
 }
 
 /* Rows of many tiles and chunks, on one thread and on three, against calls of a few rows each: a row's values
-   are the same bits, the weights' gradients the same sum. Some tiles have no row that counts; some networks
-   are so wide that a tile has few rows. */
+   are the same bits, the weights' gradients the same sum, also where chunks keep theirs apart until the end.
+   Some tiles have no row that counts; some networks are so wide that a tile has few rows. */
 TEST_P(NeuralGradientTest, ManyRowsAreAsFew) {
   const int n = 1117, few = 31;
   for (const Case &c :
@@ -173,6 +179,15 @@ TEST_P(NeuralGradientTest, ManyRowsAreAsFew) {
     EXPECT_EQ(all.by_flow, shared.by_flow);
     EXPECT_EQ(all.by_C, shared.by_C);
     EXPECT_EQ(all.weights, shared.weights);
+    if (one.device->dense->chunks) {
+      const Part apart = part_of(one, a, 0, n, true), taken = part_of(three, a, 0, n, true);
+      EXPECT_EQ(8, one.device->dense->chunks(n));
+      EXPECT_EQ(all.by_C, apart.by_C);
+      EXPECT_EQ(all.by_C, taken.by_C);
+      EXPECT_EQ(apart.weights, taken.weights);
+      const std::vector<double> together(all.weights.begin(), all.weights.end());
+      EXPECT_LT(mote_test::worst_error(apart.weights, together), 1e-5);
+    }
     std::vector<double> weights(all.weights.size(), 0);
     for (int first = 0; first < n; first += few) {
       const Part part = part_of(one, a, first, std::min(few, n - first));

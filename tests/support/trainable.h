@@ -181,7 +181,7 @@ public:
     values_ = std::make_unique<Array<float>>(device_, value_);
     transposes_ = std::make_unique<Array<float>>(device_, transposed_);
     gradients_ = std::make_unique<Array<float>>(device_, start_);
-    return {values_->data(), transposes_->data(), gradients_->data()};
+    return {values_->data(), transposes_->data(), gradients_->data(), 0, nullptr, 0};
   }
 
   /* The next chain or norm, in the order in which they were added. */
