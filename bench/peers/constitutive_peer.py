@@ -60,8 +60,9 @@ def prepare(args, folder):
 
 
 def taught(args, folder):
+    # slowly: at faster rates rounding decides what is learned, and not each such law can be simulated by both
     with open(os.path.join(folder, "teach.yaml"), "w") as file:
-        file.write(RUN.format(law="{strain: 0.05, plasticity_scale: 0.05}", rate="rate: 1.0e-2, clip: 1.0e-3",
+        file.write(RUN.format(law="{strain: 0.05, plasticity_scale: 0.05}", rate="rate: 2.0e-3, clip: 1.0e-3",
                               frames=args.steps + 1, first=10, steps=args.steps, epochs=40))
     run([args.mote, "train", "teach.yaml", "-o", "law", "--device", "cpu", "--quiet"], cwd=folder)
     return os.path.join(folder, "law")
