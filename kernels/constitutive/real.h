@@ -15,7 +15,7 @@
 
 #include "kernels/kernel.h"
 
-#if defined(MOTE_REAL_LANES) && defined(__AVX512F__)
+#if defined(MOTE_REAL_LANES) && (defined(__AVX512F__) || defined(__AVX2__))
 #include <immintrin.h>
 #endif
 
@@ -57,6 +57,9 @@ MOTE_INLINE mote_real mote_abs(mote_real x) {
   return (mote_real)((mote_mask)x & 0x7fffffff);
 }
 MOTE_INLINE mote_real mote_sqrt(mote_real x) {
+#if MOTE_REAL_WIDTH == 8
+  return (mote_real)_mm256_sqrt_ps((__m256)x);
+#endif
   mote_real root = x;
   for (int i = 0; i < MOTE_REAL_WIDTH; i++) root[i] = sqrtf(x[i]);
   return root;
@@ -68,12 +71,19 @@ MOTE_INLINE mote_real mote_rsqrt(mote_real x) {
   mote_real y = (mote_real)_mm512_rsqrt14_ps((__m512)x); /* and a step of Newton's */
   mote_real half = 0.5f * y;
   return half * (1.0f - x * y * y) + y;
+#elif MOTE_REAL_WIDTH == 8
+  mote_real y = (mote_real)_mm256_rsqrt_ps((__m256)x); /* 12 bits, and one of Householder's: cubic */
+  mote_real rest = 1.0f - x * y * y;
+  return y * rest * (0.5f + 0.375f * rest) + y;
 #else
   return 1.0f / mote_sqrt(x);
 #endif
 }
 /* Whether any lane holds. */
 MOTE_INLINE int mote_any(mote_mask x) {
+#if MOTE_REAL_WIDTH == 8
+  return _mm256_movemask_ps((__m256)x) != 0;
+#endif
   int any = 0;
   for (int i = 0; i < MOTE_REAL_WIDTH; i++) any |= x[i];
   return any;

@@ -63,19 +63,8 @@ MOTE_INLINE void mote_svd_order(mote_real B[9], mote_real V[9], mote_real norm[3
   }
 }
 
-/* As mote_svd3, for entries between about 1e-12 and 1e12: squares must not leave the range of mote_real. */
-MOTE_INLINE void mote_svd3_unscaled(const mote_real F[9], mote_real U[9], mote_real s[3], mote_real V[9]) {
-  mote_real B[9];
-  for (int i = 0; i < 9; i++) {
-    B[i] = F[i];
-    V[i] = mote_splat(i % 4 == 0 ? 1.0f : 0.0f);
-  }
-  for (int sweep = 0; sweep < MOTE_SVD_SWEEPS; sweep++) {
-    mote_mask turned = mote_svd_rotate(B, V, 0, 1);
-    turned |= mote_svd_rotate(B, V, 0, 2);
-    turned |= mote_svd_rotate(B, V, 1, 2);
-    if (!mote_any(turned)) break; /* a lane that is done stays as it is while others go on */
-  }
+/* From the columns of B = F V, once they are orthogonal, to U and s; V's are ordered. */
+MOTE_INLINE void mote_svd_finish(mote_real B[9], mote_real U[9], mote_real s[3], mote_real V[9]) {
   mote_real norm[3];
   for (int c = 0; c < 3; c++) norm[c] = B[c] * B[c] + B[3 + c] * B[3 + c] + B[6 + c] * B[6 + c];
   mote_svd_order(B, V, norm, 0, 1);
@@ -106,6 +95,43 @@ MOTE_INLINE void mote_svd3_unscaled(const mote_real F[9], mote_real U[9], mote_r
   U[0] = ux, U[1] = wx, U[2] = tx;
   U[3] = uy, U[4] = wy, U[5] = ty;
   U[6] = uz, U[7] = wz, U[8] = tz;
+}
+
+MOTE_INLINE void mote_svd_begin(const mote_real F[9], mote_real B[9], mote_real V[9]) {
+  for (int i = 0; i < 9; i++) {
+    B[i] = F[i];
+    V[i] = mote_splat(i % 4 == 0 ? 1.0f : 0.0f);
+  }
+}
+
+/* As mote_svd3, for entries between about 1e-12 and 1e12: squares must not leave the range of mote_real. */
+MOTE_INLINE void mote_svd3_unscaled(const mote_real F[9], mote_real U[9], mote_real s[3], mote_real V[9]) {
+  mote_real B[9];
+  mote_svd_begin(F, B, V);
+  for (int sweep = 0; sweep < MOTE_SVD_SWEEPS; sweep++) {
+    mote_mask turned = mote_svd_rotate(B, V, 0, 1);
+    turned |= mote_svd_rotate(B, V, 0, 2);
+    turned |= mote_svd_rotate(B, V, 1, 2);
+    if (!mote_any(turned)) break; /* a lane that is done stays as it is while others go on */
+  }
+  mote_svd_finish(B, U, s, V);
+}
+
+/* Of two matrices, which go on until both are done: each waits for its own rotations most of the time, so
+   that two in turns take little longer than one. */
+MOTE_INLINE void mote_svd3_two(const mote_real *F, const mote_real *G, mote_real *U, mote_real *s,
+                               mote_real *V, mote_real *W, mote_real *r, mote_real *X) {
+  mote_real B[9], C[9];
+  mote_svd_begin(F, B, V);
+  mote_svd_begin(G, C, X);
+  for (int sweep = 0; sweep < MOTE_SVD_SWEEPS; sweep++) {
+    mote_mask turned = mote_svd_rotate(B, V, 0, 1) | mote_svd_rotate(C, X, 0, 1);
+    turned |= mote_svd_rotate(B, V, 0, 2) | mote_svd_rotate(C, X, 0, 2);
+    turned |= mote_svd_rotate(B, V, 1, 2) | mote_svd_rotate(C, X, 1, 2);
+    if (!mote_any(turned)) break;
+  }
+  mote_svd_finish(B, U, s, V);
+  mote_svd_finish(C, W, r, X);
 }
 
 /* F (3,3) row-major = U diag(s) V^T; U, V (3,3) rotations with singular vectors in their columns. Any finite

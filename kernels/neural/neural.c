@@ -45,14 +45,28 @@ typedef struct law_job {
   float *tau;
 } law_job;
 
-/* From deformations to the network's input, in x, rows of `stride` floats. */
-MOTE_INLINE void look(int D, const mote_neural_call *c, const mote_group *g, int64_t row, mote_component *f,
-                      mote_component *frame, float *x, int stride) {
+/* A tile's deformations and their frames, two groups' at once. */
+MOTE_INLINE void turn_into_frames(int D, const mote_neural_call *c, int64_t first, int used,
+                                  seen_tile *seen) {
+  const int groups = (used + MOTE_REAL_WIDTH - 1) / MOTE_REAL_WIDTH;
+  for (int k = 0; k < groups; k++) {
+    const mote_group g = mote_group_at(&c->rows, first + k * MOTE_REAL_WIDTH, first + used);
+    mote_cpu_neural_load(D, c, &g, seen->F[k]);
+  }
+  for (int k = 0; k < groups; k += 2) {
+    if (k + 1 < groups)
+      mote_neural_two_frames(D, seen->F[k], seen->F[k + 1], seen->frame[k], seen->frame[k + 1]);
+    else
+      mote_neural_frame(D, seen->F[k], seen->frame[k]);
+  }
+}
+
+/* From deformations and frames to the network's input, in x, rows of `stride` floats. */
+MOTE_INLINE void look(int D, const mote_neural_call *c, const mote_group *g, int64_t row,
+                      const mote_component *f, const mote_component *frame, float *x, int stride) {
   const int inputs = mote_neural_inputs(&c->rows);
   const mote_group all = mote_group_of_all(g), in_tile = mote_group_in(&all, row);
   mote_component in[13] = {{0}};
-  mote_cpu_neural_load(D, c, g, f);
-  mote_neural_frame(D, f, frame);
   mote_neural_features(D, f, c->rows.strain, frame, in);
   for (int k = 0; k < inputs; k++) in[k] = mote_select(g->counts, in[k], mote_splat(0));
   mote_group_store(g, c->frame, MOTE_NEURAL_FRAME(D), MOTE_NEURAL_FRAME(D), frame);
@@ -81,9 +95,10 @@ MOTE_INLINE void tile_of(int D, const law_job *j, int64_t first, int used) {
   mote_tile tile;
   seen_tile seen;
   memset(tile.buffer[0], 0, (size_t)(mote_tile_blocks(used) * in_stride) * sizeof(float));
+  // cppcheck-suppress uninitvar; it is filled
+  turn_into_frames(D, c, first, used, &seen);
   for (int k = 0; k * MOTE_REAL_WIDTH < used; k++) {
     const mote_group g = mote_group_at(&c->rows, first + k * MOTE_REAL_WIDTH, end);
-    // cppcheck-suppress uninitvar; look() fills them
     look(D, c, &g, k * MOTE_REAL_WIDTH, seen.F[k], seen.frame[k], tile.buffer[0], in_stride);
   }
   const int at = mote_tile_layers(c->mlp, 0, (mote_tile_span){0, first, used}, &tile, 0);

@@ -124,6 +124,18 @@ MOTE_INLINE void mote_neural_frame(int n, const mote_real *F, mote_real *frame) 
   mote_svd(n, F, frame, s, s + n);
 }
 
+/* Of two deformations, in little more time than of one. */
+MOTE_INLINE void mote_neural_two_frames(int n, const mote_real *F, const mote_real *G, mote_real *frame,
+                                        mote_real *other) {
+  mote_real *s = frame + n * n, *r = other + n * n;
+  if (n == 3) {
+    mote_svd3_two(F, G, frame, s, s + n, other, r, r + n);
+  } else {
+    mote_neural_frame(n, F, frame);
+    mote_neural_frame(n, G, other);
+  }
+}
+
 MOTE_INLINE void mote_neural_features(int n, const mote_real *F, float strain, const mote_real *frame,
                                       mote_real *x) {
   const mote_real *s = frame + n * n;
