@@ -59,10 +59,11 @@ MOTE_INLINE mote_real mote_abs(mote_real x) {
 MOTE_INLINE mote_real mote_sqrt(mote_real x) {
 #if MOTE_REAL_WIDTH == 8
   return (mote_real)_mm256_sqrt_ps((__m256)x);
-#endif
+#else
   mote_real root = x;
   for (int i = 0; i < MOTE_REAL_WIDTH; i++) root[i] = sqrtf(x[i]);
   return root;
+#endif
 }
 /* 1/sqrt(x) for normal x, to 2e-7: shorter on the way through a chain of rotations than a root and a
  * division. */
@@ -72,7 +73,8 @@ MOTE_INLINE mote_real mote_rsqrt(mote_real x) {
   mote_real half = 0.5f * y;
   return half * (1.0f - x * y * y) + y;
 #elif MOTE_REAL_WIDTH == 8
-  mote_real y = (mote_real)_mm256_rsqrt_ps((__m256)x); /* 12 bits, and one of Householder's: cubic */
+  /* 12 bits, of which makes of processors have other last ones; then Householder's step */
+  mote_real y = (mote_real)_mm256_rsqrt_ps((__m256)x);
   mote_real rest = 1.0f - x * y * y;
   return y * rest * (0.5f + 0.375f * rest) + y;
 #else
@@ -83,10 +85,11 @@ MOTE_INLINE mote_real mote_rsqrt(mote_real x) {
 MOTE_INLINE int mote_any(mote_mask x) {
 #if MOTE_REAL_WIDTH == 8
   return _mm256_movemask_ps((__m256)x) != 0;
-#endif
+#else
   int any = 0;
   for (int i = 0; i < MOTE_REAL_WIDTH; i++) any |= x[i];
   return any;
+#endif
 }
 MOTE_INLINE mote_real mote_from_integer(mote_mask x) {
   return __builtin_convertvector(x, mote_real);
