@@ -101,7 +101,7 @@ static void list_blocks(mote_stream *stream, mote_transfer *transfer) {
 }
 
 MOTE_INLINE uint32_t key_in(const mote_transfer_view *t, int dim, const mote_transfer_arrays *arrays, int i) {
-  float record[MOTE_RECORD];
+  float record[MOTE_RECORD] = {0};
   for (int d = 0; d < dim; d++) record[7 + 4 * d] = mote_particle_place(t, dim, arrays, i, d);
   return mote_stencil_key(t, record);
 }
