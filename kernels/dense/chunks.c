@@ -96,8 +96,8 @@ static int keeps_apart(const mote_arena *arena, int64_t n) {
 }
 
 int64_t mote_reverse_memory(const mote_stream *stream, const mote_reverse_job *job, int64_t most) {
-  const int64_t chunks = chunks_of(most), copy = chunks > 1 ? copy_floats(job) : 0;
   if (keeps_apart(job->arena, most)) return mote_stream_threads(stream) * job->tile_floats;
+  const int64_t chunks = chunks_of(most), copy = chunks > 1 ? copy_floats(job) : 0;
   return threads_for(stream, chunks) * (job->tile_floats + copy);
 }
 
@@ -128,13 +128,13 @@ static void run_apart(const mote_stream *stream, const mote_reverse_job *job, in
 }
 
 void mote_reverse_run(const mote_stream *stream, const mote_reverse_job *job, int64_t n, float *memory) {
-  const int64_t chunks = chunks_of(n), copy = chunks > 1 ? copy_floats(job) : 0;
-  const int64_t floats = job->tile_floats + copy;
-  mote_gradients direct[MOTE_MOST_GATED + 1];
   if (keeps_apart(job->arena, n)) {
     run_apart(stream, job, n, memory);
     return;
   }
+  const int64_t chunks = chunks_of(n), copy = chunks > 1 ? copy_floats(job) : 0;
+  const int64_t floats = job->tile_floats + copy;
+  mote_gradients direct[MOTE_MOST_GATED + 1];
   if (chunks == 1) {
     place_all(job, job->arena, NULL, direct);
     run_chunk(job, 0, n, n, memory, direct);

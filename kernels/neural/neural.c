@@ -45,7 +45,8 @@ typedef struct law_job {
   float *tau;
 } law_job;
 
-/* A tile's deformations and their frames, two groups' at once. */
+/* A tile's deformations and their frames, two groups' at once. Groups are made where they are used: to keep
+   them in memory takes longer. */
 MOTE_INLINE void turn_into_frames(int D, const mote_neural_call *c, int64_t first, int used,
                                   seen_tile *seen) {
   const int groups = (used + MOTE_REAL_WIDTH - 1) / MOTE_REAL_WIDTH;
