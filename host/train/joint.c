@@ -67,14 +67,13 @@ static void list_state(mote_joint_trainer *j) {
               {"operator.average", w->average->parameters},
               {"operator.first_moment", w->first},
               {"operator.second_moment", w->second}};
-  j->stepper.more_count = sizeof rows / sizeof *rows;
-  for (int k = 0; k < j->stepper.more_count; k++)
-    j->stepper.more[k] = (mote_tensor){.name = rows[k].name,
-                                       .dtype = MOTE_F32,
-                                       .rank = 1,
-                                       .shape = {w->size},
-                                       .count = w->size,
-                                       .data = rows[k].data};
+  for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
+    j->stepper.more[j->stepper.more_count++] = (mote_tensor){.name = rows[k].name,
+                                                             .dtype = MOTE_F32,
+                                                             .rank = 1,
+                                                             .shape = {w->size},
+                                                             .count = w->size,
+                                                             .data = rows[k].data};
 }
 
 /* How many of a trajectory's particles the operator has an expert for. */

@@ -135,6 +135,19 @@ static mote_status create_model(mote_stepper_trainer *t, const char *from) {
   return mote_trained_weights_create(model, average, &t->weights);
 }
 
+/* The bases are part of what --resume goes on from. */
+static mote_status precondition(mote_stepper_trainer *t) {
+  MOTE_TRY(mote_trained_weights_precondition(&t->weights));
+  const mote_soap *s = &t->weights.soap;
+  t->more[t->more_count++] = (mote_tensor){.name = "soap",
+                                           .dtype = MOTE_F32,
+                                           .rank = 1,
+                                           .shape = {s->floats},
+                                           .count = s->floats,
+                                           .data = s->state};
+  return MOTE_OK;
+}
+
 static mote_status open_worker(mote_stepper_trainer *t, mote_stepper_worker *w) {
   MOTE_TRY(mote_device_open_again(t->device, t->workers, &w->device));
   MOTE_TRY(mote_stream_create(w->device, &w->stream));
@@ -174,6 +187,7 @@ mote_status mote_stepper_trainer_begin(mote_stepper_trainer *t, const mote_train
   MOTE_TRY(open_data(t));
   MOTE_TRY(mote_device_open(options->device ? options->device : "auto", &device, &t->device));
   MOTE_TRY(create_model(t, from));
+  if (t->run.soap) MOTE_TRY(precondition(t));
   return open_workers(t);
 }
 

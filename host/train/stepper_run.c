@@ -252,11 +252,14 @@ static mote_status read_loss(const mote_map *run, mote_stepper_run *r) {
 
 static mote_status read_optimizer(const mote_map *run, mote_stepper_run *r) {
   static const char *const keys[] = {"kind", "rate", "betas", "epsilon", "decay", NULL};
-  static const char *const kinds[] = {"adamw", "adamax", NULL};
+  static const char *const kinds[] = {"adamw", "adamax", "soap", NULL};
   mote_map map;
+  int kind = 0;
   if (!mote_map_find(run, "optimizer")) return MOTE_OK;
   MOTE_TRY(mote_map_open_child(run, "optimizer", keys, &map));
-  MOTE_TRY(mote_map_choice(&map, "kind", kinds, &r->optimizer.adamax));
+  MOTE_TRY(mote_map_choice(&map, "kind", kinds, &kind));
+  r->optimizer.adamax = kind == 1;
+  r->soap = kind == 2;
   MOTE_TRY(mote_map_real(&map, "rate", 1e-12, 10, &r->schedule.rate));
   MOTE_TRY(mote_run_betas(&map, &r->optimizer.beta1, &r->optimizer.beta2));
   MOTE_TRY(mote_run_float(&map, "epsilon", 1e-30, 1, &r->optimizer.epsilon));

@@ -33,6 +33,7 @@ typedef struct mote_stepper_run {
                 */
   double position_weight;   /* of the loss by position, beside 1 for the acceleration's */
   int root;                 /* an example counts by the root of its loss: flights beside impacts */
+  int soap;                 /* the optimizer is SOAP */
   mote_optimizer optimizer; /* rate and step are the schedule's and the trainer's */
   mote_schedule schedule;
   double clip; /* norm of the gradient; 0: not */

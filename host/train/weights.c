@@ -91,6 +91,7 @@ void mote_trained_weights_free(mote_trained_weights *w) {
                         &w->scratch};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
   mote_latent_reverse_free(&w->reverse);
+  mote_soap_free(&w->soap);
   mote_model_destroy(w->model);
   mote_model_destroy(w->average);
   *w = (mote_trained_weights){0};
@@ -140,6 +141,30 @@ mote_status mote_trained_weights_gather(mote_trained_weights *w, int count, floa
                                            w->packed_gradient.data, w->gradient.data);
 }
 
+mote_status mote_trained_weights_precondition(mote_trained_weights *w) {
+  return mote_soap_create(w->of, &w->soap);
+}
+
+/* The arrays of a step on the host, and what it changed of them back on the device. */
+static mote_status precondition(mote_trained_weights *w, const mote_optimizer *optimizer) {
+  mote_buffer *const array[] = {&w->gradient, &w->first, &w->second, &w->value};
+  const size_t floats = (size_t)w->floats, bytes = floats * sizeof(float);
+  float *host = malloc(4 * bytes + floats + 1), *part[4];
+  unsigned char *decays = (unsigned char *)(host + 4 * floats);
+  if (!host) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for an optimizer");
+  mote_status status = mote_download(w->stream, decays, w->decays.data, floats);
+  for (int k = 0; k < 4 && status == MOTE_OK; k++)
+    status = mote_download(w->stream, part[k] = host + (size_t)k * floats, array[k]->data, bytes);
+  if (status == MOTE_OK)
+    status = mote_soap_update(&w->soap, w->floats, optimizer, mote_stream_threads(w->stream), part[0], decays,
+                              part[1], part[2], part[3]);
+  for (int k = 1; k < 4 && status == MOTE_OK; k++)
+    status = mote_upload(w->stream, array[k]->data, part[k], bytes);
+  if (status == MOTE_OK) status = mote_stream_synchronize(w->stream);
+  free(host);
+  return status;
+}
+
 mote_status mote_trained_weights_update_part(mote_trained_weights *w, int64_t first, int64_t count,
                                              const mote_optimizer *optimizer, double limit, double decay,
                                              double *norm) {
@@ -149,8 +174,11 @@ mote_status mote_trained_weights_update_part(mote_trained_weights *w, int64_t fi
   double squares;
   MOTE_TRY(k->sum_squares(w->stream, count, gradient, w->norm.data, &w->scratch));
   if (limit > 0) MOTE_TRY(k->clip(w->stream, count, w->norm.data, (float)limit, gradient));
-  MOTE_TRY(k->update(w->stream, count, optimizer, gradient, decays, (float *)w->first.data + first,
-                     (float *)w->second.data + first, value));
+  if (w->soap.matrices)
+    MOTE_TRY(precondition(w, optimizer));
+  else
+    MOTE_TRY(k->update(w->stream, count, optimizer, gradient, decays, (float *)w->first.data + first,
+                       (float *)w->second.data + first, value));
   MOTE_TRY(
       k->combine(w->stream, count, (float)(1 - decay), value, (float)decay, (float *)w->mean.data + first));
   MOTE_TRY(mote_download(w->stream, &squares, w->norm.data, sizeof squares));

@@ -4,7 +4,7 @@
 #define MOTE_TRAIN_WEIGHTS_H
 
 #include "host/models/network.h"
-#include "kernels/optimize/optimize.h"
+#include "host/train/soap.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -21,6 +21,7 @@ typedef struct mote_trained_weights {
   mote_buffer transposed, packed_gradient;          /* (slots) */
   mote_buffer shared_gradient, norm, scratch;
   mote_latent_reverse reverse;
+  mote_soap soap; /* without matrices: not asked for */
 } mote_trained_weights;
 
 /* Takes both models over, which were made alike, to be trained; on failure too. */
@@ -30,6 +31,9 @@ mote_status mote_trained_weights_create(mote_model *model, mote_model *average,
 /* The same for parameters of anything else, which were made alike and outlive the training. */
 mote_status mote_trained_weights_of(mote_stream *stream, const mote_parameters *parameters,
                                     const mote_parameters *average, mote_trained_weights *weights);
+
+/* Steps are SOAP's from now on, of all parameters at once, whatever the optimizer's kind. */
+mote_status mote_trained_weights_precondition(mote_trained_weights *weights);
 void mote_trained_weights_free(mote_trained_weights *weights);
 
 /* The packed arrays and what depends on the weights alone, after value (or mean) was changed. */

@@ -69,6 +69,7 @@ TEST_F(StepperRunTest, Defaults) {
   EXPECT_EQ(0, run.position_weight);
   EXPECT_FALSE(run.root);
   EXPECT_EQ(0, run.optimizer.adamax);
+  EXPECT_FALSE(run.soap);
   EXPECT_EQ(0.9f, run.optimizer.beta1);
   EXPECT_EQ(0.999f, run.optimizer.beta2);
   EXPECT_EQ(1e-8f, run.optimizer.epsilon);
@@ -303,7 +304,7 @@ TEST_F(StepperRunTest, UnknownWords) {
   refuse_line("batches: 2", {"batches", "batch"});
   refuse_line("particles: {ratio: 0.1}", {"ratio", "count"});
   refuse_line("particles: {method: fartest}", {"fartest", "farthest"});
-  refuse_line("optimizer: {kind: sgd}", {"sgd", "adamw", "adamax"});
+  refuse_line("optimizer: {kind: sgd}", {"sgd", "adamw", "adamax", "soap"});
   refuse_line("schedule: {kind: linear}", {"linear", "cosine"});
   refuse_line("validation: {each: 2}", {"each", "every"});
   refuse_line("loss: {velocity: 1}", {"velocity", "position"});

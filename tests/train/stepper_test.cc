@@ -161,6 +161,14 @@ TEST_F(Stepper, ResumesToTheSameBits) {
     resumes_to_the_same_bits(std::string(text) + "steps: 14\n", 14, 26, 34);
 }
 
+TEST_F(Stepper, SoapLearnsResumesAndDoesNotDependOnThreads) {
+  const std::string soap = with(kGns, "rate: 4.0e-3", "kind: soap, betas: [0.9, 0.95], rate: 4.0e-3");
+  threads_do_not_matter(soap + "steps: 12\n");
+  resumes_to_the_same_bits(soap + "steps: 14\n", 14, 26, 34);
+  mote_train_summary late = train(soap + "steps: 200\n", "late", 2);
+  EXPECT_LT(late.validation, 0.01);
+}
+
 /* The scales, and what MODEL keeps of them, are the other set's. */
 TEST_F(Stepper, StatisticsOfAnotherDataSet) {
   const std::string other = folder.file("other");
