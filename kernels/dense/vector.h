@@ -53,9 +53,10 @@ static inline void mote_stream_floats(float *to, const float *from, int64_t sixt
 MOTE_VECTOR mote_v mote_v_select(mote_vi mask, mote_v yes, mote_v no) {
   return (mote_v)((mask & (mote_vi)yes) | (~mask & (mote_vi)no));
 }
+/* Masks of all lanes: without one, GCC 12's header takes a value that nobody set, and warns. */
 MOTE_VECTOR mote_v mote_v_max(mote_v a, mote_v b) { /* b where one is NaN */
 #if defined __AVX512F__
-  return (mote_v)_mm512_max_ps((__m512)a, (__m512)b);
+  return (mote_v)_mm512_mask_max_ps((__m512)a, 0xffff, (__m512)a, (__m512)b);
 #elif defined __AVX__
   return (mote_v)_mm256_max_ps((__m256)a, (__m256)b);
 #else
@@ -64,7 +65,7 @@ MOTE_VECTOR mote_v mote_v_max(mote_v a, mote_v b) { /* b where one is NaN */
 }
 MOTE_VECTOR mote_v mote_v_min(mote_v a, mote_v b) { /* b where one is NaN */
 #if defined __AVX512F__
-  return (mote_v)_mm512_min_ps((__m512)a, (__m512)b);
+  return (mote_v)_mm512_mask_min_ps((__m512)a, 0xffff, (__m512)a, (__m512)b);
 #elif defined __AVX__
   return (mote_v)_mm256_min_ps((__m256)a, (__m256)b);
 #else
