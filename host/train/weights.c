@@ -150,8 +150,8 @@ static mote_status precondition(mote_trained_weights *w, const mote_optimizer *o
   mote_buffer *const array[] = {&w->gradient, &w->first, &w->second, &w->value};
   const size_t floats = (size_t)w->floats, bytes = floats * sizeof(float);
   float *host = malloc(4 * bytes + floats + 1), *part[4];
-  unsigned char *decays = (unsigned char *)(host + 4 * floats);
   if (!host) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for an optimizer");
+  unsigned char *decays = (unsigned char *)(host + 4 * floats);
   mote_status status = mote_download(w->stream, decays, w->decays.data, floats);
   for (int k = 0; k < 4 && status == MOTE_OK; k++)
     status = mote_download(w->stream, part[k] = host + (size_t)k * floats, array[k]->data, bytes);
