@@ -60,20 +60,11 @@ static mote_status load_operator(mote_joint_trainer *j) {
 /* What --resume needs of the operator. */
 static void list_state(mote_joint_trainer *j) {
   const mote_operator_weights *w = &j->weights;
-  const struct {
-    const char *name;
-    const float *data;
-  } rows[] = {{"operator.parameters", w->model->parameters},
-              {"operator.average", w->average->parameters},
-              {"operator.first_moment", w->first},
-              {"operator.second_moment", w->second}};
-  for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
-    j->stepper.more[j->stepper.more_count++] = (mote_tensor){.name = rows[k].name,
-                                                             .dtype = MOTE_F32,
-                                                             .rank = 1,
-                                                             .shape = {w->size},
-                                                             .count = w->size,
-                                                             .data = rows[k].data};
+  mote_stepper_trainer *t = &j->stepper;
+  mote_stepper_trainer_remember(t, "operator.parameters", w->model->parameters, w->size);
+  mote_stepper_trainer_remember(t, "operator.average", w->average->parameters, w->size);
+  mote_stepper_trainer_remember(t, "operator.first_moment", w->first, w->size);
+  mote_stepper_trainer_remember(t, "operator.second_moment", w->second, w->size);
 }
 
 /* How many of a trajectory's particles the operator has an expert for. */

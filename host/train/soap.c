@@ -19,6 +19,17 @@ static int is_matrix(const mote_parameter *t) {
   return t->decays && t->rank >= 2 && t->shape[0] > 1 && t->count / t->shape[0] > 1;
 }
 
+/* A matrix's part of the state. */
+typedef struct bases {
+  float *left, *right, *ql, *qr;
+} bases;
+
+static bases bases_of(const mote_soap *s, const mote_soap_matrix *x) {
+  const int64_t rows = (int64_t)x->rows * x->rows, columns = (int64_t)x->columns * x->columns;
+  float *left = s->state + x->at, *right = left + rows, *ql = right + columns;
+  return (bases){left, right, ql, ql + rows};
+}
+
 static void set_identity(float *q, int n) {
   memset(q, 0, (size_t)n * (size_t)n * sizeof *q);
   for (int k = 0; k < n; k++) q[k * n + k] = 1;
@@ -41,6 +52,11 @@ mote_status mote_soap_create(const mote_parameters *p, mote_soap *s) {
   }
   s->state = calloc((size_t)s->floats + 1, sizeof *s->state);
   if (!s->state) return mote_fail(MOTE_ERROR_MEMORY, "out of memory for an optimizer");
+  for (int k = 0; k < s->matrices; k++) {
+    const bases b = bases_of(s, &s->matrix[k]);
+    set_identity(b.ql, s->matrix[k].rows);
+    set_identity(b.qr, s->matrix[k].columns);
+  }
   return MOTE_OK;
 }
 
@@ -122,37 +138,31 @@ typedef struct room {
   float *a, *b, *c, *d, *e;
 } room;
 
-static void update_matrix(const mote_soap_matrix *x, float *state, const mote_optimizer *o,
-                          const mote_update_step *s, float decay, const float *g, float *first, float *second,
-                          float *value, const room *r) {
+static void update_matrix(const mote_soap_matrix *x, const bases *b, int64_t step, const mote_update_step *s,
+                          const float *g, float *first, float *second, float *value, const room *r) {
   const int m = x->rows, n = x->columns;
   const int64_t count = (int64_t)m * n;
-  float *left = state + x->at, *right = left + m * m, *ql = right + n * n, *qr = ql + m * m;
   transpose(m, n, g, r->a);
-  accumulate(m, n, g, r->a, o->step == 1 ? 0 : s->keep_second, s->take_second, left, r->b);
-  accumulate(n, m, r->a, g, o->step == 1 ? 0 : s->keep_second, s->take_second, right, r->b);
-  if (o->step == 1) {
-    set_identity(ql, m);
-    set_identity(qr, n);
-  }
-  for (int k = o->step == 1 ? BEGIN : o->step % EVERY == 0; k > 0; k--) {
-    iterate(m, left, ql, r->b);
-    iterate(n, right, qr, r->b);
+  accumulate(m, n, g, r->a, s->keep_second, s->take_second, b->left, r->b);
+  accumulate(n, m, r->a, g, s->keep_second, s->take_second, b->right, r->b);
+  for (int k = step == 1 ? BEGIN : step % EVERY == 0; k > 0; k--) {
+    iterate(m, b->left, b->ql, r->b);
+    iterate(n, b->right, b->qr, r->b);
   }
   for (int64_t k = 0; k < count; k++) first[k] = s->keep_first * first[k] + s->take_first * g[k];
-  transpose(n, n, qr, r->b); /* columns are the vectors */
-  multiply(m, m, n, ql, g, r->c);
+  transpose(n, n, b->qr, r->b); /* columns are the vectors */
+  multiply(m, m, n, b->ql, g, r->c);
   multiply(m, n, n, r->c, r->b, r->d); /* the gradient in the bases */
-  multiply(m, m, n, ql, first, r->c);
+  multiply(m, m, n, b->ql, first, r->c);
   multiply(m, n, n, r->c, r->b, r->e); /* and the first moment */
   for (int64_t k = 0; k < count; k++) {
     second[k] = s->keep_second * second[k] + s->take_second * r->d[k] * r->d[k];
     r->e[k] /= sqrtf(second[k]) * s->root + s->epsilon;
   }
-  multiply(m, n, n, r->e, qr, r->c);
-  transpose(m, m, ql, r->b);
+  multiply(m, n, n, r->e, b->qr, r->c);
+  transpose(m, m, b->ql, r->b);
   multiply(m, m, n, r->b, r->c, r->d);
-  for (int64_t k = 0; k < count; k++) value[k] -= s->rate * r->d[k] + decay * value[k];
+  for (int64_t k = 0; k < count; k++) value[k] -= s->rate * r->d[k] + s->decay * value[k];
 }
 
 /* What stands between the matrices. */
@@ -176,8 +186,9 @@ mote_status mote_soap_update(mote_soap *soap, int64_t count, const mote_optimize
 #pragma omp for schedule(dynamic, 1)
     for (int k = 0; k < soap->matrices; k++) {
       const mote_soap_matrix *x = &soap->matrix[k];
-      update_matrix(x, soap->state, o, &s, s.decay, g + x->first, first + x->first, second + x->first,
-                    value + x->first, &r);
+      const bases b = bases_of(soap, x);
+      update_matrix(x, &b, o->step, &s, g + x->first, first + x->first, second + x->first, value + x->first,
+                    &r);
     }
   }
   int64_t from = 0;

@@ -135,16 +135,17 @@ static mote_status create_model(mote_stepper_trainer *t, const char *from) {
   return mote_trained_weights_create(model, average, &t->weights);
 }
 
+void mote_stepper_trainer_remember(mote_stepper_trainer *t, const char *name, const float *data,
+                                   int64_t count) {
+  t->more[t->more_count++] = (mote_tensor){
+      .name = name, .dtype = MOTE_F32, .rank = 1, .shape = {count}, .count = count, .data = data};
+}
+
 /* The bases are part of what --resume goes on from. */
 static mote_status precondition(mote_stepper_trainer *t) {
   MOTE_TRY(mote_trained_weights_precondition(&t->weights));
   const mote_soap *s = &t->weights.soap;
-  t->more[t->more_count++] = (mote_tensor){.name = "soap",
-                                           .dtype = MOTE_F32,
-                                           .rank = 1,
-                                           .shape = {s->floats},
-                                           .count = s->floats,
-                                           .data = s->state};
+  mote_stepper_trainer_remember(t, "soap", s->state, s->floats);
   return MOTE_OK;
 }
 

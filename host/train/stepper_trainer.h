@@ -83,6 +83,9 @@ mote_status mote_stepper_trainer_open(const char *run, const char *folder, const
 /* The same where task, owner, folder and run are set and the rest is 0; `from` as in mote_train_options. */
 mote_status mote_stepper_trainer_begin(mote_stepper_trainer *trainer, const mote_train_options *options,
                                        const char *from);
+/* `count` floats in host memory, which outlive the trainer, become part of its state. */
+void mote_stepper_trainer_remember(mote_stepper_trainer *trainer, const char *name, const float *data,
+                                   int64_t count);
 void mote_stepper_trainer_close(mote_stepper_trainer *trainer);
 
 /* The folder's files, and the loop. */
