@@ -221,12 +221,24 @@ void mote_reverse_norm(mote_norm norm, int width, int rows, const float *x, floa
     norm_row(norm.weight, width, x + r * stride, d + r * stride, d_weight, d_bias);
 }
 
+/* The input of layer l, where it was kept, on its way from memory while the products of the layer above run:
+   these go through its rows by a few columns at a time, which caches do not foresee. */
+static void fetch_input(const mote_reverse *v, int64_t first, int rows, const float *tile, const float *input,
+                        int l) {
+  if (!v->rows || l < 0) return;
+  const float *x = l ? mote_reverse_output(v, tile, first, l - 1) : input;
+  if (!x) return;
+  const int64_t floats = (int64_t)rows * mote_tile_stride(v->mlp->layer[l].in);
+  for (int64_t at = 0; at < floats; at += MOTE_PANEL) __builtin_prefetch(x + at, 0, 3);
+}
+
 mote_reversed mote_reverse_back(const mote_reverse *v, int64_t first, int used, float *tile,
                                 const float *input, const mote_gradients *g, int wanted) {
   const mote_mlp *mlp = v->mlp;
   const int rows = mote_tile_blocks(used), last = mlp->layers - 1;
   float *dy = tile + v->gradient[0], *other = tile + v->gradient[1];
   mote_reversed result = {0};
+  fetch_input(v, first, rows, tile, input, last);
   if (mlp->behind.weight)
     mote_reverse_norm(mlp->behind, mlp->layer[last].out, used, mote_reverse_output(v, tile, first, last), dy,
                       mote_tile_stride(mlp->layer[last].out), g->at[MOTE_OF_BEHIND],
@@ -241,6 +253,7 @@ mote_reversed mote_reverse_back(const mote_reverse *v, int64_t first, int used, 
     through_activation(layer->activation, v->slope[l] != 0, rows, to,
                        v->slope[l] ? tile + v->slope[l] : mote_reverse_output(v, tile, first, l), dy, dz,
                        g->at[2 * l + MOTE_OF_BIAS]);
+    fetch_input(v, first, rows, tile, input, l - 1);
     outer_products(layer, used, x, dz, g->at[2 * l + MOTE_OF_WEIGHT]);
     if (l == 0) result.first = dz;
     if (!needed) break;
