@@ -172,6 +172,8 @@ mote_status mote_trained_weights_update_part(mote_trained_weights *w, int64_t fi
   float *gradient = (float *)w->gradient.data + first, *value = (float *)w->value.data + first;
   const unsigned char *decays = (const unsigned char *)w->decays.data + first;
   double squares;
+  if (w->soap.matrices && count != w->floats)
+    return mote_fail(MOTE_ERROR_UNSUPPORTED, "SOAP steps all parameters, not a part of them");
   MOTE_TRY(k->sum_squares(w->stream, count, gradient, w->norm.data, &w->scratch));
   if (limit > 0) MOTE_TRY(k->clip(w->stream, count, w->norm.data, (float)limit, gradient));
   if (w->soap.matrices)

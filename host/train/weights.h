@@ -52,7 +52,8 @@ mote_status mote_trained_weights_gather(mote_trained_weights *weights, int count
 mote_status mote_trained_weights_update(mote_trained_weights *weights, const mote_optimizer *optimizer,
                                         double limit, double decay, double *norm);
 
-/* The same of the parameters [first, first + count) alone, where parts have rates and limits of their own. */
+/* The same of the parameters [first, first + count) alone, where parts have rates and limits of their own.
+   MOTE_ERROR_UNSUPPORTED: a part, with SOAP. */
 mote_status mote_trained_weights_update_part(mote_trained_weights *weights, int64_t first, int64_t count,
                                              const mote_optimizer *optimizer, double limit, double decay,
                                              double *norm);

@@ -15,7 +15,8 @@ shift 3
 mkdir -p "$out"
 last=()
 [ ! -f "$training/from" ] || last=(--from "$here/models/$(cat "$training/from")")
-for phase in "$training"/[0-9]*.yaml; do
+mapfile -t phases < <(printf '%s\n' "$training"/[0-9]*.yaml | sort -V)
+for phase in "${phases[@]}"; do
   run="$out/$name-$(basename "$phase")" model="$out/$name-$(basename "$phase" .yaml)"
   for data in $(sed -nE 's/^(data|statistics): *//p' "$phase"); do
     spec="$training/$data.yaml"
