@@ -15,7 +15,8 @@ mkdir -p "$out"
 sed "s|^  matter: .*|  matter: $(cat "$here/$matter/material.yaml")|" "$here/scenes/cube.yaml" >"$out/cube.yaml"
 [ -f "$out/cube.h5" ] || "$mote" simulate "$out/cube.yaml" -o "$out/cube.h5" --state --no-xdmf
 last=()
-for phase in "$here/$matter/training"/[0-9]*.yaml; do
+mapfile -t phases < <(printf '%s\n' "$here/$matter/training"/[0-9]*.yaml | sort -V) # 10 behind 9
+for phase in "${phases[@]}"; do
   law="$out/$(basename "$phase" .yaml)"
   cp "$phase" "$law.yaml"
   "$here/../train/phase.sh" "$mote" "$law.yaml" "$law" "${last[@]}" "$@"

@@ -15,7 +15,7 @@ shift 3
 mkdir -p "$out"
 last=()
 [ ! -f "$training/from" ] || last=(--from "$here/models/$(cat "$training/from")")
-mapfile -t phases < <(printf '%s\n' "$training"/[0-9]*.yaml | sort -V)
+mapfile -t phases < <(printf '%s\n' "$training"/[0-9]*.yaml | sort -V) # 10 behind 9
 for phase in "${phases[@]}"; do
   run="$out/$name-$(basename "$phase")" model="$out/$name-$(basename "$phase" .yaml)"
   for data in $(sed -nE 's/^(data|statistics): *//p' "$phase"); do
