@@ -83,6 +83,7 @@ int cli_simulate(int argc, char **argv);
 int cli_dataset(int argc, char **argv);
 int cli_sample(int argc, char **argv);
 int cli_train(int argc, char **argv);
+int cli_average(int argc, char **argv);
 int cli_reconstruct(int argc, char **argv);
 int cli_step(int argc, char **argv);
 int cli_rollout(int argc, char **argv);

@@ -9,6 +9,7 @@ static const cli_command commands[] = {
     {"simulate", "make a trajectory from a scene by the material point method", cli_simulate},
     {"dataset", "make a data set of randomised scenes", cli_dataset},
     {"train", "train the operator on trajectories", cli_train},
+    {"average", "average the weights of models", cli_average},
     {"sample", "keep a sparse set of a trajectory's particles", cli_sample},
     {"reconstruct", "recover all particles from the sparse ones", cli_reconstruct},
     {"step", "take one step with a learned time-stepper", cli_step},

@@ -2,20 +2,16 @@
    anything is written. */
 #include <mote/convert.h>
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "host/core/error.h"
-#include "host/core/file.h"
-#include "host/io/json_file.h"
 #include "host/io/safetensors.h"
 #include "host/io/torch_archive.h"
 #include "host/models/gns_convert.h"
+#include "host/models/model_folder.h"
 
 /* ---- The tensors, in memory ---- */
 
@@ -78,54 +74,11 @@ static mote_status read_weights(mote_torch *archive, weights *w, const mote_moni
 
 /* ---- The folder ---- */
 
-static mote_status check_folder(const char *folder) {
-  static const char *const files[] = {".h5",  ".hdf5", ".npz", ".ply",         ".vtk",
-                                      ".vtp", ".pvd",  ".pt",  ".safetensors", ".json"};
-  struct stat about;
-  if (!*folder) return mote_fail(MOTE_ERROR_ARGUMENT, "the model's folder has no name");
-  if (stat(folder, &about) == 0)
-    return S_ISDIR(about.st_mode) ? MOTE_OK
-                                  : mote_fail(MOTE_ERROR_ARGUMENT,
-                                              "%s is a file; a model becomes a folder, with config.json and "
-                                              "model.safetensors",
-                                              folder);
-  for (size_t k = 0; k < sizeof files / sizeof *files; k++)
-    if (mote_path_has_extension(folder, files[k]))
-      return mote_fail(
-          MOTE_ERROR_ARGUMENT,
-          "%s: a model becomes a folder, with config.json and model.safetensors; expected a name "
-          "without %s",
-          folder, files[k]);
-  return MOTE_OK;
-}
-
-static mote_status open_in(const char *folder, const char *name, mote_output *output) {
-  char *path = mote_path_join(folder, name);
-  if (!path) return mote_fail(MOTE_ERROR_MEMORY, "out of memory to write %s", folder);
-  mote_status status = mote_output_open(path, output);
-  free(path);
-  return status;
-}
-
-static mote_status write_files(const char *folder, const weights *w, const cJSON *config) {
-  static const char *const metadata[] = {"format", "pt"};
-  mote_output outputs[2] = {{.fd = -1}, {.fd = -1}};
-  mote_status status = open_in(folder, "model.safetensors", &outputs[0]);
-  if (status == MOTE_OK) status = open_in(folder, "config.json", &outputs[1]);
-  if (status == MOTE_OK) status = mote_safetensors_write_to(&outputs[0], w->tensors, w->count, metadata, 1);
-  if (status == MOTE_OK) status = mote_json_write_to(&outputs[1], config);
-  if (status == MOTE_OK) return mote_output_commit(outputs, 2);
-  mote_output_discard(outputs, 2);
-  return status;
-}
-
 static mote_status write_folder(const char *folder, const weights *w, const cJSON *config) {
-  int made = mkdir(folder, 0777) == 0;
-  if (!made && errno != EEXIST)
-    return mote_fail(MOTE_ERROR_IO, "cannot make the folder %s: %s", folder, strerror(errno));
-  mote_status status = write_files(folder, w, config);
-  if (status != MOTE_OK && made) rmdir(folder);
-  return status;
+  static const char *const texts[] = {"format", "pt"};
+  mote_model_files files = {
+      .tensors = w->tensors, .count = w->count, .texts = texts, .pairs = 1, .config = config};
+  return mote_model_folder_write(folder, &files);
 }
 
 /* ---- The whole ---- */
@@ -172,7 +125,7 @@ mote_status mote_convert_model(const char *in, const char *folder, const mote_mo
                      "noise_std %g, boundary_clamp_limit %g: expected numbers, the second 0 "
                      "or more",
                      o->noise_std, o->boundary_clamp_limit);
-  MOTE_TRY(check_folder(folder));
+  MOTE_TRY(mote_model_folder_check(folder));
   MOTE_TRY(mote_torch_open(in, &archive));
   mote_status status = convert(archive, folder, o, monitor);
   mote_torch_close(archive);

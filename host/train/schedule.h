@@ -12,13 +12,13 @@ extern "C" {
 typedef enum mote_schedule_kind {
   MOTE_SCHEDULE_CONSTANT,
   MOTE_SCHEDULE_EXPONENTIAL, /* rate * decay^(step / decay_steps), smoothly, not below floor */
-  MOTE_SCHEDULE_COSINE       /* from rate to floor over all steps */
+  MOTE_SCHEDULE_COSINE       /* from rate to floor, which it reaches at `steps` */
 } mote_schedule_kind;
 
 typedef struct mote_schedule {
   mote_schedule_kind kind;
   double rate, floor, decay;
-  int64_t warmup, decay_steps, steps; /* warmup: steps of a linear rise from 0; steps: of the training */
+  int64_t warmup, decay_steps, steps; /* warmup: steps of a linear rise from 0; steps: of a cosine */
 } mote_schedule;
 
 /* The rate of step 0, 1, ... */

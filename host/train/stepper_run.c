@@ -267,7 +267,7 @@ static mote_status read_optimizer(const mote_map *run, mote_stepper_run *r) {
 }
 
 static mote_status read_schedule(const mote_map *run, mote_stepper_run *r) {
-  static const char *const keys[] = {"kind", "warmup", "decay", "decay_steps", "floor", NULL};
+  static const char *const keys[] = {"kind", "warmup", "decay", "decay_steps", "floor", "length", NULL};
   static const char *const kinds[] = {"constant", "exponential", "cosine", NULL};
   mote_map map;
   int kind = MOTE_SCHEDULE_COSINE;
@@ -281,6 +281,7 @@ static mote_status read_schedule(const mote_map *run, mote_stepper_run *r) {
   MOTE_TRY(mote_map_real(&map, "decay", 1e-12, 1, &r->schedule.decay));
   MOTE_TRY(mote_map_integer(&map, "decay_steps", 1, 1000000000, &r->schedule.decay_steps));
   MOTE_TRY(mote_map_real(&map, "floor", 0, 10, &r->schedule.floor));
+  MOTE_TRY(mote_map_integer(&map, "length", 1, 1000000000, &r->schedule.steps));
   if (r->schedule.warmup >= r->steps)
     return mote_node_fail(map.document, mote_map_find(&map, "warmup"),
                           "'warmup' of %s is %lld: expected less than the run's 'steps', %lld", map.title,

@@ -36,8 +36,8 @@ TEST(Cli, HelpAndVersion) {
   EXPECT_EQ(0, help.code);
   EXPECT_TRUE(has(help, "simulate") && has(help, "reconstruct"));
   EXPECT_EQ(0, version.code);
-  for (const char *command :
-       {"simulate", "dataset", "sample", "reconstruct", "evaluate", "render", "convert", "info", "devices"}) {
+  for (const char *command : {"simulate", "dataset", "average", "sample", "reconstruct", "evaluate", "render",
+                              "convert", "info", "devices"}) {
     Answer answer = mote(std::string(command) + " --help");
     EXPECT_EQ(0, answer.code) << command;
     EXPECT_TRUE(has(answer, "usage: mote " + std::string(command))) << answer.text;
@@ -81,6 +81,22 @@ TEST(Cli, ConvertsModels) {
   EXPECT_TRUE(has(answer, "'_encode_process_decode._encoder.node_fn.0.NN-0.weight' is missing"))
       << answer.text;
   EXPECT_FALSE(fs::exists(folder.file("model")));
+}
+
+TEST(Cli, AveragesModels) {
+  TemporaryFolder folder;
+  std::string at = folder.path + "/";
+  EXPECT_TRUE(has(mote("average"), "expected MODEL ..."));
+  EXPECT_TRUE(has(mote("average a b"), "--output is required"));
+  for (const char *shares : {"1", "1,2,3", "1,x", "1,2,", "1;2"}) {
+    Answer answer = mote("average a b -o " + at + "m --shares '" + shares + "'");
+    EXPECT_EQ(2, answer.code) << shares;
+    EXPECT_TRUE(has(answer, "expected 2 numbers")) << answer.text;
+  }
+  Answer missing = mote("average /nonexistent -o " + at + "m");
+  EXPECT_EQ(1, missing.code);
+  EXPECT_TRUE(has(missing, "/nonexistent/config.json")) << missing.text;
+  EXPECT_TRUE(fs::is_empty(folder.path));
 }
 
 TEST(Cli, DevicesListsTheCpu) {

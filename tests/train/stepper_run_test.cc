@@ -235,6 +235,9 @@ TEST_F(StepperRunTest, OtherChoices) {
   EXPECT_EQ(250, run.most);
   EXPECT_EQ(MOTE_SCHEDULE_CONSTANT, run.schedule.kind);
   EXPECT_EQ(0, run.schedule.warmup);
+  MOTE_ASSERT_OK(load(kMinimal + "steps: 180\nschedule: {length: 490}\n")); /* broken off */
+  EXPECT_EQ(180, run.steps);
+  EXPECT_EQ(490, run.schedule.steps);
   /* A short run has a short rise, and a gate sees no more columns than there are. */
   MOTE_ASSERT_OK(load("kind: stepper\ndata: set\nsteps: 40\n"
                       "model: {architecture: giorom, latent: {kernel_in: [8]}}\n"));
@@ -353,6 +356,7 @@ TEST_F(StepperRunTest, Ranges) {
                   {"schedule", "decay", "0", "1.1"},
                   {"schedule", "decay_steps", "0", "1.1e9"},
                   {"schedule", "floor", "-1", "11"},
+                  {"schedule", "length", "0", "1.1e9"},
                   {"validation", "every", "0", "1.1e9"},
                   {"validation", "frames", "-1", "1.1e6"},
                   {"validation", "trajectories", "-1", "1.1e6"}};
