@@ -115,17 +115,21 @@ static void through_activation(mote_activation activation, int kept, int rows, i
 }
 
 /* g0[16 k + lane] += sum over rows of x[k] d[lane], for `inputs` k (known when this is compiled) and two
-   vectors of outputs. */
-MOTE_VECTOR void outer_block(int inputs, int rows, const float *x, int x_stride, const float *d, int d_stride,
-                             int second, float *g0, float *g1) {
+   vectors of outputs. A row's arithmetic leaves time to call for two lines of memory: `next`, inputs of the
+   block that follows, which caches do not foresee as they lie rows apart, and what `later` names. */
+MOTE_VECTOR void outer_block(int inputs, int rows, const float *x, const float *next, int x_stride,
+                             const float *d, int d_stride, int second, const float *later, int later_stride,
+                             float *g0, float *g1) {
   mote_v sum[MOTE_TILE_BLOCK][2];
 #pragma GCC unroll 12
   for (int k = 0; k < inputs; k++) {
     sum[k][0] = mote_v_load(g0 + k * MOTE_PANEL);
     sum[k][1] = mote_v_load(g1 + k * MOTE_PANEL);
   }
-  for (int r = 0; r < rows; r++, x += x_stride, d += d_stride) {
+  for (int r = 0; r < rows; r++, x += x_stride, next += x_stride, later += later_stride, d += d_stride) {
     mote_v left = mote_v_load(d), right = mote_v_load(d + second);
+    __builtin_prefetch(next, 0, 3);
+    __builtin_prefetch(later, 0, 2);
 #pragma GCC unroll 12
     for (int k = 0; k < inputs; k++) {
       mote_v a = mote_v_set(x[k]);
@@ -141,11 +145,11 @@ MOTE_VECTOR void outer_block(int inputs, int rows, const float *x, int x_stride,
 }
 
 /* What whole blocks of inputs leave over: halves of them, down to one input. */
-static void outer_rest(int inputs, int rows, const float *x, int x_stride, const float *d, int d_stride,
-                       int second, float *g0, float *g1) {
+static void outer_rest(int inputs, int rows, const float *x, const float *next, int x_stride, const float *d,
+                       int d_stride, int second, float *g0, float *g1) {
 #define MOTE_REST(count)                                                                                     \
   if (inputs >= (count)) {                                                                                   \
-    outer_block(count, rows, x, x_stride, d, d_stride, second, g0, g1);                                      \
+    outer_block(count, rows, x, next, x_stride, d, d_stride, second, x, 0, g0, g1);                          \
     x += (count), inputs -= (count), g0 += (count)*MOTE_PANEL, g1 += (count)*MOTE_PANEL;                     \
   }
 #if MOTE_TILE_BLOCK == 12
@@ -157,8 +161,28 @@ static void outer_rest(int inputs, int rows, const float *x, int x_stride, const
 #undef MOTE_REST
 }
 
+/* Rows that the next products are of, on their way from memory meanwhile. */
+typedef struct later {
+  const float *from[2];
+  int64_t lines[2];
+} later;
+
+static const float *take_lines(later *l, int lines, const float *none, int *stride) {
+  for (int k = 0; k < 2; k++)
+    if (l->lines[k] > 0) {
+      const float *from = l->from[k];
+      l->from[k] += (int64_t)lines * MOTE_PANEL;
+      l->lines[k] -= lines;
+      *stride = MOTE_PANEL;
+      return from;
+    }
+  *stride = 0;
+  return none;
+}
+
 /* Weight gradients, packed as the weights are. */
-static void outer_products(const mote_linear *l, int rows, const float *x, const float *dz, float *d_weight) {
+static void outer_products(const mote_linear *l, int rows, const float *x, const float *dz, later coming,
+                           float *d_weight) {
   const int panels = mote_panels(l->out), step = 2 * MOTE_LANES / MOTE_PANEL, in = l->in;
   const int from = mote_tile_stride(in), to = mote_tile_stride(l->out);
   for (int p = 0; p < panels; p += step) {
@@ -168,10 +192,13 @@ static void outer_products(const mote_linear *l, int rows, const float *x, const
     float *g1 = step == 1 ? g0 + MOTE_LANES : g0 + (second ? (int64_t)in * MOTE_PANEL : 0);
     const float *d = dz + p * MOTE_PANEL;
     int k = 0;
-    for (; k + MOTE_TILE_BLOCK <= in; k += MOTE_TILE_BLOCK)
-      outer_block(MOTE_TILE_BLOCK, rows, x + k, from, d, to, second, g0 + k * MOTE_PANEL,
-                  g1 + k * MOTE_PANEL);
-    outer_rest(in - k, rows, x + k, from, d, to, second, g0 + k * MOTE_PANEL, g1 + k * MOTE_PANEL);
+    for (int end; (end = k + MOTE_TILE_BLOCK) <= in; k = end) {
+      int stride, next = end + MOTE_TILE_BLOCK <= in ? end + MOTE_TILE_BLOCK - 1 : 0;
+      const float *lines = take_lines(&coming, rows, x, &stride);
+      outer_block(MOTE_TILE_BLOCK, rows, x + k, x + next, from, d, to, second, lines, stride,
+                  g0 + k * MOTE_PANEL, g1 + k * MOTE_PANEL);
+    }
+    outer_rest(in - k, rows, x + k, x, from, d, to, second, g0 + k * MOTE_PANEL, g1 + k * MOTE_PANEL);
   }
 }
 
@@ -221,15 +248,28 @@ void mote_reverse_norm(mote_norm norm, int width, int rows, const float *x, floa
     norm_row(norm.weight, width, x + r * stride, d + r * stride, d_weight, d_bias);
 }
 
-/* The input of layer l, where it was kept, on its way from memory while the products of the layer above run:
-   these go through its rows by a few columns at a time, which caches do not foresee. */
-static void fetch_input(const mote_reverse *v, int64_t first, int rows, const float *tile, const float *input,
-                        int l) {
-  if (!v->rows || l < 0) return;
-  const float *x = l ? mote_reverse_output(v, tile, first, l - 1) : input;
-  if (!x) return;
-  const int64_t floats = (int64_t)rows * mote_tile_stride(v->mlp->layer[l].in);
-  for (int64_t at = 0; at < floats; at += MOTE_PANEL) __builtin_prefetch(x + at, 0, 3);
+static void add_later(later *to, int at, const float *rows, int width) {
+  if (!rows) return;
+  to->from[at] = rows;
+  to->lines[at] = (int64_t)MOTE_REVERSE_ROWS * mote_tile_stride(width) / MOTE_PANEL;
+}
+
+/* What comes after the products of layer l: the input of the layer before it, or the next tile's last
+   layer's, where they were kept. */
+static later coming_after(const mote_reverse *v, int64_t first, const float *tile, const float *input,
+                          int l) {
+  const mote_mlp *mlp = v->mlp;
+  const int last = mlp->layers - 1;
+  later coming = {0};
+  if (!v->rows) return coming;
+  if (l > 0) {
+    add_later(&coming, 0, l > 1 ? mote_reverse_output(v, tile, first, l - 2) : input, mlp->layer[l - 1].in);
+  } else if ((first += MOTE_REVERSE_ROWS) + MOTE_REVERSE_ROWS <= v->rows) {
+    if (mlp->behind.weight)
+      add_later(&coming, 0, mote_reverse_output(v, tile, first, last), mlp->layer[last].out);
+    if (last > 0) add_later(&coming, 1, mote_reverse_output(v, tile, first, last - 1), mlp->layer[last].in);
+  }
+  return coming;
 }
 
 mote_reversed mote_reverse_back(const mote_reverse *v, int64_t first, int used, float *tile,
@@ -238,7 +278,6 @@ mote_reversed mote_reverse_back(const mote_reverse *v, int64_t first, int used, 
   const int rows = mote_tile_blocks(used), last = mlp->layers - 1;
   float *dy = tile + v->gradient[0], *other = tile + v->gradient[1];
   mote_reversed result = {0};
-  fetch_input(v, first, rows, tile, input, last);
   if (mlp->behind.weight)
     mote_reverse_norm(mlp->behind, mlp->layer[last].out, used, mote_reverse_output(v, tile, first, last), dy,
                       mote_tile_stride(mlp->layer[last].out), g->at[MOTE_OF_BEHIND],
@@ -253,8 +292,7 @@ mote_reversed mote_reverse_back(const mote_reverse *v, int64_t first, int used, 
     through_activation(layer->activation, v->slope[l] != 0, rows, to,
                        v->slope[l] ? tile + v->slope[l] : mote_reverse_output(v, tile, first, l), dy, dz,
                        g->at[2 * l + MOTE_OF_BIAS]);
-    fetch_input(v, first, rows, tile, input, l - 1);
-    outer_products(layer, used, x, dz, g->at[2 * l + MOTE_OF_WEIGHT]);
+    outer_products(layer, used, x, dz, coming_after(v, first, tile, input, l), g->at[2 * l + MOTE_OF_WEIGHT]);
     if (l == 0) result.first = dz;
     if (!needed) break;
     mote_linear back = {layer->out, layer->in,     mote_transpose_of(v->arena, layer->weight),
