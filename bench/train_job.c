@@ -101,9 +101,9 @@ static mote_status forward(train_job *j, train_worker *w, int b) {
   MOTE_TRY(upload_new(w->stream, &w->target, j->target[b], values));
   MOTE_TRY(mote_buffer_reserve(&w->d_acceleration, w->stream->device, (size_t)values * 4));
   MOTE_TRY(mote_tape_forward(&w->tape, e->particles, w->history.data, w->type.data));
-  MOTE_TRY(w->stream->device->optimize->square_loss(w->stream, e->particles, j->batch.dim, w->type.data,
-                                                    w->tape.acceleration, w->target.data, 1, w->loss.data,
-                                                    w->d_acceleration.data, &w->scratch));
+  MOTE_TRY(w->stream->device->optimize->loss(w->stream, e->particles, j->batch.dim, w->type.data,
+                                             w->tape.acceleration, w->target.data, 0, 1, w->loss.data,
+                                             w->d_acceleration.data, &w->scratch));
   return mote_download(w->stream, &r->loss, w->loss.data, sizeof r->loss);
 }
 

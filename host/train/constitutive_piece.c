@@ -63,9 +63,8 @@ static mote_status compare(const comparison *c, int64_t frame, const float *valu
   const int64_t floats = t->truth.n * t->truth.dim;
   double *loss = (double *)t->losses.data + 2 * (frame - c->first) + slot;
   float *d = gradient ? t->scratch.data : NULL;
-  MOTE_TRY(k->square_loss(t->stream, t->truth.n, t->truth.dim, NULL, value,
-                          mote_truth_rows(&t->truth, truth, frame), (float)weight, loss, d,
-                          &t->unrolled.room.scratch));
+  MOTE_TRY(k->loss(t->stream, t->truth.n, t->truth.dim, NULL, value, mote_truth_rows(&t->truth, truth, frame),
+                   0, (float)weight, loss, d, &t->unrolled.room.scratch));
   return gradient ? k->combine(t->stream, floats, 1, d, 1, gradient) : MOTE_OK;
 }
 

@@ -98,13 +98,13 @@ static void place_target(const mote_stepper_trainer *t, const mote_stepper_worke
   }
 }
 
-static mote_status one_loss(mote_stepper_worker *w, const mote_tape *tape, double weight, int which,
-                            float *d) {
+static mote_status one_loss(mote_stepper_worker *w, const mote_tape *tape, double huber, double weight,
+                            int which, float *d) {
   const mote_window *x = &w->window;
   MOTE_TRY(mote_upload(w->stream, w->target.data, w->targets, (size_t)values_of(x) * sizeof(float)));
-  return w->stream->device->optimize->square_loss(w->stream, x->particles, x->dim, w->type.data,
-                                                  tape->acceleration, w->target.data, (float)weight,
-                                                  (double *)w->loss.data + which, d, &w->scratch);
+  return w->stream->device->optimize->loss(w->stream, x->particles, x->dim, w->type.data, tape->acceleration,
+                                           w->target.data, (float)huber, (float)weight,
+                                           (double *)w->loss.data + which, d, &w->scratch);
 }
 
 /* The loss of a step of weight `share` and its gradients by the normalised acceleration, w->d_velocity and
@@ -119,10 +119,10 @@ static mote_status find_loss(const mote_stepper_trainer *t, mote_stepper_worker 
   MOTE_TRY(mote_download(w->stream, w->frames, last, 2 * (size_t)values * sizeof(float)));
   mote_window_target(x, step, w->frames, w->frames + values, t->integration.mean, t->integration.deviation,
                      w->targets);
-  MOTE_TRY(one_loss(w, tape, share, 0, w->d_velocity.data));
+  MOTE_TRY(one_loss(w, tape, t->run.huber, share, 0, w->d_velocity.data));
   if (placed) {
     place_target(t, w, step);
-    MOTE_TRY(one_loss(w, tape, share * t->run.position_weight, 1, w->d_place.data));
+    MOTE_TRY(one_loss(w, tape, t->run.huber, share * t->run.position_weight, 1, w->d_place.data));
   }
   MOTE_TRY(mote_download(w->stream, both, w->loss.data, (placed ? 2 : 1) * sizeof(double)));
   *loss += both[0] + both[1];

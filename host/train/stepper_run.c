@@ -242,11 +242,12 @@ static mote_status read_push(const mote_map *run, mote_stepper_run *r) {
 }
 
 static mote_status read_loss(const mote_map *run, mote_stepper_run *r) {
-  static const char *const keys[] = {"position", "root", NULL};
+  static const char *const keys[] = {"position", "root", "huber", NULL};
   mote_map map;
   if (!mote_map_find(run, "loss")) return MOTE_OK;
   MOTE_TRY(mote_map_open_child(run, "loss", keys, &map));
   MOTE_TRY(mote_map_flag(&map, "root", &r->root));
+  MOTE_TRY(mote_map_real(&map, "huber", 0, 1e6, &r->huber));
   return mote_map_real(&map, "position", 0, 1e6, &r->position_weight);
 }
 

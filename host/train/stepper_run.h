@@ -31,9 +31,10 @@ typedef struct mote_stepper_run {
   int64_t push_steps, push_from; /* frames that are stepped in an example, from that step of training on */
   int through; /* the gradient goes back through all of them, and each has its loss; else the last one's only
                 */
-  double position_weight;   /* of the loss by position, beside 1 for the acceleration's */
-  int root;                 /* an example counts by the root of its loss: flights beside impacts */
-  int soap;                 /* the optimizer is SOAP */
+  double position_weight; /* of the loss by position, beside 1 for the acceleration's */
+  double huber; /* of normalised accelerations: particles farther off count by that; 0: by the square */
+  int root;     /* an example counts by the root of its loss: flights beside impacts */
+  int soap;     /* the optimizer is SOAP */
   mote_optimizer optimizer; /* rate and step are the schedule's and the trainer's */
   mote_schedule schedule;
   double clip; /* norm of the gradient; 0: not */

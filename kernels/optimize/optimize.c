@@ -1,6 +1,8 @@
 /* Optimisers on the CPU: all of it is bound by memory, so each is one pass over its arrays. */
 #include "kernels/optimize/optimize.h"
 
+#include <string.h>
+
 #define SMALL 16384 /* values below which threads cost more than they bring */
 #define LANES 8     /* partial sums of a chunk */
 
@@ -131,29 +133,26 @@ typedef struct loss_part {
 } loss_part;
 
 static loss_part loss_of(int64_t first, int64_t end, int dim, const int32_t *type, const float *a,
-                         const float *target) {
+                         const float *target, float huber) {
   loss_part part = {0, 0};
   for (int64_t i = first; i < end; i++) {
     if (!mote_is_free(type, i)) continue;
     part.particles++;
-    for (int64_t k = i * dim; k < (i + 1) * dim; k++) {
-      double d = (double)a[k] - (double)target[k];
-      part.sum += d * d;
-    }
+    part.sum += dim * mote_bent(mote_particle_squares(i, dim, a, target) / dim, huber);
   }
   return part;
 }
 
-static mote_status square_loss(mote_stream *stream, int64_t n, int dim, const int32_t *type, const float *a,
-                               const float *target, float weight, double *loss, float *d_a,
-                               mote_buffer *scratch) {
+static mote_status find_loss(mote_stream *stream, int64_t n, int dim, const int32_t *type, const float *a,
+                             const float *target, float huber, float weight, double *loss, float *d_a,
+                             mote_buffer *scratch) {
   const int64_t chunks = chunks_of(n);
   const int threads = mote_stream_threads(stream);
   MOTE_TRY(mote_buffer_reserve(scratch, stream->device, (size_t)chunks * sizeof(loss_part)));
   loss_part *part = scratch->data, total = {0, 0};
 #pragma omp parallel for num_threads(threads) schedule(static) if (n > SMALL)
   for (int64_t c = 0; c < chunks; c++)
-    part[c] = loss_of(c * MOTE_SUM_CHUNK, end_of(c, n), dim, type, a, target);
+    part[c] = loss_of(c * MOTE_SUM_CHUNK, end_of(c, n), dim, type, a, target, huber);
   for (int64_t c = 0; c < chunks; c++) {
     total.sum += part[c].sum;
     total.particles += part[c].particles;
@@ -162,9 +161,12 @@ static mote_status square_loss(mote_stream *stream, int64_t n, int dim, const in
   const float slope = mote_square_slope(total.particles, dim, weight);
   if (!d_a) return MOTE_OK;
 #pragma omp parallel for num_threads(threads) schedule(static) if (n > SMALL)
-  for (int64_t i = 0; i < n; i++)
-    for (int64_t k = i * dim; k < (i + 1) * dim; k++)
-      d_a[k] = mote_is_free(type, i) ? slope * (a[k] - target[k]) : 0;
+  for (int64_t i = 0; i < n; i++) {
+    if (mote_is_free(type, i))
+      mote_particle_slope(i, dim, a, target, huber, slope, d_a);
+    else
+      memset(d_a + i * dim, 0, (size_t)dim * sizeof *d_a);
+  }
   return MOTE_OK;
 }
 
@@ -175,5 +177,5 @@ const struct mote_optimize_kernels mote_optimize_cpu = {
     .sum_squares = sum_squares,
     .clip = clip,
     .update = update,
-    .square_loss = square_loss,
+    .loss = find_loss,
 };

@@ -127,16 +127,13 @@ static mote_status update(mote_stream *stream, int64_t n, const mote_optimizer *
 /* ---- The loss. The sum of all parts is the last of them. ---- */
 
 static __global__ void loss_kernel(int64_t n, int dim, const int32_t *type, const float *a,
-                                   const float *target, part *parts) {
+                                   const float *target, float huber, part *parts) {
   const int64_t first = static_cast<int64_t>(blockIdx.x) * MOTE_SUM_CHUNK;
   part own = {0, 0};
   for (int64_t i = first + threadIdx.x; i < min(first + MOTE_SUM_CHUNK, n); i += THREADS) {
     if (!mote_is_free(type, i)) continue;
     own.particles++;
-    for (int64_t k = i * dim; k < (i + 1) * dim; k++) {
-      double d = static_cast<double>(a[k]) - static_cast<double>(target[k]);
-      own.sum += d * d;
-    }
+    own.sum += dim * mote_bent(mote_particle_squares(i, dim, a, target) / dim, huber);
   }
   own = add_block(own);
   if (threadIdx.x == 0) parts[blockIdx.x] = own;
@@ -148,25 +145,30 @@ static __global__ void loss_sum_kernel(int64_t chunks, int dim, float weight, pa
   *loss = mote_square_loss(all.sum, all.particles, dim, weight);
 }
 
+/* A thread a particle: what it writes may be what it reads. */
 static __global__ void slope_kernel(int64_t n, int dim, const int32_t *type, const float *a,
-                                    const float *target, float weight, const part *all, float *d_a) {
-  const int64_t k = own_element();
-  if (k >= n * dim) return;
-  d_a[k] =
-      mote_is_free(type, k / dim) ? mote_square_slope(all->particles, dim, weight) * (a[k] - target[k]) : 0;
+                                    const float *target, float huber, float weight, const part *all,
+                                    float *d_a) {
+  const int64_t i = own_element();
+  if (i >= n) return;
+  if (mote_is_free(type, i)) {
+    mote_particle_slope(i, dim, a, target, huber, mote_square_slope(all->particles, dim, weight), d_a);
+    return;
+  }
+  for (int64_t k = i * dim; k < (i + 1) * dim; k++) d_a[k] = 0;
 }
 
-static mote_status square_loss(mote_stream *stream, int64_t n, int dim, const int32_t *type, const float *a,
-                               const float *target, float weight, double *loss, float *d_a,
-                               mote_buffer *scratch) {
+static mote_status find_loss(mote_stream *stream, int64_t n, int dim, const int32_t *type, const float *a,
+                             const float *target, float huber, float weight, double *loss, float *d_a,
+                             mote_buffer *scratch) {
   const unsigned chunks = mote_grid(n, MOTE_SUM_CHUNK);
   MOTE_TRY(mote_buffer_reserve(scratch, stream->device, sizeof(part) * (chunks + 1)));
   part *parts = static_cast<part *>(scratch->data);
-  MOTE_TRY(MOTE_LAUNCH(loss_kernel, chunks, THREADS, 0, stream, n, dim, type, a, target, parts));
+  MOTE_TRY(MOTE_LAUNCH(loss_kernel, chunks, THREADS, 0, stream, n, dim, type, a, target, huber, parts));
   MOTE_TRY(
       MOTE_LAUNCH(loss_sum_kernel, 1, 1, 0, stream, static_cast<int64_t>(chunks), dim, weight, parts, loss));
   if (!d_a) return MOTE_OK;
-  return MOTE_LAUNCH(slope_kernel, mote_grid(n * dim, THREADS), THREADS, 0, stream, n, dim, type, a, target,
+  return MOTE_LAUNCH(slope_kernel, mote_grid(n, THREADS), THREADS, 0, stream, n, dim, type, a, target, huber,
                      weight, parts + chunks, d_a);
 }
 
@@ -201,5 +203,5 @@ static mote_status sum_rows(mote_stream *stream, int64_t n, int width, const flo
                      width, part, sum);
 }
 
-extern "C" const struct mote_optimize_kernels mote_optimize_gpu = {pack, combine, sum_rows,   sum_squares,
-                                                                   clip, update,  square_loss};
+extern "C" const struct mote_optimize_kernels mote_optimize_gpu = {pack, combine, sum_rows, sum_squares,
+                                                                   clip, update,  find_loss};

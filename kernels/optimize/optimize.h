@@ -60,12 +60,13 @@ struct mote_optimize_kernels {
                         const float *gradient, const unsigned char *decays, float *first, float *second,
                         float *parameter);
 
-  /* *loss (float64, device memory) = weight * mean of (a - target)^2 over the axes of the particles that are
-     not kinematic (type 3; NULL: none is), 0 where there are none; d_a (n, dim) or NULL: its gradient, in
-     place of what was there. Sums as in sum_squares, by chunks of MOTE_SUM_CHUNK particles. */
-  mote_status (*square_loss)(mote_stream *stream, int64_t n, int dim, const int32_t *type, const float *a,
-                             const float *target, float weight, double *loss, float *d_a,
-                             mote_buffer *scratch);
+  /* *loss (float64, device memory) = weight * mean of mote_bent(q_i) over the particles that are not
+     kinematic (type 3; NULL: none is), 0 where there are none; q_i: the mean over its axes of
+     (a - target)^2, huber 0: the loss itself. d_a (n, dim) or NULL: its gradient, in place of what was there;
+     it may be a. Sums as in sum_squares, by chunks of MOTE_SUM_CHUNK particles. */
+  mote_status (*loss)(mote_stream *stream, int64_t n, int dim, const int32_t *type, const float *a,
+                      const float *target, float huber, float weight, double *loss, float *d_a,
+                      mote_buffer *scratch);
 };
 
 /* ---- Per-element math ---- */
@@ -123,6 +124,33 @@ static inline MOTE_HD float mote_clip_scale(double squares, float limit) {
 /* Whether a particle counts in the loss. */
 static inline MOTE_HD int mote_is_free(const int32_t *type, int64_t i) {
   return !type || type[i] != MOTE_TYPE_KINEMATIC;
+}
+
+/* The pseudo-Huber loss of a particle whose square is q (Charbonnier et al. 1997): q where it is small
+   against huber^2, 2 huber sqrt(q) where it is large, so that those few that went far astray do not outweigh
+   all others. The form 2 q / (1 + s) of 2 huber^2 (s - 1), s = sqrt(1 + q / huber^2), loses no digits. */
+static inline MOTE_HD double mote_bend(double q, float huber) { /* s */
+  return huber > 0 ? sqrt(1 + q / ((double)huber * (double)huber)) : 1;
+}
+static inline MOTE_HD double mote_bent(double q, float huber) {
+  return 2 * q / (1 + mote_bend(q, huber));
+}
+
+/* A particle's sum of squares. */
+static inline MOTE_HD double mote_particle_squares(int64_t i, int dim, const float *a, const float *target) {
+  double sum = 0;
+  for (int64_t k = i * dim; k < (i + 1) * dim; k++) {
+    double d = (double)a[k] - (double)target[k];
+    sum += d * d;
+  }
+  return sum;
+}
+
+/* Its part of the gradient; slope: mote_square_slope(). */
+static inline MOTE_HD void mote_particle_slope(int64_t i, int dim, const float *a, const float *target,
+                                               float huber, float slope, float *d_a) {
+  if (huber > 0) slope /= (float)mote_bend(mote_particle_squares(i, dim, a, target) / dim, huber);
+  for (int64_t k = i * dim; k < (i + 1) * dim; k++) d_a[k] = slope * (a[k] - target[k]);
 }
 
 /* From the sums of a loss to the loss, and to the factor of a - target in its gradient. */

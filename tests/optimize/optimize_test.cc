@@ -182,30 +182,42 @@ struct Loss {
   int dim;
   std::vector<float> a, target;
   std::vector<int32_t> type;
-  Loss(int64_t n, int dim, int every)
-      : n(n), dim(dim), a(noise(n * dim, 61)), target(noise(n * dim, 62)), type(n, 5) {
+  double huber;
+  Loss(int64_t n, int dim, int every, double huber)
+      : n(n), dim(dim), a(noise(n * dim, 61)), target(noise(n * dim, 62)), type(n, 5), huber(huber) {
+    for (size_t k = 0; k < a.size(); k += 5) a[k] = 1000 * target[k];             /* far off */
+    for (size_t k = 0; k < a.size(); k += 7) a[k] = target[k] + 1e-6f * float(k); /* near */
     for (int64_t i = 0; every && i < n; i += every) type[i] = MOTE_TYPE_KINEMATIC;
   }
   double operator()(double weight, const std::vector<double> &x) const {
     double sum = 0, count = 0;
     for (int64_t i = 0; i < n; i++)
-      for (int c = 0; c < dim && type[i] != MOTE_TYPE_KINEMATIC; c++, count++)
-        sum += (x[i * dim + c] - target[i * dim + c]) * (x[i * dim + c] - target[i * dim + c]);
+      if (type[i] != MOTE_TYPE_KINEMATIC) {
+        long double q = square(x, i), h = huber;
+        sum += double(h > 0 ? 2 * h * h * (sqrtl(1 + q / (h * h)) - 1) : q);
+        count++;
+      }
     return count > 0 ? weight * sum / count : 0;
+  }
+  double square(const std::vector<double> &x, int64_t i) const {
+    double q = 0;
+    for (int64_t k = i * dim; k < (i + 1) * dim; k++) q += (x[k] - target[k]) * (x[k] - target[k]) / dim;
+    return q;
   }
 };
 
 /* The loss is a sum in float64; its gradient a difference and a product in float32. A few of its entries are
-   also held against central differences, which are exact for squares but for rounding. */
+   also held against central differences, which are exact for squares but for rounding, and with a bend err by
+   (step / huber)^2 and less. */
 void check_loss(Device &device, const Loss &loss, bool typed, bool sloped, mote_buffer *scratch) {
   const float weight = 2.5f;
   std::vector<double> x(loss.a.begin(), loss.a.end());
   Array<float> a(device, loss.a), target(device, loss.target), d_a(device, std::vector<float>(x.size(), NAN));
   Array<int32_t> type(device, loss.type);
   Array<double> found(device, std::vector<double>{NAN});
-  MOTE_ASSERT_OK(device->optimize->square_loss(device.stream, loss.n, loss.dim, typed ? type.data() : nullptr,
-                                               a, target, weight, found, sloped ? d_a.data() : nullptr,
-                                               scratch));
+  MOTE_ASSERT_OK(device->optimize->loss(device.stream, loss.n, loss.dim, typed ? type.data() : nullptr, a,
+                                        target, float(loss.huber), weight, found,
+                                        sloped ? d_a.data() : nullptr, scratch));
   const double expected = loss(weight, x);
   ASSERT_NEAR(expected, found.host()[0], 1e-12 * expected);
   std::vector<float> slope = d_a.host();
@@ -218,29 +230,33 @@ void check_loss(Device &device, const Loss &loss, bool typed, bool sloped, mote_
     }
     bool counts = loss.type[k / loss.dim] != MOTE_TYPE_KINEMATIC;
     double exact = counts ? 2 * weight * (x[k] - loss.target[k]) / (free * loss.dim) : 0;
-    ASSERT_NEAR(exact, slope[k], 3e-7 * std::fabs(exact)) << k;
+    if (loss.huber > 0)
+      exact /= std::sqrt(1 + loss.square(x, int64_t(k) / loss.dim) / loss.huber / loss.huber);
+    ASSERT_NEAR(exact, slope[k], 4e-7 * std::fabs(exact)) << k;
   }
   for (size_t k = 0; sloped && k < x.size(); k += x.size() / 5 + 1) {
     std::vector<double> up = x, down = x;
-    up[k] += 0.5;
-    down[k] -= 0.5;
-    ASSERT_NEAR(loss(weight, up) - loss(weight, down), slope[k],
-                1e-6 * (std::fabs(slope[k]) + 1e-3 * expected));
+    const double step = loss.huber > 0 ? 1e-3 * loss.huber : 0.5;
+    up[k] += step;
+    down[k] -= step;
+    ASSERT_NEAR((loss(weight, up) - loss(weight, down)) / (2 * step), slope[k],
+                2e-6 * std::fabs(slope[k]) + (loss.huber > 0 ? 1e-12 * expected / step : 1e-9 * expected));
   }
 }
 
 } // namespace
 
-TEST_P(OptimizeTest, SquareLossAndItsGradient) {
+TEST_P(OptimizeTest, LossAndItsGradient) {
   for (int64_t n : sizes)
-    for (int dim : {2, 3}) {
-      SCOPED_TRACE(testing::Message() << n << ", " << dim);
-      check_loss(device, Loss(n, dim, 4), true, true, &scratch);
-      check_loss(device, Loss(n, dim, 0), true, true, &scratch);
-      check_loss(device, Loss(n, dim, 0), false, true, &scratch);
-      check_loss(device, Loss(n, dim, 1), true, true, &scratch); /* none counts */
-      check_loss(device, Loss(n, dim, 3), true, false, &scratch);
-    }
+    for (int dim : {2, 3})
+      for (double huber : {0.0, 0.25, 50.0}) {
+        SCOPED_TRACE(testing::Message() << n << ", " << dim << ", " << huber);
+        check_loss(device, Loss(n, dim, 4, huber), true, true, &scratch);
+        check_loss(device, Loss(n, dim, 0, huber), true, true, &scratch);
+        check_loss(device, Loss(n, dim, 0, huber), false, true, &scratch);
+        check_loss(device, Loss(n, dim, 1, huber), true, true, &scratch); /* none counts */
+        check_loss(device, Loss(n, dim, 3, huber), true, false, &scratch);
+      }
 }
 
 namespace {
@@ -257,7 +273,7 @@ struct Step {
     const mote_optimize_kernels *k = stream->device->optimize;
     double *loss = sums, *squares = loss + 1;
     MOTE_TRY(k->combine(stream, n, 1.25f, target, 0, gradient));
-    MOTE_TRY(k->square_loss(stream, n, 1, nullptr, gradient, target, 1, loss, gradient, &scratch));
+    MOTE_TRY(k->loss(stream, n, 1, nullptr, gradient, target, 0.3f, 1, loss, gradient, &scratch));
     MOTE_TRY(k->sum_squares(stream, n, gradient, squares, &scratch));
     return k->clip(stream, n, squares, 1e-5f, gradient);
   }

@@ -143,7 +143,7 @@ TEST_F(StepperRunTest, EveryKey) {
            "particles: {method: poisson, count: [300, 400]}\n"
            "noise: 6.7e-4\n"
            "pushforward: {steps: 3, from_step: 2000}\n"
-           "loss: {position: 0.5, root: true}\n"
+           "loss: {position: 0.5, root: true, huber: 1.5}\n"
            "optimizer: {kind: adamax, rate: 2.0e-3, betas: [0.8, 0.99], epsilon: 1.0e-7, decay: 0.01}\n"
            "schedule: {kind: exponential, warmup: 20, decay: 0.5, decay_steps: 700, floor: 1.0e-5}\n"
            "validation: {every: 250, frames: 60, trajectories: 2}\n"
@@ -195,6 +195,7 @@ TEST_F(StepperRunTest, EveryKey) {
   EXPECT_EQ(2000, run.push_from);
   EXPECT_EQ(0.5, run.position_weight);
   EXPECT_TRUE(run.root);
+  EXPECT_EQ(1.5, run.huber);
   EXPECT_EQ(1, run.optimizer.adamax);
   EXPECT_EQ(2e-3, run.schedule.rate);
   EXPECT_EQ(0.8f, run.optimizer.beta1);
@@ -349,6 +350,7 @@ TEST_F(StepperRunTest, Ranges) {
                   {"pushforward", "steps", "0", "101"},
                   {"pushforward", "from_step", "-1", "1.0e9"},
                   {"loss", "position", "-1", "1.1e6"},
+                  {"loss", "huber", "-1", "1.1e6"},
                   {"optimizer", "rate", "0", "11"},
                   {"optimizer", "epsilon", "0", "2"},
                   {"optimizer", "decay", "-1", "1001"},

@@ -205,7 +205,8 @@ TEST_F(Stepper, TheModelRollsOut) {
    found within 1%; a gradient that stops at a step is off by 20% and more. */
 TEST_F(Stepper, TheGradientGoesThroughAllSteps) {
   for (const char *text : {kGns, kGiorom})
-    for (const char *loss : {"loss: {position: 0.5}\n", "loss: {position: 0.5, root: true}\n"}) {
+    for (const char *loss : {"loss: {position: 0.5}\n", "loss: {position: 0.5, root: true}\n",
+                             "loss: {position: 0.5, huber: 0.5}\n"}) {
       std::string run = without_loss(text) + loss + "pushforward: {steps: 3, through: true}\nsteps: 10\n";
       OneExample one(write(folder.file("run.yaml"), run));
       std::vector<float> value = one.value(), gradient = one.gradient(value);
