@@ -1,22 +1,9 @@
 /* mote average: the mean of models' weights. */
 #include "host/cli/cli.h"
 
-#include <stdlib.h>
-
 #include <mote/average.h>
 
 #define MOST_MODELS 64
-
-/* "2,1,1": as many numbers as there are models. */
-static int read_shares(const char *text, int count, double *share) {
-  for (int k = 0; k < count; k++) {
-    char *end;
-    share[k] = strtod(text, &end);
-    if (end == text || *end != (k + 1 < count ? ',' : 0)) return 0;
-    text = end + 1;
-  }
-  return 1;
-}
 
 int cli_average(int argc, char **argv) {
   const char *output = NULL, *shares = NULL;
@@ -38,7 +25,7 @@ int cli_average(int argc, char **argv) {
   int count;
   int code = cli_parse(&usage, options, &common, argc, argv, models, &count);
   if (code >= 0) return code;
-  if (shares && !read_shares(shares, count, share))
+  if (shares && cli_read_reals(shares, count, share) != count)
     return cli_complain("average", "--shares is '%s': expected %d numbers, one a model, with commas between",
                         shares, count);
   if (mote_average_models(count, models, shares ? share : NULL, output) != MOTE_OK)

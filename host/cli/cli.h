@@ -49,6 +49,10 @@ typedef struct cli_usage {
 int cli_parse(const cli_usage *usage, const cli_option *options, cli_common *common, int argc, char **argv,
               const char **positionals, int *positional_count);
 
+/* "X,Y,...": how many finite numbers there are, with commas between; 0: none, more than `most`, or no such
+   list. */
+int cli_read_reals(const char *text, int most, double *values);
+
 /* Prints mote_last_error() and returns CLI_FAILED. */
 int cli_fail(const char *command);
 /* Prints a complaint about the usage and returns CLI_USAGE. */

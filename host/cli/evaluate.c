@@ -2,7 +2,6 @@
 #include "host/cli/evaluate.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char *details =
@@ -34,18 +33,6 @@ static const char *details =
     "fewer particles is compared with those that its label \"index\" names (mote rollout --only-sparse).\n"
     "With --model instead of --against, T.h5 is the truth, and the model takes single steps from its "
     "histories.";
-
-/* "X,Y" or "X,Y,Z". */
-static int read_gravity(const char *text, double gravity[3]) {
-  int count = 0;
-  for (char *end;; text = end + 1) {
-    if (count == 3) return 0;
-    gravity[count++] = strtod(text, &end);
-    if (end == text || !isfinite(gravity[count - 1])) return 0;
-    if (!*end) return count >= 2;
-    if (*end != ',') return 0;
-  }
-}
 
 /* What only one of the halves takes. */
 static int check_halves(const cli_evaluate_job *job, int sinkhorn, int64_t history) {
@@ -81,7 +68,7 @@ static int check(cli_evaluate_job *job, const char *method, const char *metric) 
                         "--metric is '%s': expected position, relative_l2, rmse, maximum, chamfer, sinkhorn, "
                         "kinetic, beyond or inside",
                         metric);
-  if (job->gravity && !read_gravity(job->gravity, o->gravity))
+  if (job->gravity && cli_read_reals(job->gravity, 3, o->gravity) < 2)
     return cli_complain("evaluate", "--gravity is '%s': expected X,Y or X,Y,Z in m/s^2", job->gravity);
   if (!cli_sample_method(method, &s->sampling.method))
     return cli_complain("evaluate", "--method is '%s': expected farthest, poisson or uniform", method);

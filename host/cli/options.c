@@ -62,6 +62,17 @@ static int unknown(const cli_usage *usage, const char *word, const cli_option *c
   return cli_complain(usage->command, "unknown option '%s'", word);
 }
 
+int cli_read_reals(const char *text, int most, double *values) {
+  char *end;
+  for (int count = 0; count < most; text = end + 1) {
+    values[count] = strtod(text, &end);
+    if (end == text || !isfinite(values[count++])) return 0;
+    if (!*end) return count;
+    if (*end != ',') return 0;
+  }
+  return 0;
+}
+
 static int assign(const cli_usage *usage, const cli_option *option, const char *text) {
   char *end;
   errno = 0;

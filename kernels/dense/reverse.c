@@ -260,14 +260,15 @@ static later coming_after(const mote_reverse *v, int64_t first, const float *til
                           int l) {
   const mote_mlp *mlp = v->mlp;
   const int last = mlp->layers - 1;
+  const int64_t next = first + MOTE_REVERSE_ROWS;
   later coming = {0};
   if (!v->rows) return coming;
   if (l > 0) {
     add_later(&coming, 0, l > 1 ? mote_reverse_output(v, tile, first, l - 2) : input, mlp->layer[l - 1].in);
-  } else if ((first += MOTE_REVERSE_ROWS) + MOTE_REVERSE_ROWS <= v->rows) {
+  } else if (next + MOTE_REVERSE_ROWS <= v->rows) {
     if (mlp->behind.weight)
-      add_later(&coming, 0, mote_reverse_output(v, tile, first, last), mlp->layer[last].out);
-    if (last > 0) add_later(&coming, 1, mote_reverse_output(v, tile, first, last - 1), mlp->layer[last].in);
+      add_later(&coming, 0, mote_reverse_output(v, tile, next, last), mlp->layer[last].out);
+    if (last > 0) add_later(&coming, 1, mote_reverse_output(v, tile, next, last - 1), mlp->layer[last].in);
   }
   return coming;
 }

@@ -33,8 +33,8 @@ mean() { # NUMBER
   local of=() number
   for number in $(cat "$training/$1.mean"); do of+=("$out/$name-$number/last"); done
   mkdir -p "$model"
-  "$mote" average "${of[@]}" -o "$model"
-  "$mote" average "${of[@]}" -o "$model/last" --quiet
+  "$mote" average "${of[@]}" -o "$model/last"
+  cp "$model"/last/* "$model/"
 }
 for phase in "${phases[@]}"; do
   number=${phase%.*} model="$out/$name-${phase%.*}"
