@@ -8,7 +8,7 @@
 #   reduced    reduced.json reduced.csv reduced.png
 #   bench      reconstruct.json
 #   stepper    stepper-*.json     against PyTorch
-#   training   training.json training-shipped.json   against PyTorch
+#   training   training.json training-shipped.json training-bfloat16x2.json   against PyTorch (the last: CPUs with AMX)
 #   mpm        mpm-against-taichi.json
 #   neighbor   neighbor-against-nanoflann.txt
 #   transport  transport-against-assignment.json
@@ -81,7 +81,10 @@ case_training() {
   needs torch numpy h5py || return
   python3 "$peers/training_peer.py" "$build/mote-bench" --styles plain best split --json "$results/training.json" &&
     python3 "$peers/training_peer.py" "$build/mote-bench" --models "$here"/scripts/models/{sand,plasticine} \
-      --particles 400 --batch 4 --styles plain best split --json "$results/training-shipped.json"
+      --particles 400 --batch 4 --styles plain best split --json "$results/training-shipped.json" || return
+  grep -q amx_bf16 /proc/cpuinfo || { echo "no AMX: training-bfloat16x2.json is left out"; return 0; }
+  python3 "$peers/training_peer.py" "$build/mote-bench" --styles plain best --precision bfloat16x2 \
+    --json "$results/training-bfloat16x2.json"
 }
 case_mpm() {
   needs taichi || return

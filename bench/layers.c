@@ -5,6 +5,7 @@
 
 #include "bench/bench.h"
 #include "host/core/error.h"
+#include "host/nn/terms.h"
 #include "kernels/message/message.h"
 
 #define WIDTH 128
@@ -14,7 +15,8 @@ typedef struct job {
   mote_edges edges;
   mote_message_block block;
   float *state, *ends, *length, *sum;
-  mote_buffer memory, scratch;
+  mote_buffer memory, room, scratch;
+  mote_terms terms;
   int64_t nodes, count;
 } job;
 
@@ -54,14 +56,25 @@ static mote_status make(bench_context *bench, job *j) {
   return status;
 }
 
+/* Of the layers' weights, where the device multiplies these. */
+static mote_status make_terms(bench_context *bench, job *j) {
+  const int64_t weights = 3 * (mote_linear_floats(WIDTH, WIDTH) + WIDTH);
+  return mote_terms_keep(bench->stream, weights, j->memory.data, &j->room, &j->terms);
+}
+
 static void point(job *j) {
   float *at = j->memory.data;
+  const float *first = at;
   mote_mlp *mlp = &j->block.mlp;
   int64_t edges = j->count;
   mlp->layers = 3;
   for (int l = 0; l < 3; l++, at += mote_linear_floats(WIDTH, WIDTH) + WIDTH)
-    mlp->layer[l] = (mote_linear){
-        WIDTH, WIDTH, at, at + mote_linear_floats(WIDTH, WIDTH), l < 2 ? MOTE_RELU : MOTE_IDENTITY, 0};
+    mlp->layer[l] = (mote_linear){.in = WIDTH,
+                                  .out = WIDTH,
+                                  .weight = at,
+                                  .bias = at + mote_linear_floats(WIDTH, WIDTH),
+                                  .activation = l < 2 ? MOTE_RELU : MOTE_IDENTITY,
+                                  .terms = mote_terms_at(j->terms, at - first)};
   mlp->behind = (mote_norm){at, at + WIDTH};
   at += 2 * WIDTH;
   j->ends = at;
@@ -85,6 +98,7 @@ mote_status bench_layers(bench_context *bench) {
   bench_result dense = {
       .name = "layers/dense chain", .n = j.count, .unit = "rows/s", .operations = operations};
   mote_status status = make(bench, &j);
+  if (status == MOTE_OK) status = make_terms(bench, &j);
   if (status == MOTE_OK) {
     point(&j);
     status = bench_time(bench, run_edges, &j, 7, &edge);
@@ -99,6 +113,7 @@ mote_status bench_layers(bench_context *bench) {
     bench_add(bench, &dense);
   }
   mote_buffer_free(&j.memory);
+  mote_buffer_free(&j.room);
   mote_buffer_free(&j.scratch);
   return status;
 }

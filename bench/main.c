@@ -69,12 +69,13 @@ static void usage(FILE *out) {
                "  --batch B        train: examples a step (2, or all of the input)\n"
                "  --input T.h5     train: trajectories, an example each, for a model's folder\n"
                "  --save FOLDER    train: leaves the model and its examples (batch.h5) there\n"
+               "  --precision P    dense layers: float32, or bfloat16x2 on CPUs with AMX (float32)\n"
                "  --gradients F    train: the gradient of the first example's loss, as safetensors\n"
                "  -h, --help       this text\n");
 }
 
 typedef struct bench_options {
-  const char *device, *json;
+  const char *device, *json, *precision;
   int threads;
   int chosen[CASES];
 } bench_options;
@@ -122,15 +123,11 @@ static int check_train(const bench_context *bench, const bench_options *o, int a
 static const char **text_of(const char *word, bench_options *o, bench_context *bench) {
   const struct {
     const char *word, **text;
-  } texts[] = {{"--device", &o->device},
-               {"--json", &o->json},
-               {"--csv", &bench->csv},
-               {"--plot", &bench->plot},
-               {"--material", &bench->material},
-               {"--model", &bench->train.model},
-               {"--input", &bench->train.input},
-               {"--save", &bench->train.save},
-               {"--gradients", &bench->train.gradients}};
+  } texts[] = {{"--device", &o->device},         {"--json", &o->json},
+               {"--precision", &o->precision},   {"--csv", &bench->csv},
+               {"--plot", &bench->plot},         {"--material", &bench->material},
+               {"--model", &bench->train.model}, {"--input", &bench->train.input},
+               {"--save", &bench->train.save},   {"--gradients", &bench->train.gradients}};
   for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
     if (!strcmp(word, texts[k].word)) return texts[k].text;
   return NULL;
@@ -184,6 +181,7 @@ static mote_status write_json(const char *path, const bench_context *bench) {
   cJSON_AddStringToObject(root, "hardware", mote_device_description(bench->device));
   cJSON_AddStringToObject(root, "system", system.machine);
   cJSON_AddNumberToObject(root, "threads", mote_device_threads(bench->device));
+  cJSON_AddStringToObject(root, "precision", mote_precision_name(bench->device->precision));
   cJSON_AddNumberToObject(root, "measured_bandwidth_gbs", 1e-9 * bench->peaks.bandwidth);
   cJSON_AddNumberToObject(root, "measured_gflops", 1e-9 * bench->peaks.flops);
   cJSON_AddItemReferenceToObject(root, "results", bench->results);
@@ -198,6 +196,7 @@ static mote_status write_json(const char *path, const bench_context *bench) {
 /* A case that fails takes nothing from the others. */
 static mote_status run(bench_context *bench, const bench_options *o) {
   mote_device_options device_options = {.threads = o->threads};
+  if (o->precision) MOTE_TRY(mote_precision_parse(o->precision, &device_options.precision));
   MOTE_TRY(mote_device_open(o->device, &device_options, &bench->device));
   MOTE_TRY(mote_stream_create(bench->device, &bench->stream));
   MOTE_TRY(bench_measure_peaks(bench));

@@ -60,7 +60,7 @@ int main(int argc, char **argv) {
   Points points;
   for (int i = 0; i < 3 * n; i++) points.x.push_back(mote_random_uniform(1, 1, uint64_t(i), 0));
 
-  mote_device_options device_options = {threads};
+  mote_device_options device_options = {threads, MOTE_PRECISION_FLOAT32};
   mote_graph_options options = {3, radius, 1, 0, 0};
   mote_device *device;
   mote_graph *graph;

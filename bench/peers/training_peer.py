@@ -5,7 +5,8 @@ the machine does meets both.
 
     bench/peers/training_peer.py MOTE_BENCH [--models giorom gns FOLDER ...] [--styles plain best split] [--particles N]
                                  [--batch B] [--threads T] [--rounds R] [--repeat S] [--allocator keep|stock]
-                                 [--wait spin|passive] [--tolerance X] [--examples H5] [--json OUT]
+                                 [--wait spin|passive] [--precision float32|bfloat16x2]
+                                 [--torch-precision highest|high|medium] [--tolerance X] [--examples H5] [--json OUT]
 
 MOTE_BENCH is the command `mote-bench`, whose case `train` says what giorom and gns are; it makes up the examples (about 30
 neighbours a particle, far from walls), or takes the first frames of the trajectories of H5, and leaves them, the weights and the
@@ -15,10 +16,12 @@ is S steps of each engine after warm-up. Without --allocator each style has its 
 tells glibc's malloc to keep the memory of large tensors instead of paying for their pages anew (stepper_peer.py). --wait
 passive lets the threads of both engines sleep at barriers instead of spinning: on a machine that others use too, PyTorch
 spinning takes several times as long. Beside the time that passes stands the processor time of all threads, which
-does not see the others; it leaves out what threads lose by waiting for each other.
+does not see the others; it leaves out what threads lose by waiting for each other. --precision is of Mote's dense layers;
+PyTorch is told the setting that says the same of its own (set_float32_matmul_precision: "high" is a sum of two bfloat16, where
+it has that), or --torch-precision.
 
 Gradients are compared with PyTorch's in float64, autograd's of the same loss on the same graph. The error of a tensor is
-relative to its gradient's norm, and fails above --tolerance (1e-3): a gradient that is left out or counted twice is off by 0.3
+relative to its gradient's norm, and fails above --tolerance (1e-3; 1e-2 for bfloat16x2, by which more of those signs change): a gradient that is left out or counted twice is off by 0.3
 or more; rounding alone makes 1e-6; and where rounding decides the sign of a ReLU's input, of which a step has some millions,
 one row's part goes missing, up to some 1e-4. Where the terms of a gradient cancel, as those of attention's keys do under
 small weights, float32 has fewer digits: a tensor may always be off by three times what PyTorch's own float32 is; and where
@@ -52,11 +55,16 @@ def parse_arguments():
     parser.add_argument("--repeat", type=int, default=3, help="steps of PyTorch a turn")
     parser.add_argument("--allocator", choices=("keep", "stock"), help="of PyTorch's process")
     parser.add_argument("--wait", choices=("spin", "passive"), default="spin", help="of OpenMP's threads, in both engines")
-    parser.add_argument("--tolerance", type=float, default=1e-3)
+    parser.add_argument("--precision", choices=("float32", "bfloat16x2"), default="float32", help="of Mote's dense layers")
+    parser.add_argument("--torch-precision", choices=("highest", "high", "medium"), dest="torch_precision",
+                        help="PyTorch's name for its own: highest for float32, high (two bfloat16) for bfloat16x2 if not given")
+    parser.add_argument("--tolerance", type=float, help="of gradients: 1e-3, for bfloat16x2 1e-2")
     parser.add_argument("--examples", metavar="H5", help="trajectories of the models' dim, in place of --particles")
     parser.add_argument("--json", help="also write the results to this file")
     parser.add_argument("--worker", nargs=2, metavar=("FOLDER", "STYLE"), help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.tolerance is None:
+        args.tolerance = {"float32": 1e-3, "bfloat16x2": 1e-2}[args.precision]
     if not (args.bench or args.worker):
         parser.error("give the command MOTE_BENCH")
     if args.wait == "passive":
@@ -83,6 +91,7 @@ def work(args):
     import torch
     folder, style = args.worker
     torch.set_num_threads(args.threads)
+    torch.set_float32_matmul_precision(torch_precision(args))
     model, config, metadata = batch_torch.load(folder, style)
     batch = batch_torch.Batch(os.path.join(folder, "batch.h5"), metadata, config)
     adamw = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=1e-4, fused=True)
@@ -115,10 +124,15 @@ def work(args):
 
 # ---- Mote ----
 
+def torch_precision(args):
+    return args.torch_precision or {"float32": "highest", "bfloat16x2": "high"}[args.precision]
+
+
 def run_mote(args, folder, *options):
     """What `mote-bench train` says of a step: the last of its results, with the parts beside it."""
     path = os.path.join(folder, "mote.json")
-    command = [args.bench, "train", "--quick", "--device", "cpu", "--threads", str(args.threads), "--json", path, *options]
+    command = [args.bench, "train", "--quick", "--device", "cpu", "--threads", str(args.threads), "--precision", args.precision,
+               "--json", path, *options]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
         sys.exit(f"training_peer.py: {' '.join(command)} failed:\n{result.stdout}{result.stderr}")
@@ -186,18 +200,20 @@ def measure(args, model, style, folder):
     """One model in one style."""
     allocator = args.allocator or ("stock" if style == "plain" else "keep")
     worker = Worker(__file__, ["--worker", folder, style, "--threads", str(args.threads), "--repeat", str(args.repeat), "--wait",
-                               args.wait], allocator == "keep")
+                               args.wait, "--torch-precision", torch_precision(args)], allocator == "keep")
     facts, mote = worker.ask("facts"), run_mote(args, folder, "--model", folder, "--input", os.path.join(folder, "batch.h5"))
     print(f"{model}, {style}: {facts['particles']} particles, batch {args.batch}, {facts['edges']} edges, {facts['latent_pairs']} "
           f"latent pairs, {args.threads} threads, malloc {allocator}, waiting {args.wait}", flush=True)
     result = {"model": os.path.basename(os.path.normpath(model)), "style": style, "particles": facts.pop("particles"), "batch": args.batch, **facts,
               "parameters": int(mote["parameters"]), "threads": args.threads, "rounds": args.rounds, "repeat": args.repeat,
-              "allocator": allocator, "wait": args.wait, "processor": processor()}
+              "allocator": allocator, "wait": args.wait, "processor": processor(),
+              "precision": args.precision, "torch_precision": torch_precision(args)}
     for name, value in facts.items():
         if int(mote[name]) != value:
             sys.exit(f"training_peer.py: the graphs differ: {name} is {int(mote[name])} in Mote, {value} in PyTorch")
     result["gradients"] = check_gradients(args, folder, worker)
-    if abs(mote["first_loss"] - result["gradients"]["loss"]) > 1e-5 * abs(result["gradients"]["loss"]):
+    digits = 1e-5 if args.precision == "float32" else 1e-4
+    if abs(mote["first_loss"] - result["gradients"]["loss"]) > digits * abs(result["gradients"]["loss"]):
         sys.exit(f"training_peer.py: the losses differ: {mote['first_loss']} and {result['gradients']['loss']}")
     if args.rounds:
         result.update(time_both(args, folder, worker), load_average=os.getloadavg()[0])

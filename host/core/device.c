@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "host/core/error.h"
+#include "kernels/dense/dense.h"
 
 #define MOTE_FAMILY_EXTERN(family) extern const struct mote_##family##_kernels mote_##family##_cpu;
 MOTE_FAMILIES(MOTE_FAMILY_EXTERN)
@@ -101,6 +102,30 @@ static mote_status open_by_name(mote_device *device, const char *name) {
   return open_cpu(device), MOTE_OK;
 }
 
+static const char *const precisions[] = {"float32", "bfloat16x2"};
+
+const char *mote_precision_name(mote_precision precision) {
+  return precisions[precision];
+}
+
+mote_status mote_precision_parse(const char *name, mote_precision *precision) {
+  for (int k = 0; k < 2; k++)
+    if (!strcmp(name, precisions[k])) return *precision = (mote_precision)k, MOTE_OK;
+  return mote_fail(MOTE_ERROR_ARGUMENT, "precision is '%s': expected float32 or bfloat16x2", name);
+}
+
+/* An open device is closed again where it has no such precision. */
+static mote_status set_precision(mote_device *device, mote_precision precision) {
+  const struct mote_dense_kernels *k = device->dense;
+  device->precision = precision;
+  if (precision == MOTE_PRECISION_FLOAT32 || (k->term_count && k->term_count(precision))) return MOTE_OK;
+  mote_status status = mote_fail(MOTE_ERROR_UNSUPPORTED,
+                                 "device %s: precision %s takes a processor with AMX tiles of bfloat16",
+                                 device->name, precisions[precision]);
+  if (device->runtime->close) device->runtime->close(device);
+  return status;
+}
+
 mote_status mote_device_open(const char *name, const mote_device_options *options, mote_device **out) {
   *out = NULL;
   if (options && (options->threads < 0 || options->threads > 4096))
@@ -109,6 +134,7 @@ mote_status mote_device_open(const char *name, const mote_device_options *option
   if (!device) return mote_fail(MOTE_ERROR_MEMORY, "out of memory opening device '%s'", name);
   device->threads = options && options->threads ? options->threads : default_threads();
   mote_status status = open_by_name(device, name);
+  if (status == MOTE_OK && options) status = set_precision(device, options->precision);
   if (status != MOTE_OK) {
     free(device);
     return status;
@@ -137,7 +163,8 @@ int mote_device_workers(const mote_device *device, int most) {
   return workers < most ? workers : most;
 }
 mote_status mote_device_open_again(const mote_device *device, int workers, mote_device **again) {
-  mote_device_options share = {.threads = device->threads > workers ? device->threads / workers : 1};
+  mote_device_options share = {.threads = device->threads > workers ? device->threads / workers : 1,
+                               .precision = device->precision};
   return mote_device_open(device->name, &share, again);
 }
 mote_memory_use mote_device_memory_use(const mote_device *device) {

@@ -51,6 +51,7 @@ struct mote_device {
   void *native;                /* the plugin's own state */
   void *library;               /* the shared object it came from */
   int threads;                 /* CPU threads for kernels */
+  mote_precision precision;    /* of dense layers */
   int has_unified_host_memory; /* device pointers may be read by the host: the CPU */
   mote_memory_use use;
   char name[32];

@@ -46,6 +46,7 @@ void mote_parameters_free(mote_parameters *p) {
   mote_safetensors_close(p->file);
   mote_parameters_forget(p);
   mote_buffer_free(&p->arena);
+  mote_buffer_free(&p->terms_room);
   *p = (mote_parameters){0};
 }
 
@@ -154,9 +155,10 @@ static mote_status find(mote_parameters *p, const char *name, int64_t rows, int6
 
 /* ---- the arena ---- */
 
-/* Floats of the arena, a multiple of a panel, so that layers begin at multiples of 64 bytes. */
+/* Floats of the arena, a multiple of two panels: layers begin at multiples of 64 bytes, and where pairs of
+   their inputs do (terms). */
 static mote_status take(mote_parameters *p, int64_t floats, int64_t *slot) {
-  floats = (floats + MOTE_PANEL - 1) / MOTE_PANEL * MOTE_PANEL;
+  floats = (floats + 2 * MOTE_PANEL - 1) / (2 * MOTE_PANEL) * (2 * MOTE_PANEL);
   *slot = p->slots;
   p->slots += floats;
   if (p->placing) return MOTE_OK;
@@ -253,8 +255,12 @@ mote_status mote_parameters_stack(mote_parameters *p, int parts, const mote_laye
   MOTE_TRY(take(p, out, &bias));
   for (int k = 0, row = 0; k < parts && !p->placing; row += part[k++].out)
     MOTE_TRY(map_part(p, &part[k], in, out, row, weight, bias));
-  *layer = (mote_linear){
-      .in = in, .out = out, .weight = address(p, weight), .bias = address(p, bias), .activation = activation};
+  *layer = (mote_linear){.in = in,
+                         .out = out,
+                         .weight = address(p, weight),
+                         .bias = address(p, bias),
+                         .activation = activation,
+                         .terms = mote_terms_at(p->terms, weight)};
   return MOTE_OK;
 }
 
@@ -276,6 +282,11 @@ static mote_status check_left_over(const mote_parameters *p) {
   return MOTE_OK;
 }
 
+mote_status mote_parameters_make_terms(const mote_parameters *p) {
+  if (!p->terms.data) return MOTE_OK;
+  return p->device->dense->make_terms(p->stream, p->slots, p->arena.data, p->terms.count, p->terms_room.data);
+}
+
 mote_status mote_parameters_place(mote_parameters *p) {
   MOTE_TRY(check_left_over(p));
   mote_safetensors_close(p->file);
@@ -289,6 +300,7 @@ mote_status mote_parameters_place(mote_parameters *p) {
   if (status == MOTE_OK) status = mote_upload(p->stream, p->arena.data, packed, bytes);
   free(packed);
   MOTE_TRY(status);
+  MOTE_TRY(mote_terms_keep(p->stream, p->slots, p->arena.data, &p->terms_room, &p->terms));
   p->placing = 1;
   p->slots = 0;
   return mote_stream_synchronize(p->stream);

@@ -11,6 +11,7 @@
 
 #include "host/core/device.h"
 #include "host/io/safetensors.h"
+#include "host/nn/terms.h"
 #include "kernels/dense/dense.h"
 
 #ifdef __cplusplus
@@ -57,6 +58,8 @@ typedef struct mote_parameters {
   int placing;                     /* the second time */
   mote_parameter_source source;    /* of what is asked for from now on */
   mote_buffer arena;
+  mote_buffer terms_room;
+  mote_terms terms; /* of the arena, in that room */
 } mote_parameters;
 
 /* Opens a file; `stream` and `path` must outlive the reading. */
@@ -68,6 +71,9 @@ void mote_parameters_invent(mote_parameters *p, mote_stream *stream, uint64_t se
 /* All has been asked for once: MOTE_ERROR_FORMAT names a tensor that is left over. Closes the file, fills the
    arena; the same questions now get their pointers. */
 mote_status mote_parameters_place(mote_parameters *p);
+
+/* The arena has changed: its terms, where there are such. */
+mote_status mote_parameters_make_terms(const mote_parameters *p);
 
 /* Keeps the arena and the number of floats alone. */
 void mote_parameters_forget(mote_parameters *p);

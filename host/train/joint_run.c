@@ -27,10 +27,10 @@ static mote_status read_loss(const mote_map *run, mote_joint_run *r) {
 }
 
 static mote_status read_run(const mote_document *document, mote_joint_run *r) {
-  static const char *const keys[] = {"kind",     "data",       "stepper", "operator",   "particles",
-                                     "unroll",   "points",     "loss",    "optimizer",  "operator_rate",
-                                     "schedule", "validation", "clip",    "ema",        "batch",
-                                     "steps",    "seed",       "memory",  "save_every", NULL};
+  static const char *const keys[] = {
+      "kind",  "data",      "stepper",       "operator", "particles",  "unroll",    "points",
+      "loss",  "optimizer", "operator_rate", "schedule", "validation", "clip",      "ema",
+      "batch", "steps",     "seed",          "memory",   "save_every", "precision", NULL};
   mote_map map;
   MOTE_TRY(mote_run_open(document, keys, "joint", &map));
   MOTE_TRY(mote_run_path(&map, "stepper", "the folder of a trained time-stepper", &r->stepper.statistics));

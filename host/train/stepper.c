@@ -182,7 +182,7 @@ static mote_status open_workers(mote_stepper_trainer *t) {
 
 mote_status mote_stepper_trainer_begin(mote_stepper_trainer *t, const mote_train_options *options,
                                        const char *from) {
-  mote_device_options device = {.threads = options->threads};
+  mote_device_options device = {.threads = options->threads, .precision = t->run.precision};
   t->best = INFINITY;
   t->run.seed = (int64_t)((uint64_t)t->run.seed + (uint64_t)options->seed);
   MOTE_TRY(open_data(t));

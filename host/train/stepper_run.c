@@ -304,6 +304,15 @@ static mote_status read_validation(const mote_map *run, mote_stepper_run *r) {
   return mote_map_integer(&map, "trajectories", 0, 100000, &r->validate_trajectories);
 }
 
+static mote_status read_precision(const mote_map *map, mote_stepper_run *r) {
+  const char *const names[] = {mote_precision_name(MOTE_PRECISION_FLOAT32),
+                               mote_precision_name(MOTE_PRECISION_BFLOAT16X2), NULL};
+  int which = r->precision;
+  MOTE_TRY(mote_map_choice(map, "precision", names, &which));
+  r->precision = (mote_precision)which;
+  return MOTE_OK;
+}
+
 mote_status mote_stepper_run_read(const mote_map *map, mote_stepper_run *r) {
   MOTE_TRY(mote_run_path(map, "data", "the folder of a data set", &r->data));
   MOTE_TRY(read_particles(map, r));
@@ -316,14 +325,15 @@ mote_status mote_stepper_run_read(const mote_map *map, mote_stepper_run *r) {
   MOTE_TRY(mote_map_integer(map, "seed", 0, INT64_MAX, &r->seed));
   MOTE_TRY(mote_map_integer(map, "save_every", 1, 1000000000, &r->save_every));
   MOTE_TRY(mote_map_integer(map, "memory", 0, 1 << 20, &r->memory));
+  MOTE_TRY(read_precision(map, r));
   return read_schedule(map, r);
 }
 
 static mote_status read_run(const mote_document *document, mote_stepper_run *r) {
   static const char *const keys[] = {
-      "kind",     "data",       "model",       "particles", "noise",      "loss",   "optimizer",
-      "schedule", "validation", "pushforward", "clip",      "ema",        "batch",  "steps",
-      "seed",     "save_every", "memory",      "symmetry",  "statistics", "frames", NULL};
+      "kind",       "data",        "model",      "particles", "noise",     "loss",  "optimizer", "schedule",
+      "validation", "pushforward", "clip",       "ema",       "batch",     "steps", "seed",      "save_every",
+      "memory",     "symmetry",    "statistics", "frames",    "precision", NULL};
   mote_map map;
   MOTE_TRY(mote_run_open(document, keys, "stepper", &map));
   MOTE_TRY(read_model(&map, r));

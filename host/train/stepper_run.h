@@ -42,6 +42,7 @@ typedef struct mote_stepper_run {
   int64_t batch, steps, seed;
   int64_t validate_every, validate_frames, validate_trajectories; /* validate_frames 0: to the end */
   int64_t save_every;
+  mote_precision precision;
   int64_t memory; /* MiB for the edge states of an example; 0: as much as they take */
 } mote_stepper_run;
 

@@ -88,7 +88,7 @@ void mote_trained_weights_free(mote_trained_weights *w) {
                         &w->inverse,    &w->inverse_scale,   &w->decays,           &w->value,
                         &w->mean,       &w->first,           &w->second,           &w->gradient,
                         &w->transposed, &w->packed_gradient, &w->shared_gradient,  &w->norm,
-                        &w->scratch};
+                        &w->terms_room, &w->scratch};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
   mote_latent_reverse_free(&w->reverse);
   mote_soap_free(&w->soap);
@@ -106,6 +106,8 @@ mote_status mote_trained_weights_pack(mote_trained_weights *w) {
   MOTE_TRY(k->pack(w->stream, w->slots, w->index.data, w->scale.data, w->value.data, w->of->arena.data));
   MOTE_TRY(k->pack(w->stream, w->slots, w->transposed_index.data, w->transposed_scale.data, w->value.data,
                    w->transposed.data));
+  MOTE_TRY(mote_parameters_make_terms(w->of));
+  MOTE_TRY(mote_terms_keep(w->stream, w->slots, w->transposed.data, &w->terms_room, &w->transposed_terms));
   return prepare(w, w->model);
 }
 
@@ -113,12 +115,16 @@ mote_status mote_trained_weights_pack_average(mote_trained_weights *w) {
   const struct mote_optimize_kernels *k = w->stream->device->optimize;
   MOTE_TRY(
       k->pack(w->stream, w->slots, w->index.data, w->scale.data, w->mean.data, w->of_average->arena.data));
+  MOTE_TRY(mote_parameters_make_terms(w->of_average));
   return prepare(w, w->average);
 }
 
 mote_arena mote_trained_weights_arena(const mote_trained_weights *w, float *gradient) {
-  return (mote_arena){
-      .value = w->of->arena.data, .transposed = w->transposed.data, .gradient = gradient, .floats = w->slots};
+  return (mote_arena){.value = w->of->arena.data,
+                      .transposed = w->transposed.data,
+                      .transposed_terms = w->transposed_terms,
+                      .gradient = gradient,
+                      .floats = w->slots};
 }
 
 static mote_status add_up(mote_trained_weights *w, int64_t floats, int count, float *const *part,

@@ -19,6 +19,8 @@ typedef struct mote_trained_weights {
   mote_buffer index, scale, transposed_index, transposed_scale, inverse, inverse_scale, decays;
   mote_buffer value, mean, first, second, gradient; /* (floats) */
   mote_buffer transposed, packed_gradient;          /* (slots) */
+  mote_buffer terms_room;
+  mote_terms transposed_terms; /* in that room */
   mote_buffer shared_gradient, norm, scratch;
   mote_latent_reverse reverse;
   mote_soap soap; /* without matrices: not asked for */

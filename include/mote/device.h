@@ -13,13 +13,20 @@ extern "C" {
 
 typedef struct mote_device mote_device;
 
+/* How dense layers multiply. Sums are of float32 either way. */
+typedef enum mote_precision {
+  MOTE_PRECISION_FLOAT32,
+  MOTE_PRECISION_BFLOAT16X2 /* values as sums of two bfloat16, 16 bits of significand: CPUs with AMX */
+} mote_precision;
+
 typedef struct mote_device_options {
   int threads; /* CPU threads; 0: OMP_NUM_THREADS, else all cores of the affinity mask */
+  mote_precision precision;
 } mote_device_options;
 
 /* Opens `name`: "cpu", "cuda", "cuda:N", "emu", or "auto" (the first CUDA device that works, else the CPU).
    NULL options mean the defaults. MOTE_ERROR_DEVICE names what is missing: the shared object, the driver,
-   the device. */
+   the device. MOTE_ERROR_UNSUPPORTED: it has no such precision. */
 mote_status mote_device_open(const char *name, const mote_device_options *options, mote_device **device);
 
 /* Closes the device; every buffer and object made on it must be gone. NULL is allowed. */
@@ -33,6 +40,10 @@ const char *mote_device_description(const mote_device *device);
 
 /* CPU threads its kernels use; 1 for devices that are not the CPU. */
 int mote_device_threads(const mote_device *device);
+
+/* "float32" or "bfloat16x2", and back: MOTE_ERROR_ARGUMENT. */
+const char *mote_precision_name(mote_precision precision);
+mote_status mote_precision_parse(const char *name, mote_precision *precision);
 
 /* Bytes of device memory that this object holds now, the most it ever held, and how many allocations it
    made: a loop that is in its steady state does not change the last one. */

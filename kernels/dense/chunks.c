@@ -62,7 +62,7 @@ static void add_copy(const mote_reverse_job *job, const mote_gradients *copy) {
 }
 
 /* Few rows make smaller chunks, so that two or four threads have as much each: by n alone. */
-enum { LEAST_ROWS = 5 * MOTE_REVERSE_ROWS };
+enum { LEAST_ROWS = 240 };
 static int64_t rows_of_part(int64_t n, int parts, int64_t least) {
   const int64_t rows = ((n + parts - 1) / parts + MOTE_TILE_BLOCK - 1) / MOTE_TILE_BLOCK * MOTE_TILE_BLOCK;
   return rows > MOTE_GRADIENT_ROWS ? MOTE_GRADIENT_ROWS : rows < least ? least : rows;

@@ -91,4 +91,7 @@ const struct mote_dense_kernels mote_dense_cpu = {.keeps = 1,
                                                   .mlp_backward = mote_cpu_mlp_backward,
                                                   .gated_backward = mote_cpu_gated_backward,
                                                   .chunks = mote_reverse_chunks_apart,
-                                                  .add_chunks = mote_reverse_add_chunks};
+                                                  .add_chunks = mote_reverse_add_chunks,
+                                                  .term_count = mote_term_count,
+                                                  .terms_room = mote_terms_room,
+                                                  .make_terms = mote_terms_make};

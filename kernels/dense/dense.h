@@ -27,6 +27,13 @@ typedef enum mote_activation {
   MOTE_GELU
 } mote_activation; /* GELU: the exact one */
 
+/* Packed weights as sums of bfloat16, which some devices multiply instead (terms.h): `count` terms of each,
+   at so many times its place in its arena. NULL: none. */
+typedef struct mote_terms {
+  const uint16_t *data;
+  int count;
+} mote_terms;
+
 /* y = activation(W x + b), + x where `residual`. Pointers are device memory. */
 typedef struct mote_linear {
   int in, out;
@@ -35,6 +42,7 @@ typedef struct mote_linear {
   const float *bias;   /* (out, rounded up to a panel); 0 behind the last output */
   mote_activation activation;
   int residual; /* 0 or 1; in == out */
+  mote_terms terms;
 } mote_linear;
 
 /* LayerNorm over a row: (x - mean) / sqrt(variance + 1e-5) * weight + bias; weight NULL: none. */
@@ -61,10 +69,11 @@ typedef struct mote_rows {
    its transpose are found from the weight's address alone. A linear layer has mote_linear_slot() floats
    there. */
 typedef struct mote_arena {
-  const float *value;      /* what the layers point into */
-  const float *transposed; /* W^T of each linear layer, packed as a layer from `out` to `in` values */
-  float *gradient;         /* of the loss, laid out as value */
-  int64_t floats;          /* of each of these */
+  const float *value;          /* what the layers point into */
+  const float *transposed;     /* W^T of each linear layer, packed as a layer from `out` to `in` values */
+  mote_terms transposed_terms; /* of those */
+  float *gradient;             /* of the loss, laid out as value */
+  int64_t floats;              /* of each of these */
   /* Where many calls on few rows follow one another: (chunks, floats), the gradients of each chunk of their
      rows, which stay apart until add_chunks. NULL: each call adds its own to `gradient`. */
   float *chunk;
@@ -115,6 +124,14 @@ struct mote_dense_kernels {
      their sum, in their order, added to the arena's gradient. NULL on devices that keep none apart. */
   int64_t (*chunks)(int64_t n);
   mote_status (*add_chunks)(mote_stream *stream, const mote_arena *arena);
+
+  /* Devices that multiply terms of weights: how many of each at this precision, and the room in bytes for
+     those of an arena of so many floats; 0 where there is nothing to gain. And the terms themselves, to be
+     made again whenever the arena changes. NULL on devices that never do. */
+  int (*term_count)(mote_precision precision);
+  size_t (*terms_room)(int count, int64_t floats);
+  mote_status (*make_terms)(mote_stream *stream, int64_t floats, const float *packed, int count,
+                            uint16_t *terms);
 };
 
 /* Rows that are computed of n, see above. */
@@ -161,6 +178,10 @@ static inline float *mote_gradient_of(const mote_arena *arena, const float *valu
 }
 static inline const float *mote_transpose_of(const mote_arena *arena, const float *weight) {
   return arena->transposed + (weight - arena->value);
+}
+static inline mote_terms mote_terms_at(mote_terms terms, int64_t place) {
+  if (terms.data) terms.data += terms.count * place;
+  return terms;
 }
 
 /* Columns [first, first + in) of a row-major weight (out, columns), packed; `row` of the packed outputs the

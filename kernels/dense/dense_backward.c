@@ -21,10 +21,10 @@ static void mlp_tile(const void *context, int64_t first, int used, float *memory
   const mlp_job *j = context;
   const mote_reverse *v = &j->chain;
   const int stride = mote_tile_stride(v->mlp->layer[0].in);
-  const float *input = mote_reverse_input(v, j->a, first);
+  const float *input = mote_reverse_input(v, j->a, first, used);
   if (!input) mote_tile_fill(j->a, first, used, 0, memory + v->raw, stride);
   if (j->b.width) mote_tile_fill(j->b, first, used, j->a.width, memory + v->raw, stride);
-  mote_reverse_forward(v, used, memory, 0, 0);
+  mote_reverse_forward(v, used, memory, input, 0, 0);
   mote_reverse_fill(j->d_out, first, used, memory + v->gradient[0]);
   const float *d = mote_reverse_back(v, first, used, memory, input, g, j->d_a.data || j->d_b.data).input;
   if (!d) return;
@@ -68,7 +68,7 @@ static void gated_forward(const gated_job *j, int64_t first, int used, float *me
     const mote_reverse *v = &j->expert[e];
     const float *y = memory + v->input[v->mlp->layers];
     mote_tile_fill(j->a, first, used, 0, memory + v->raw, in);
-    mote_reverse_forward(v, used, memory, 0, 1);
+    mote_reverse_forward(v, used, memory, NULL, 0, 1);
     for (int i = 0, stride = mote_tile_stride(j->width); i < used; i++)
       for (int c = 0; c < stride; c++)
         sum[i * stride + c] += gate[i * MOTE_MOST_GATED + e] * y[i * stride + c];

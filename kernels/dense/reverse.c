@@ -14,7 +14,7 @@ static int keeps_slope(const mote_linear *l) {
 }
 
 mote_reverse mote_reverse_plan(const mote_mlp *mlp, const mote_arena *arena, int64_t n, int64_t from) {
-  mote_reverse v = {.mlp = mlp, .arena = arena, .rows = mlp->kept ? n : 0, .floats = from};
+  mote_reverse v = {.mlp = mlp, .arena = arena, .n = n, .rows = mlp->kept ? n : 0, .floats = from};
   for (int l = 0; l <= mlp->layers && (l == 0 || !v.rows); l++) {
     int width = l < mlp->layers ? mlp->layer[l].in : mlp->layer[mlp->layers - 1].out;
     v.input[l] = v.floats;
@@ -60,18 +60,19 @@ static void activate(const mote_linear *l, int rows, float *z, const float *x, f
   }
 }
 
-void mote_reverse_forward(const mote_reverse *v, int used, float *tile, int started, int output) {
+void mote_reverse_forward(const mote_reverse *v, int used, float *tile, const float *input, int started,
+                          int output) {
   const mote_mlp *mlp = v->mlp;
   const int rows = mote_tile_blocks(used), in = mlp->layer[0].in, stride = mote_tile_stride(in);
   if (v->rows) return;
-  clear_rest(used, stride, tile + v->raw);
+  if (!input) clear_rest(used, stride, tile + v->raw);
   if (mlp->before.weight) {
     memcpy(tile + v->input[0], tile + v->raw, (size_t)rows * (size_t)stride * sizeof(float));
     mote_tile_norm(mlp->before, in, used, tile + v->input[0], stride);
   }
   for (int l = 0; l < mlp->layers; l++) {
     mote_linear layer = mlp->layer[l];
-    const float *x = tile + v->input[l];
+    const float *x = l == 0 && input ? input : tile + v->input[l];
     float *y = tile + v->input[l + 1], *z = tile + v->slope[l];
     const int from = mote_tile_stride(layer.in), to = mote_tile_stride(layer.out), start = started && l == 0;
     const int linear = layer.activation == MOTE_IDENTITY && !mlp->behind.weight;
@@ -161,40 +162,24 @@ static void outer_rest(int inputs, int rows, const float *x, const float *next, 
 #undef MOTE_REST
 }
 
-/* Rows that the next products are of, on their way from memory meanwhile. */
-typedef struct later {
-  const float *from[2];
-  int64_t lines[2];
-} later;
-
-static const float *take_lines(later *l, int lines, const float *none, int *stride) {
-  for (int k = 0; k < 2; k++)
-    if (l->lines[k] > 0) {
-      const float *from = l->from[k];
-      l->from[k] += (int64_t)lines * MOTE_PANEL;
-      l->lines[k] -= lines;
-      *stride = MOTE_PANEL;
-      return from;
-    }
-  *stride = 0;
-  return none;
-}
-
 /* Weight gradients, packed as the weights are. */
-static void outer_products(const mote_linear *l, int rows, const float *x, const float *dz, later coming,
+static void outer_products(const mote_linear *l, int rows, const float *x, const float *dz, mote_later coming,
                            float *d_weight) {
   const int panels = mote_panels(l->out), step = 2 * MOTE_LANES / MOTE_PANEL, in = l->in;
   const int from = mote_tile_stride(in), to = mote_tile_stride(l->out);
-  for (int p = 0; p < panels; p += step) {
+  const int done = mote_terms_suit(l) ? mote_terms_outer(l->terms.count, in, l->out, rows, x, from, dz, to,
+                                                         &coming, d_weight)
+                                      : 0;
+  for (int p = 0; p < panels && done < in; p += step) {
     /* As in mote_tile_linear: of a last panel alone both vectors are the same, and so is what is written. */
     int second = step == 1 ? MOTE_LANES : p + 1 < panels ? MOTE_PANEL : 0;
     float *g0 = d_weight + (int64_t)p * in * MOTE_PANEL;
     float *g1 = step == 1 ? g0 + MOTE_LANES : g0 + (second ? (int64_t)in * MOTE_PANEL : 0);
     const float *d = dz + p * MOTE_PANEL;
-    int k = 0;
+    int k = done;
     for (int end; (end = k + MOTE_TILE_BLOCK) <= in; k = end) {
       int stride, next = end + MOTE_TILE_BLOCK <= in ? end + MOTE_TILE_BLOCK - 1 : 0;
-      const float *lines = take_lines(&coming, rows, x, &stride);
+      const float *lines = mote_later_take(&coming, rows, x, &stride);
       outer_block(MOTE_TILE_BLOCK, rows, x + k, x + next, from, d, to, second, lines, stride,
                   g0 + k * MOTE_PANEL, g1 + k * MOTE_PANEL);
     }
@@ -248,7 +233,7 @@ void mote_reverse_norm(mote_norm norm, int width, int rows, const float *x, floa
     norm_row(norm.weight, width, x + r * stride, d + r * stride, d_weight, d_bias);
 }
 
-static void add_later(later *to, int at, const float *rows, int width) {
+static void add_later(mote_later *to, int at, const float *rows, int width) {
   if (!rows) return;
   to->from[at] = rows;
   to->lines[at] = (int64_t)MOTE_REVERSE_ROWS * mote_tile_stride(width) / MOTE_PANEL;
@@ -256,13 +241,17 @@ static void add_later(later *to, int at, const float *rows, int width) {
 
 /* What comes after the products of layer l: the input of the layer before it, or the next tile's last
    layer's, where they were kept. */
-static later coming_after(const mote_reverse *v, int64_t first, const float *tile, const float *input,
-                          int l) {
+static mote_later coming_after(const mote_reverse *v, int64_t first, const float *tile, const float *input,
+                               int l) {
   const mote_mlp *mlp = v->mlp;
   const int last = mlp->layers - 1;
   const int64_t next = first + MOTE_REVERSE_ROWS;
-  later coming = {0};
-  if (!v->rows) return coming;
+  mote_later coming = {0};
+  if (!v->rows) {
+    if (l == 0 && input && next + MOTE_REVERSE_ROWS <= v->n)
+      add_later(&coming, 0, input + MOTE_REVERSE_ROWS * mote_tile_stride(mlp->layer[0].in), mlp->layer[0].in);
+    return coming;
+  }
   if (l > 0) {
     add_later(&coming, 0, l > 1 ? mote_reverse_output(v, tile, first, l - 2) : input, mlp->layer[l - 1].in);
   } else if (next + MOTE_REVERSE_ROWS <= v->rows) {
@@ -296,8 +285,11 @@ mote_reversed mote_reverse_back(const mote_reverse *v, int64_t first, int used, 
     outer_products(layer, used, x, dz, coming_after(v, first, tile, input, l), g->at[2 * l + MOTE_OF_WEIGHT]);
     if (l == 0) result.first = dz;
     if (!needed) break;
-    mote_linear back = {layer->out, layer->in,     mote_transpose_of(v->arena, layer->weight),
-                        zeros,      MOTE_IDENTITY, 0};
+    mote_linear back = {.in = layer->out,
+                        .out = layer->in,
+                        .weight = mote_transpose_of(v->arena, layer->weight),
+                        .bias = zeros,
+                        .terms = mote_terms_at(v->arena->transposed_terms, layer->weight - v->arena->value)};
     mote_tile_linear(&back, layer->residual, rows, dz, to, dx, from);
     if (l == 0) result.input = dx;
     other = dz;

@@ -10,13 +10,14 @@
 
 #include "kernels/dense/tile.h"
 
-#define MOTE_REVERSE_ROWS 48 /* of a tile: whole blocks of the microkernel */
+#define MOTE_REVERSE_ROWS (MOTE_LANES == 16 ? 96 : 48) /* of a tile: whole blocks of the microkernel */
 
 /* Where a tile's values lie in the memory that it is given, in floats. Rows are as in tile.h: whole panels.
  */
 typedef struct mote_reverse {
   const mote_mlp *mlp;
   const mote_arena *arena;
+  int64_t n;    /* rows that the call is of */
   int64_t rows; /* that mlp->kept is of; 0: it holds nothing */
   int64_t raw;  /* inputs in front of the first LayerNorm; input[0] where there is none */
   int64_t input[MOTE_MLP_LAYERS + 1]; /* of each layer, then the last one's output; not of what was kept */
@@ -61,15 +62,18 @@ static inline float *mote_reverse_start(const mote_reverse *v, float *tile) {
 }
 
 /* The chain's input, for mote_reverse_back(), where it stands: NULL if these rows are not as a tile's. */
-static inline const float *mote_reverse_input(const mote_reverse *v, mote_rows rows, int64_t first) {
+static inline const float *mote_reverse_input(const mote_reverse *v, mote_rows rows, int64_t first,
+                                              int used) {
   const int in = v->mlp->layer[0].in, direct = rows.width == in && rows.stride == mote_tile_stride(in);
-  return v->rows && direct ? rows.data + first * rows.stride : NULL;
+  const int there = v->rows || (used == mote_tile_blocks(used) && !v->mlp->before.weight);
+  return there && direct ? rows.data + first * rows.stride : NULL;
 }
 
-/* The chain's values, unless kept, from its input, which stands at `raw`, for `used` rows and those up to a
-   whole block. `output`: the last layer's values are wanted (without the LayerNorm behind), whether or not
-   the way back needs them. */
-void mote_reverse_forward(const mote_reverse *v, int used, float *tile, int started, int output);
+/* The chain's values, unless kept, from its input, which stands at `raw` unless there is `input`, for `used`
+   rows and those up to a whole block. `output`: the last layer's values are wanted (without the LayerNorm
+   behind), whether or not the way back needs them. */
+void mote_reverse_forward(const mote_reverse *v, int used, float *tile, const float *input, int started,
+                          int output);
 
 /* The way back from the gradient by the chain's output (0 in columns behind its width and in rows behind
    `used`), adding to `g`. `input`: the chain's, in rows as a tile's, if it does not stand at `raw`. */

@@ -10,10 +10,11 @@
 #include <string.h>
 
 #include "kernels/dense/dense.h"
+#include "kernels/dense/terms.h"
 #include "kernels/dense/vector.h"
 
 #define MOTE_TILE_BLOCK (MOTE_LANES == 16 ? 12 : 6)
-#define MOTE_TILE_ROWS 48
+#define MOTE_TILE_ROWS (MOTE_LANES == 16 ? 96 : 48)
 #define MOTE_TILE_FLOATS                                                                                     \
   (MOTE_TILE_BLOCK * MOTE_DENSE_WIDEST > MOTE_TILE_ROWS * 128 ? MOTE_TILE_BLOCK * MOTE_DENSE_WIDEST          \
                                                               : MOTE_TILE_ROWS * 128)
@@ -95,6 +96,10 @@ MOTE_VECTOR void mote_tile_columns(int in, const float *restrict w0, const float
 static inline void mote_tile_linear(const mote_linear *l, int start, int rows, const float *x, int x_stride,
                                     float *y, int y_stride) {
   int panels = mote_panels(l->out), step = 2 * MOTE_LANES / MOTE_PANEL;
+  if (mote_terms_suit(l)) {
+    mote_terms_linear(l, start, rows, x, x_stride, y, y_stride);
+    return;
+  }
   for (int p = 0; p < panels; p += step) {
     const float *w = l->weight + (int64_t)p * l->in * MOTE_PANEL,
                 *b = start ? NULL : l->bias + p * MOTE_PANEL;

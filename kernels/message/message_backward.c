@@ -85,10 +85,10 @@ static void edge_tile(const void *context, int64_t first, int used, float *memor
   const int wanted = j->d_factor || j->d_length, stride = mote_tile_stride(j->width);
   float *message = memory, *d = memory + v->gradient[0]; /* messages stand in front of the chain's values */
   mote_rows state = {j->state, j->state_width, j->state_width};
-  const float *input = mote_reverse_input(v, state, first);
+  const float *input = mote_reverse_input(v, state, first, used);
   if (!input) mote_tile_fill(state, first, used, 0, memory + v->raw, mote_tile_stride(j->state_width));
   if (!v->rows) gather(j, first, used, mote_reverse_start(v, memory));
-  mote_reverse_forward(v, used, memory, 1, wanted);
+  mote_reverse_forward(v, used, memory, input, 1, wanted);
   if (wanted) {
     memcpy(message, mote_reverse_output(v, memory, first, v->mlp->layers - 1),
            (size_t)(used * stride) * sizeof(float));

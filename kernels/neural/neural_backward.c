@@ -66,7 +66,7 @@ MOTE_INLINE void tile_of(int D, const reverse_job *j, int64_t first, int used, f
     const mote_group group = mote_group_at(rows, first + k * MOTE_REAL_WIDTH, first + used);
     in_front(D, j, &group, k * MOTE_REAL_WIDTH, &lanes[k], &to);
   }
-  mote_reverse_forward(v, used, memory, 0, 0);
+  mote_reverse_forward(v, used, memory, NULL, 0, 0);
   const float *d_x = mote_reverse_back(v, first, used, memory, NULL, g, 1).input;
   for (int k = 0; k * MOTE_REAL_WIDTH < used; k++) {
     const mote_group group = mote_group_at(rows, first + k * MOTE_REAL_WIDTH, first + used);

@@ -16,7 +16,7 @@ TEST(DeviceNames, UnknownAndAbsentDevicesAreRefusedWithTheReason) {
     EXPECT_NE('\0', mote_last_error()[0]);
   }
   EXPECT_EQ(MOTE_ERROR_DEVICE, mote_device_open("cuda:99", nullptr, &device));
-  mote_device_options options = {-1};
+  mote_device_options options = {-1, MOTE_PRECISION_FLOAT32};
   EXPECT_EQ(MOTE_ERROR_ARGUMENT, mote_device_open("cpu", &options, &device));
   EXPECT_EQ(nullptr, device);
 }

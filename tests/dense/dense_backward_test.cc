@@ -154,7 +154,7 @@ TEST(Chain64, IsItsOwnDifferences) {
 /* ---- The kernels ---- */
 
 class DenseBackwardTest : public mote_test::OnDevice {};
-MOTE_ON_DEVICES(DenseBackwardTest);
+MOTE_ON_DEVICES_AND_PRODUCTS(DenseBackwardTest);
 
 TEST_P(DenseBackwardTest, OneLayerOfAnyWidths) {
   Device device(GetParam());
@@ -243,7 +243,7 @@ TEST_P(DenseBackwardTest, RowsBehindTheCountAreLeft) {
 TEST_P(DenseBackwardTest, SeveralChunks) {
   Device device(GetParam());
   const int64_t chunk = MOTE_GRADIENT_ROWS;
-  if (GetParam() != "cpu") { /* whose chunks are shorter */
+  if (!mote_test::is_cpu(GetParam())) { /* whose chunks are shorter */
     check(device, {{17, 20, 20}, {MOTE_GELU, MOTE_IDENTITY}, {}, true, true}, {700}, 8000);
     return;
   }
@@ -289,7 +289,7 @@ struct Reverse {
 
 TEST_P(DenseBackwardTest, WhatIsKeptIsWhatIsReversed) {
   Device device(GetParam());
-  EXPECT_EQ(std::string(GetParam()) == "cpu", bool(device->dense->keeps));
+  EXPECT_EQ(mote_test::is_cpu(GetParam()), bool(device->dense->keeps));
   Call call;
   call.n = 100;
   EXPECT_EQ(bool(device->dense->keeps), check(device, {{9, 40, 24, 5}, relu, {}, false, true}, call, 1));
@@ -301,7 +301,7 @@ TEST_P(DenseBackwardTest, WhatIsKeptIsWhatIsReversed) {
 
 TEST_P(DenseBackwardTest, SameBitsWhateverTheThreads) {
   for (int64_t n : {int64_t(5 * MOTE_GRADIENT_ROWS + 100), int64_t(1000)}) {
-    if (GetParam() != "cpu") n = 300;
+    if (!mote_test::is_cpu(GetParam())) n = 300;
     mote_test::expect_reproducible(GetParam(), [&](Device &device) {
       Reverse reverse(device, n);
       MOTE_EXPECT_OK(reverse.run(device.stream, nullptr));

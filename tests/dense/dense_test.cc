@@ -80,7 +80,7 @@ void check(Device &device, const Shape &shape, const Call &call, uint64_t stream
 } // namespace
 
 class DenseTest : public mote_test::OnDevice {};
-MOTE_ON_DEVICES(DenseTest);
+MOTE_ON_DEVICES_AND_PRODUCTS(DenseTest);
 
 TEST_P(DenseTest, OneLayerOfAnyWidths) {
   Device device(GetParam());
@@ -238,7 +238,7 @@ TEST_P(DenseTest, LayersStackIntoOne) {
   Array<float> weights(device, packed), biases(device, bias), y(device, 30 * out);
   mote_mlp mlp = {};
   mlp.layers = 1;
-  mlp.layer[0] = {in, out, weights, biases, MOTE_IDENTITY, 0};
+  mlp.layer[0] = {in, out, weights, biases, MOTE_IDENTITY, 0, {}};
   MOTE_ASSERT_OK(device->dense->mlp(device.stream, 30, nullptr, &mlp, x.rows(), {}, {}, y, out));
   std::vector<double> expected;
   for (int r = 0; r < 30; r++)
@@ -254,7 +254,7 @@ TEST_P(DenseTest, LayersStackIntoOne) {
 /* The GPU copies weights 16 bytes at a time; the CPU takes them as they are. */
 TEST_P(DenseTest, WeightsOutOfLineAreRefused) {
   Device device(GetParam());
-  if (GetParam() == "cpu") return;
+  if (mote_test::is_cpu(GetParam())) return;
   Network network(device, {{16, 16}, {MOTE_RELU}, {}}, 901);
   Rows x(device, 4, 16, 0, 902);
   Array<float> y(device, 4 * 16);

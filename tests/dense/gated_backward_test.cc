@@ -174,7 +174,7 @@ TEST(Gated64, IsItsOwnDifferences) {
 }
 
 class GatedBackwardTest : public mote_test::OnDevice {};
-MOTE_ON_DEVICES(GatedBackwardTest);
+MOTE_ON_DEVICES_AND_PRODUCTS(GatedBackwardTest);
 
 TEST_P(GatedBackwardTest, OneToThreeExpertsAndTheMost) {
   Device device(GetParam());
@@ -203,12 +203,12 @@ TEST_P(GatedBackwardTest, NormsCountsDepthsAndSinks) {
 
 TEST_P(GatedBackwardTest, SeveralChunks) {
   Device device(GetParam());
-  const int64_t n = GetParam() == "cpu" ? 2 * MOTE_GRADIENT_ROWS + 100 : 300;
+  const int64_t n = mote_test::is_cpu(GetParam()) ? 2 * MOTE_GRADIENT_ROWS + 100 : 300;
   check(device, {{17, 20}, {MOTE_GELU}, {}}, {3, n}, 9000);
 }
 
 TEST_P(GatedBackwardTest, SameBitsWhateverTheThreads) {
-  const int64_t n = GetParam() == "cpu" ? 4 * MOTE_GRADIENT_ROWS + 100 : 200;
+  const int64_t n = mote_test::is_cpu(GetParam()) ? 4 * MOTE_GRADIENT_ROWS + 100 : 200;
   mote_test::expect_reproducible(GetParam(), [&](Device &device) {
     Reverse reverse(device, {{12, 20, 17}, {MOTE_GELU}, {}}, {3, n}, 9100);
     MOTE_EXPECT_OK(reverse.run(device.stream));

@@ -69,7 +69,7 @@ void check(Device &device, const Shape &shape, const Call &call, uint64_t stream
 } // namespace
 
 class GatedTest : public mote_test::OnDevice {};
-MOTE_ON_DEVICES(GatedTest);
+MOTE_ON_DEVICES_AND_PRODUCTS(GatedTest);
 
 TEST_P(GatedTest, OneToThreeExpertsAndTheMost) {
   Device device(GetParam());

@@ -174,7 +174,7 @@ TEST(Pass64, IsItsOwnDifferences) {
 /* ---- The kernels ---- */
 
 class MessageBackwardTest : public mote_test::OnDevice {};
-MOTE_ON_DEVICES(MessageBackwardTest);
+MOTE_ON_DEVICES_AND_PRODUCTS(MessageBackwardTest);
 
 TEST_P(MessageBackwardTest, EdgesBySender) {
   Device device(GetParam());
@@ -272,7 +272,7 @@ TEST_P(MessageBackwardTest, Widths) {
 /* More edges than are summed together. */
 TEST_P(MessageBackwardTest, SeveralChunks) {
   Device device(GetParam());
-  const int64_t receivers = GetParam() == "cpu" ? MOTE_GRADIENT_ROWS / 2 : 60;
+  const int64_t receivers = mote_test::is_cpu(GetParam()) ? MOTE_GRADIENT_ROWS / 2 : 60;
   Case test = {{{18, 20, 18}, {MOTE_GELU, MOTE_IDENTITY}, {}, false, true}, degrees(receivers, 10, 5)};
   test.update = test.mean = test.length = test.factor = true;
   test.senders = receivers;
@@ -337,7 +337,7 @@ struct Reverse {
 } // namespace
 
 TEST_P(MessageBackwardTest, SameBitsWhateverTheThreads) {
-  const int64_t receivers = GetParam() == "cpu" ? MOTE_GRADIENT_ROWS : 50;
+  const int64_t receivers = mote_test::is_cpu(GetParam()) ? MOTE_GRADIENT_ROWS : 50;
   mote_test::expect_reproducible(GetParam(), [&](Device &device) {
     Reverse reverse(device, receivers);
     MOTE_EXPECT_OK(reverse.run(device.stream));

@@ -127,7 +127,7 @@ void check(Device &device, const Case &test, uint64_t stream) {
 } // namespace
 
 class MessageTest : public mote_test::OnDevice {};
-MOTE_ON_DEVICES(MessageTest);
+MOTE_ON_DEVICES_AND_PRODUCTS(MessageTest);
 
 /* Every choice there is, on a graph whose receivers mostly lie within a tile. */
 TEST_P(MessageTest, AllChoices) {

@@ -8,7 +8,7 @@
 
 #include <mote/random.h>
 
-#include "kernels/dense/dense.h"
+#include "host/nn/terms.h"
 #include "tests/emulator/control.h"
 
 namespace mote_test {
@@ -78,6 +78,12 @@ void expect_replayable(Device &device, Step step, Forget forget, Result result) 
   mote_replay_reset(&replay);
 }
 
+/* A buffer that frees itself. */
+struct Room {
+  mote_buffer buffer = {};
+  ~Room() { mote_buffer_free(&buffer); }
+};
+
 struct Shape {
   std::vector<int> width;                  /* inputs, then the outputs of each layer */
   std::vector<mote_activation> activation; /* of each layer; the last one counts for those behind */
@@ -97,7 +103,8 @@ public:
       mote_linear_pack(in, out, weight_[l].data(), in, 0, 0, packed.data());
       std::copy(bias_[l].begin(), bias_[l].end(), bias.begin());
       size_t which = std::min(size_t(l), shape.activation.size() - 1);
-      mlp.layer[l] = {in, out, keep(packed), keep(bias), shape.activation[which], 0};
+      const float *weight = keep(packed);
+      mlp.layer[l] = {in, out, weight, keep(bias), shape.activation[which], 0, terms(packed.size(), weight)};
       for (int r : shape.residual) mlp.layer[l].residual |= r == l;
     }
     if (shape.before) mlp.before = norm(shape.width[0], stream * 100 + 90, before_);
@@ -149,11 +156,19 @@ private:
     arrays_.push_back(std::make_unique<Array<float>>(device_, values));
     return arrays_.back()->data();
   }
+  /* What the device multiplies in the weight's place, if it does. */
+  mote_terms terms(size_t floats, const float *packed) {
+    mote_terms terms = {};
+    rooms_.push_back(std::make_unique<Room>());
+    MOTE_EXPECT_OK(mote_terms_keep(device_.stream, int64_t(floats), packed, &rooms_.back()->buffer, &terms));
+    return terms;
+  }
   Device &device_;
   Shape shape_;
   std::vector<std::vector<float>> weight_, bias_;
   std::vector<float> before_, behind_;
   std::vector<std::unique_ptr<Array<float>>> arrays_;
+  std::vector<std::unique_ptr<Room>> rooms_;
 };
 
 } // namespace mote_test

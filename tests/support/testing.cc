@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <unistd.h>
 
+#include "kernels/dense/dense.h"
+
 namespace mote_test {
 
 static bool opens(const std::string &name) {
@@ -21,6 +23,16 @@ std::vector<std::string> devices() {
   else
     printf("note: no emulated device in this build (%s): CUDA kernels are not run\n", mote_last_error());
   if (mote_cuda_device_count(nullptr) > 0) names.push_back("cuda:0");
+  return names;
+}
+
+std::vector<std::string> devices_and_products() {
+  std::vector<std::string> names = devices();
+  Device cpu("cpu", 1);
+  if (cpu->dense->term_count(MOTE_PRECISION_FLOAT32))
+    names.push_back("cpu-fma");
+  else
+    printf("note: this processor has no tiles of bfloat16 (AMX): products by terms are not run\n");
   return names;
 }
 
@@ -49,9 +61,19 @@ TemporaryFolder::~TemporaryFolder() {
   std::filesystem::remove_all(path, ignored);
 }
 
-Device::Device(const std::string &name, int threads) {
-  mote_device_options options = {threads};
-  EXPECT_EQ(MOTE_OK, mote_device_open(name.c_str(), &options, &device)) << mote_last_error();
+/* The CPU's dense layers, without terms. */
+static const mote_dense_kernels *without_terms(const mote_dense_kernels *dense) {
+  static mote_dense_kernels kernels;
+  kernels = *dense;
+  kernels.term_count = nullptr;
+  return &kernels;
+}
+
+Device::Device(const std::string &name, int threads, mote_precision precision) {
+  mote_device_options options = {threads, precision};
+  const bool fma = name == "cpu-fma";
+  EXPECT_EQ(MOTE_OK, mote_device_open(fma ? "cpu" : name.c_str(), &options, &device)) << mote_last_error();
+  if (fma) device->dense = without_terms(device->dense);
   EXPECT_EQ(MOTE_OK, mote_stream_create(device, &stream)) << mote_last_error();
 }
 

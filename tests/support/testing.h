@@ -19,6 +19,12 @@ namespace mote_test {
 /* "cpu", then "emu" and "cuda:0" where this build and machine have them. */
 std::vector<std::string> devices();
 
+/* Where the CPU multiplies terms of weights, "cpu-fma" as well: the same without. */
+std::vector<std::string> devices_and_products();
+inline bool is_cpu(const std::string &name) {
+  return name.rfind("cpu", 0) == 0;
+}
+
 /* The path of a file below the folder of reference data ($MOTE_SHARED, else a folder "shared" beside or above
    the working directory); "" when it is not there. */
 std::string shared_file(const std::string &relative);
@@ -38,7 +44,8 @@ public:
 /* An open device with one stream. */
 class Device {
 public:
-  explicit Device(const std::string &name, int threads = 0);
+  explicit Device(const std::string &name, int threads = 0,
+                  mote_precision precision = MOTE_PRECISION_FLOAT32);
   ~Device();
   Device(const Device &) = delete;
   Device &operator=(const Device &) = delete;
@@ -89,11 +96,13 @@ template <typename A, typename B> double relative_l2(const std::vector<A> &a, co
 }
 
 class OnDevice : public ::testing::TestWithParam<std::string> {};
-#define MOTE_ON_DEVICES(suite)                                                                               \
-  INSTANTIATE_TEST_SUITE_P(devices, suite, ::testing::ValuesIn(mote_test::devices()), [](const auto &info) { \
+#define MOTE_ON_DEVICES(suite) MOTE_ON(suite, mote_test::devices())
+#define MOTE_ON_DEVICES_AND_PRODUCTS(suite) MOTE_ON(suite, mote_test::devices_and_products())
+#define MOTE_ON(suite, names)                                                                                \
+  INSTANTIATE_TEST_SUITE_P(devices, suite, ::testing::ValuesIn(names), [](const auto &info) {                \
     std::string name = info.param;                                                                           \
     for (char &c : name)                                                                                     \
-      if (c == ':') c = '_';                                                                                 \
+      if (c == ':' || c == '-') c = '_';                                                                     \
     return name;                                                                                             \
   })
 

@@ -181,7 +181,13 @@ public:
     values_ = std::make_unique<Array<float>>(device_, value_);
     transposes_ = std::make_unique<Array<float>>(device_, transposed_);
     gradients_ = std::make_unique<Array<float>>(device_, start_);
-    return {values_->data(), transposes_->data(), gradients_->data(), 0, nullptr, 0};
+    mote_terms transposed = {};
+    terms_ = {};
+    const int64_t floats = int64_t(value_.size());
+    MOTE_EXPECT_OK(mote_terms_keep(device_.stream, floats, values_->data(), &room_.buffer, &terms_));
+    MOTE_EXPECT_OK(
+        mote_terms_keep(device_.stream, floats, transposes_->data(), &transposed_room_.buffer, &transposed));
+    return {values_->data(), transposes_->data(), transposed, gradients_->data(), 0, nullptr, 0};
   }
 
   /* The next chain or norm, in the order in which they were added. */
@@ -190,8 +196,13 @@ public:
     mlp.layers = chain.layers();
     for (int l = 0; l < mlp.layers; l++) {
       const float *weight = next(), *bias = next();
-      mlp.layer[l] = {chain.shape.width[l], chain.shape.width[l + 1], weight, bias,
-                      chain.activation(l),  chain.residual(l)};
+      mlp.layer[l] = {chain.shape.width[l],
+                      chain.shape.width[l + 1],
+                      weight,
+                      bias,
+                      chain.activation(l),
+                      chain.residual(l),
+                      mote_terms_at(terms_, weight - values_->data())};
     }
     mlp.before = norm(chain.before);
     mlp.behind = norm(chain.behind);
@@ -233,10 +244,10 @@ private:
     int64_t at;
     const double *gradient;
   };
-  int64_t room(int64_t floats) { /* with a gap, at multiples of 16 floats */
+  int64_t room(int64_t floats) { /* with a gap, at multiples of 32 floats */
     int64_t at = int64_t(value_.size());
     part_.push_back(at);
-    value_.resize(at + (floats + MOTE_PANEL - 1) / MOTE_PANEL * MOTE_PANEL + MOTE_PANEL);
+    value_.resize(at + (floats + 2 * MOTE_PANEL - 1) / (2 * MOTE_PANEL) * 2 * MOTE_PANEL + 2 * MOTE_PANEL);
     transposed_.resize(value_.size());
     return at;
   }
@@ -257,6 +268,8 @@ private:
   std::vector<int64_t> part_;
   size_t next_ = 0;
   std::unique_ptr<Array<float>> values_, transposes_, gradients_;
+  Room room_, transposed_room_;
+  mote_terms terms_ = {};
 };
 
 } // namespace mote_test

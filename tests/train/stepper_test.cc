@@ -170,6 +170,29 @@ TEST_F(Stepper, SoapLearnsResumesAndDoesNotDependOnThreads) {
 }
 
 /* The scales, and what MODEL keeps of them, are the other set's. */
+/* Or says that this processor cannot. */
+TEST_F(Stepper, LearnsByTermsOfSixteenBits) {
+  const std::string text = std::string(kGns) + "precision: bfloat16x2\n";
+  mote_device *device = nullptr;
+  mote_device_options options = {1, MOTE_PRECISION_BFLOAT16X2};
+  const bool able = mote_device_open("cpu", &options, &device) == MOTE_OK;
+  mote_device_close(device);
+  if (!able) {
+    mote_stepper_trainer trainer;
+    mote_train_options one = {};
+    one.device = "cpu", one.threads = 1;
+    const std::string run = mote_test::write(folder.file("unable.yaml"), text + "steps: 2\n");
+    EXPECT_EQ(MOTE_ERROR_UNSUPPORTED, mote_stepper_trainer_open(run.c_str(), "unused", &one, &trainer));
+    EXPECT_NE(nullptr, strstr(mote_last_error(), "AMX")) << mote_last_error();
+    GTEST_SKIP() << mote_last_error();
+  }
+  threads_do_not_matter(text + "steps: 12\n");
+  mote_train_summary late = train(text + "steps: 200\n", "late", 2);
+  EXPECT_LT(late.validation, 0.01);
+  train(std::string(kGns) + "steps: 12\n", "whole", 1);
+  EXPECT_FALSE(bytes(folder.file("cpu1/model.safetensors")) == bytes(folder.file("whole/model.safetensors")));
+}
+
 TEST_F(Stepper, StatisticsOfAnotherDataSet) {
   const std::string other = folder.file("other");
   ASSERT_EQ(0, mkdir(other.c_str(), 0777));
