@@ -9,6 +9,7 @@
 #   bench      reconstruct.json
 #   stepper    stepper-*.json     against PyTorch
 #   training   training.json training-shipped.json training-bfloat16x2.json   against PyTorch (the last: CPUs with AMX)
+#   scale      scale-water.json   a trained dense network's step against a trained sparse one's
 #   mpm        mpm-against-taichi.json
 #   neighbor   neighbor-against-nanoflann.txt
 #   transport  transport-against-assignment.json
@@ -27,7 +28,7 @@ work="$results/work"
 mkdir -p "$work"
 shift $(($# < 2 ? $# : 2))
 cases=("$@")
-[ ${#cases[@]} -gt 0 ] || cases=(demo models operator reduced bench stepper training mpm neighbor transport)
+[ ${#cases[@]} -gt 0 ] || cases=(demo models operator reduced bench stepper training scale mpm neighbor transport)
 peers="$here/bench/peers"
 failed=()
 
@@ -85,6 +86,14 @@ case_training() {
   grep -q amx_bf16 /proc/cpuinfo || { echo "no AMX: training-bfloat16x2.json is left out"; return 0; }
   python3 "$peers/training_peer.py" "$build/mote-bench" --styles plain best --precision bfloat16x2 \
     --json "$results/training-bfloat16x2.json"
+}
+case_scale() {
+  needs numpy h5py || return
+  local data="${MOTE_DATA:-$work/data}"
+  [ -f "$data/water/test.h5" ] || "$build/mote" dataset "$here/scripts/datasets/water.yaml" -o "$data/water" || return
+  python3 "$peers/scale.py" "$build/mote" --dense "$here/scripts/models/water-gns" --sparse "$here/scripts/models/water" \
+    --operator "$here/scripts/operators/datasets" --input "$data/water/test.h5" --particles 100000 300000 \
+    --json "$results/scale-water.json"
 }
 case_mpm() {
   needs taichi || return
