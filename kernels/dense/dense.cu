@@ -105,4 +105,5 @@ static mote_status gated(mote_stream *stream, int64_t n, const int32_t *count, i
 }
 
 extern "C" const struct mote_dense_kernels mote_dense_gpu = {
-    0, mlp, gated, mote_gpu_mlp_backward, mote_gpu_gated_backward, nullptr, nullptr};
+    0,       mlp,     gated,  mote_gpu_mlp_backward, mote_gpu_gated_backward, nullptr, nullptr,
+    nullptr, nullptr, nullptr};
