@@ -1,7 +1,8 @@
 /* The reverse of a chain on the CPU (reverse.h). The trick: weight gradients are outer products summed over
    rows, so the microkernel keeps a block of inputs x two vectors of outputs in registers, as the forward one
    keeps rows x outputs, and goes through the tile's rows. A weight's gradient is one chain of fused
-   multiply-adds over the rows of its chunk in their order. */
+   multiply-adds over the rows of its chunk in their order; or, by terms (terms.h), a sum of each tile's in
+   the order of the tiles. */
 #include "kernels/dense/reverse.h"
 
 static const float zeros[MOTE_DENSE_WIDEST]; /* the bias of transposed layers */

@@ -1,9 +1,11 @@
-/* A tile of rows through a chain of layers, on the CPU. A tile's two buffers fit into the first-level cache
+/* A tile of rows through a chain of layers, on the CPU. A tile's two buffers fit into the nearest caches
    with a panel of weights beside them; weights come from the second level once a tile.
 
    The microkernel keeps MOTE_TILE_BLOCK rows x two vectors of outputs in registers: 12 of AVX2's 16, 24 of
    AVX-512's 32. Each output is one chain of fused multiply-adds over the inputs in their order, so that a
-   row's result depends neither on the tile it is in nor on the number of threads. */
+   row's result depends neither on the tile it is in nor on the number of threads. Where the processor
+   multiplies tiles of bfloat16, layers that suit are computed by terms instead (terms.h), of which the same
+   holds. */
 #ifndef MOTE_KERNELS_DENSE_TILE_H
 #define MOTE_KERNELS_DENSE_TILE_H
 
