@@ -59,6 +59,7 @@ static void usage(FILE *out) {
   fprintf(out, "\noptions:\n"
                "  --device NAME    auto, cpu, cuda or cuda:N (auto)\n"
                "  --threads N      CPU threads; 0 for all (0)\n"
+               "  --precision P    dense layers: float32, or bfloat16x2 on CPUs with AMX (float32)\n"
                "  --size N         particles or points, instead of each case's own sizes\n"
                "  --material NAME  mpm: newtonian or drucker_prager alone\n"
                "  --quick          small sizes: under a minute on two cores\n"
@@ -69,7 +70,6 @@ static void usage(FILE *out) {
                "  --batch B        train: examples a step (2, or all of the input)\n"
                "  --input T.h5     train: trajectories, an example each, for a model's folder\n"
                "  --save FOLDER    train: leaves the model and its examples (batch.h5) there\n"
-               "  --precision P    dense layers: float32, or bfloat16x2 on CPUs with AMX (float32)\n"
                "  --gradients F    train: the gradient of the first example's loss, as safetensors\n"
                "  -h, --help       this text\n");
 }
@@ -123,11 +123,13 @@ static int check_train(const bench_context *bench, const bench_options *o, int a
 static const char **text_of(const char *word, bench_options *o, bench_context *bench) {
   const struct {
     const char *word, **text;
-  } texts[] = {{"--device", &o->device},         {"--json", &o->json},
-               {"--precision", &o->precision},   {"--csv", &bench->csv},
-               {"--plot", &bench->plot},         {"--material", &bench->material},
-               {"--model", &bench->train.model}, {"--input", &bench->train.input},
-               {"--save", &bench->train.save},   {"--gradients", &bench->train.gradients}};
+  } texts[] = {
+      {"--device", &o->device},         {"--json", &o->json},
+      {"--precision", &o->precision},   {"--csv", &bench->csv},
+      {"--plot", &bench->plot},         {"--material", &bench->material},
+      {"--model", &bench->train.model}, {"--input", &bench->train.input},
+      {"--save", &bench->train.save},   {"--gradients", &bench->train.gradients},
+  };
   for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
     if (!strcmp(word, texts[k].word)) return texts[k].text;
   return NULL;

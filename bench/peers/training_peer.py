@@ -21,9 +21,9 @@ PyTorch is told the setting that says the same of its own (set_float32_matmul_pr
 it has that), or --torch-precision.
 
 Gradients are compared with PyTorch's in float64, autograd's of the same loss on the same graph. The error of a tensor is
-relative to its gradient's norm, and fails above --tolerance (1e-3; 1e-2 for bfloat16x2, by which more of those signs change): a gradient that is left out or counted twice is off by 0.3
-or more; rounding alone makes 1e-6; and where rounding decides the sign of a ReLU's input, of which a step has some millions,
-one row's part goes missing, up to some 1e-4. Where the terms of a gradient cancel, as those of attention's keys do under
+relative to its gradient's norm, and fails above --tolerance (1e-3; 1e-2 for bfloat16x2): a gradient that is left out or counted
+twice is off by 0.3 or more; rounding alone makes 1e-6; and where rounding decides the sign of a ReLU's input, of which a step
+has some millions, one row's part goes missing, up to some 1e-4, and with fewer bits more of them. Where the terms of a gradient cancel, as those of attention's keys do under
 small weights, float32 has fewer digits: a tensor may always be off by three times what PyTorch's own float32 is; and where
 they cancel altogether, as those of the last bias of an answer for edges, by 1e-7 of the gradient of all tensors.
 """

@@ -130,6 +130,9 @@ mote_status mote_device_open(const char *name, const mote_device_options *option
   *out = NULL;
   if (options && (options->threads < 0 || options->threads > 4096))
     return mote_fail(MOTE_ERROR_ARGUMENT, "threads is %d: expected 0 (all) to 4096", options->threads);
+  if (options && (unsigned)options->precision > MOTE_PRECISION_BFLOAT16X2)
+    return mote_fail(MOTE_ERROR_ARGUMENT, "precision is %d: expected float32 or bfloat16x2",
+                     (int)options->precision);
   mote_device *device = calloc(1, sizeof *device);
   if (!device) return mote_fail(MOTE_ERROR_MEMORY, "out of memory opening device '%s'", name);
   device->threads = options && options->threads ? options->threads : default_threads();

@@ -26,7 +26,8 @@ typedef struct mote_device_options {
 
 /* Opens `name`: "cpu", "cuda", "cuda:N", "emu", or "auto" (the first CUDA device that works, else the CPU).
    NULL options mean the defaults. MOTE_ERROR_DEVICE names what is missing: the shared object, the driver,
-   the device. MOTE_ERROR_UNSUPPORTED: it has no such precision. */
+   the device. MOTE_ERROR_ARGUMENT: an option out of range; MOTE_ERROR_UNSUPPORTED: it has no such precision.
+ */
 mote_status mote_device_open(const char *name, const mote_device_options *options, mote_device **device);
 
 /* Closes the device; every buffer and object made on it must be gone. NULL is allowed. */

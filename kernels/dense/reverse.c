@@ -5,6 +5,8 @@
    the order of the tiles. */
 #include "kernels/dense/reverse.h"
 
+_Static_assert(MOTE_REVERSE_ROWS <= MOTE_TERM_ROWS, "a tile's outer products are one call");
+
 static const float zeros[MOTE_DENSE_WIDEST]; /* the bias of transposed layers */
 
 /* ---- Layout ---- */

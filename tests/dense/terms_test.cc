@@ -13,12 +13,7 @@ using mote_test::noise;
 namespace {
 
 #define REQUIRE_TILES()                                                                                      \
-  if (!have_tiles()) GTEST_SKIP() << "this processor has no tiles of bfloat16 (AMX)"
-bool have_tiles() {
-  Device cpu("cpu", 1);
-  return cpu->dense->term_count(MOTE_PRECISION_FLOAT32) > 0;
-}
-
+  if (!mote_test::cpu_has_terms()) GTEST_SKIP() << "this processor has no tiles of bfloat16 (AMX)"
 float value_of(uint16_t upper) {
   uint32_t bits = uint32_t(upper) << 16;
   float value;
@@ -228,11 +223,10 @@ TEST(TermsTest, OuterProducts) {
 }
 
 TEST(TermsTest, OtherDevicesSayThatTheyCannot) {
-  Device cpu("cpu", 1);
   for (const std::string &name : mote_test::devices()) {
     mote_device *device = nullptr;
     mote_device_options options = {1, MOTE_PRECISION_BFLOAT16X2};
-    const bool able = name == "cpu" && cpu->dense->term_count(MOTE_PRECISION_FLOAT32);
+    const bool able = name == "cpu" && mote_test::cpu_has_terms();
     const mote_status status = mote_device_open(name.c_str(), &options, &device);
     EXPECT_EQ(able ? MOTE_OK : MOTE_ERROR_UNSUPPORTED, status) << name;
     if (!able) {
@@ -241,6 +235,12 @@ TEST(TermsTest, OtherDevicesSayThatTheyCannot) {
     }
     mote_device_close(device);
   }
+  mote_device *device = nullptr;
+  mote_device_options neither = {};
+  const int unknown = 2;
+  std::memcpy(&neither.precision, &unknown, sizeof unknown);
+  EXPECT_EQ(MOTE_ERROR_ARGUMENT, mote_device_open("cpu", &neither, &device));
+  EXPECT_NE(nullptr, std::strstr(mote_last_error(), "precision")) << mote_last_error();
   mote_precision precision;
   EXPECT_EQ(MOTE_ERROR_ARGUMENT, mote_precision_parse("float16", &precision));
   MOTE_EXPECT_OK(mote_precision_parse("bfloat16x2", &precision));

@@ -26,10 +26,14 @@ std::vector<std::string> devices() {
   return names;
 }
 
+bool cpu_has_terms() {
+  Device cpu("cpu", 1);
+  return cpu->dense->term_count(MOTE_PRECISION_FLOAT32) > 0;
+}
+
 std::vector<std::string> devices_and_products() {
   std::vector<std::string> names = devices();
-  Device cpu("cpu", 1);
-  if (cpu->dense->term_count(MOTE_PRECISION_FLOAT32))
+  if (cpu_has_terms())
     names.push_back("cpu-fma");
   else
     printf("note: this processor has no tiles of bfloat16 (AMX): products by terms are not run\n");
@@ -69,8 +73,8 @@ static const mote_dense_kernels *without_terms(const mote_dense_kernels *dense) 
   return &kernels;
 }
 
-Device::Device(const std::string &name, int threads, mote_precision precision) {
-  mote_device_options options = {threads, precision};
+Device::Device(const std::string &name, int threads) {
+  mote_device_options options = {threads, MOTE_PRECISION_FLOAT32};
   const bool fma = name == "cpu-fma";
   EXPECT_EQ(MOTE_OK, mote_device_open(fma ? "cpu" : name.c_str(), &options, &device)) << mote_last_error();
   if (fma) device->dense = without_terms(device->dense);

@@ -19,7 +19,9 @@ namespace mote_test {
 /* "cpu", then "emu" and "cuda:0" where this build and machine have them. */
 std::vector<std::string> devices();
 
-/* Where the CPU multiplies terms of weights, "cpu-fma" as well: the same without. */
+/* Whether the CPU multiplies terms of weights (kernels/dense/terms.h); then the second names "cpu-fma" as
+   well, the same without. */
+bool cpu_has_terms();
 std::vector<std::string> devices_and_products();
 inline bool is_cpu(const std::string &name) {
   return name.rfind("cpu", 0) == 0;
@@ -44,8 +46,7 @@ public:
 /* An open device with one stream. */
 class Device {
 public:
-  explicit Device(const std::string &name, int threads = 0,
-                  mote_precision precision = MOTE_PRECISION_FLOAT32);
+  explicit Device(const std::string &name, int threads = 0);
   ~Device();
   Device(const Device &) = delete;
   Device &operator=(const Device &) = delete;
