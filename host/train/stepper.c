@@ -149,6 +149,12 @@ static mote_status precondition(mote_stepper_trainer *t) {
   return MOTE_OK;
 }
 
+/* Of an example's budget the part of each of its steps; 0 has no end. */
+static size_t bytes_of_step(const mote_stepper_trainer *t, int steps) {
+  size_t bytes = ((size_t)t->run.memory << 20) / (size_t)steps;
+  return t->run.memory && !bytes ? 1 : bytes;
+}
+
 static mote_status open_worker(mote_stepper_trainer *t, mote_stepper_worker *w) {
   MOTE_TRY(mote_device_open_again(t->device, t->workers, &w->device));
   MOTE_TRY(mote_stream_create(w->device, &w->stream));
@@ -159,7 +165,7 @@ static mote_status open_worker(mote_stepper_trainer *t, mote_stepper_worker *w) 
   if (!w->tape || !w->history) return out_of_memory();
   for (int k = 0; k < w->tapes; k++)
     MOTE_TRY(mote_tape_create(t->weights.model, w->stream, &t->metadata, t->run.radius,
-                              (size_t)t->run.memory << 20, &w->tape[k]));
+                              bytes_of_step(t, w->tapes), &w->tape[k]));
   return MOTE_OK;
 }
 

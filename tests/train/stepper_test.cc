@@ -246,6 +246,27 @@ TEST_F(Stepper, TheGradientGoesThroughAllSteps) {
     }
 }
 
+/* `memory` is for all steps of an example: what their edges keep is less than it together, which a single
+   step of the eight would do with, and what is worked out again gives the same bits. */
+TEST_F(Stepper, StepsShareAnExamplesMemory) {
+  std::string text = with(without_loss(kGns), "layers: 2", "layers: 5") +
+                     "loss: {position: 0.5}\npushforward: {steps: 8, through: true}\nsteps: 10\n";
+  OneExample all(write(folder.file("all.yaml"), text)),
+      some(write(folder.file("some.yaml"), text + "memory: 4\n")),
+      least(write(folder.file("least.yaml"), text + "memory: 1\n"));
+  std::vector<float> value = all.value(), gradient = all.gradient(value);
+  EXPECT_EQ(gradient, some.gradient(value));
+  EXPECT_EQ(gradient, least.gradient(value));
+  auto bytes_of = [](const OneExample &one) {
+    size_t sum = 0;
+    for (int k = 0; k < 8; k++) sum += mote_tape_bytes(&one.trainer.worker[0].tape[k]);
+    return sum;
+  };
+  size_t nodes = bytes_of(least) - (1 << 20); /* at least */
+  EXPECT_LT(bytes_of(some), nodes + (5 << 20));
+  EXPECT_GT(bytes_of(all), bytes_of(some) + (1 << 20));
+}
+
 /* sqrt(L) of each example and L' / 2 sqrt(L), whichever steps are learned from; in float32, which the
    gradient is rounded to once more. */
 TEST_F(Stepper, AnExampleCountsByItsRoot) {
