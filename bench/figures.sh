@@ -9,7 +9,7 @@
 #   bench      reconstruct.json
 #   stepper    stepper-*.json     against PyTorch
 #   training   training.json training-shipped.json training-bfloat16x2.json   against PyTorch (the last: CPUs with AMX)
-#   scale      scale-water.json   a trained dense network's step against a trained sparse one's
+#   scale      scale-water.json   a trained dense network's step against 500 and 1,000 particles of a trained sparse one
 #   mpm        mpm-against-taichi.json
 #   neighbor   neighbor-against-nanoflann.txt
 #   transport  transport-against-assignment.json

@@ -4,7 +4,7 @@
 # particles counting: the test split of the model's own data from several numbers of particles; five scenes like them, but
 # of no fewer than 2,001 particles, from 500, 1,000 and 2,000; meshes, where ../shared/meshes is. Its first five scenes once
 # more for 1,000 frames, and with all particles: 1,000 are stepped and the rest is reconstructed, without learning and with
-# it, beside the dense graph network's steps where there is a NAME-gns. Writes RESULTS/model-NAME.txt.
+# it, and 500 with it, beside the dense graph network's steps where there is a NAME-gns. Writes RESULTS/model-NAME.txt.
 set -euo pipefail
 if [ $# -lt 1 ] || [ ! -x "$1/mote" ]; then
   echo "usage: models.sh BUILD [RESULTS [NAME ...]]" >&2
@@ -85,17 +85,18 @@ finite() {
 
 # NAME TEST: all particles, by the baseline where there is one, and by the model with either operator.
 dense() {
-  local ours=(--model "$here/scripts/models/$1" --sparse 1000) files=() baseline=
+  local ours=(--model "$here/scripts/models/$1") files=() baseline= learned="$here/scripts/operators/datasets"
   [ ! -d "$here/scripts/models/$1-gns" ] || baseline="the dense graph network; "
-  echo "all particles of the first five: ${baseline}1,000 stepped and the rest reconstructed without learning, and with it"
+  echo "all particles of the first five: ${baseline}1,000 stepped and the rest reconstructed without learning, and with it; 500 stepped, with it"
   if [ -n "$baseline" ]; then
     if finite "the dense graph network" timed dense.h5 "$2" --model "$here/scripts/models/$1-gns"; then
       files+=("$data/dense.h5")
     fi
   fi
-  timed unlearned.h5 "$2" "${ours[@]}"
-  timed learned.h5 "$2" "${ours[@]}" --operator "$here/scripts/operators/datasets"
-  "$mote" evaluate "${files[@]}" "$data"/{unlearned,learned}.h5 --against "$2" --reach "$(reach_of "$1")" \
+  timed unlearned.h5 "$2" "${ours[@]}" --sparse 1000
+  timed learned.h5 "$2" "${ours[@]}" --sparse 1000 --operator "$learned"
+  timed learned-500.h5 "$2" "${ours[@]}" --sparse 500 --operator "$learned"
+  "$mote" evaluate "${files[@]}" "$data"/{unlearned,learned,learned-500}.h5 --against "$2" --reach "$(reach_of "$1")" \
     --chamfer-every 30 | grep -vE 'ends after'
 }
 

@@ -2,8 +2,8 @@
 """What a step costs where a trained dense network moves all particles, and where a trained time-stepper moves some and the rest
 is reconstructed: the models of two folders on the same cloud, finer than any that they learned from. Only time is measured.
 
-    bench/peers/scale.py MOTE --dense FOLDER --sparse FOLDER --input T.h5 [--operator FOLDER] [--particles N ...] [--kept K]
-                         [--threads T] [--rounds R] [--json OUT]
+    bench/peers/scale.py MOTE --dense FOLDER --sparse FOLDER --input T.h5 [--operator FOLDER] [--particles N ...]
+                         [--kept K ...] [--threads T] [--rounds R] [--json OUT]
 
 The cloud is the first trajectory of T.h5, each particle of which becomes as many as it takes, within its share of space.
 The dense network's radius shrinks with the spacing, so that a particle has as many neighbours as in its training; the sparse
@@ -34,7 +34,7 @@ def parse_arguments():
     parser.add_argument("--input", required=True, metavar="T.h5")
     parser.add_argument("--operator", metavar="FOLDER", help="else the unlearned one reconstructs")
     parser.add_argument("--particles", type=int, nargs="+", default=[100000])
-    parser.add_argument("--kept", type=int, default=1000)
+    parser.add_argument("--kept", type=int, nargs="+", default=[500, 1000], help="stepped particles; the rest is reconstructed")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", help="also write the results to this file")
@@ -86,18 +86,25 @@ def measure(args, particles):
     with tempfile.TemporaryDirectory() as folder:
         cloud, output = os.path.join(folder, "cloud.h5"), os.path.join(folder, "out.h5")
         radius = refine(args.input, cloud, particles, metadata["dx"]) * metadata["default_connectivity_radius"]
-        dense, sparse = [], []
+        dense, sparse = [], {kept: [] for kept in args.kept}
         operator = ["--operator", args.operator] if args.operator else []
         for turn in range(args.rounds):
             dense.append(time_of(args, output, "--model", args.dense, "--input", cloud, "--radius", repr(radius), "--steps",
                                  str(DENSE_STEPS), "--every", str(DENSE_STEPS)))
-            sparse.append(time_of(args, output, "--model", args.sparse, "--input", cloud, "--sparse", str(args.kept), "--steps",
-                                  str(SPARSE_STEPS), *operator))
-            print(f"{particles}, round {turn + 1}: dense {dense[-1][1]:.1f} ms a step on {dense[-1][0]} edges; sparse "
-                  f"{sparse[-1][1]:.1f} ms on {sparse[-1][0]}, and {sparse[-1][2]:.1f} ms to reconstruct", flush=True)
+            print(f"{particles}, round {turn + 1}: dense {dense[-1][1]:.1f} ms a step on {dense[-1][0]} edges", flush=True)
+            for kept, times in sparse.items():
+                times.append(time_of(args, output, "--model", args.sparse, "--input", cloud, "--sparse", str(kept), "--steps",
+                                     str(SPARSE_STEPS), *operator))
+                print(f"{particles}, round {turn + 1}: {kept} stepped {times[-1][1]:.1f} ms on {times[-1][0]} edges, and "
+                      f"{times[-1][2]:.1f} ms to reconstruct", flush=True)
+    return [ratio_of(args, particles, kept, dense, times) for kept, times in sparse.items()]
+
+
+def ratio_of(args, particles, kept, dense, sparse):
     ratios = [d[1] / (s[1] + s[2]) for d, s in zip(dense, sparse)]
-    print(f"a step of {args.sparse} with reconstruction takes {statistics.median(ratios):.1f} times less than one of {args.dense}")
-    return {"particles": particles, "kept": args.kept, "dense_edges": dense[0][0], "sparse_edges": sparse[0][0],
+    print(f"{particles}: a step of {kept} by {args.sparse} with reconstruction takes {statistics.median(ratios):.1f} times less "
+          f"than one of {args.dense}")
+    return {"particles": particles, "kept": kept, "dense_edges": dense[0][0], "sparse_edges": sparse[0][0],
             "dense_milliseconds": statistics.median(d[1] for d in dense),
             "sparse_milliseconds": statistics.median(s[1] for s in sparse),
             "reconstruction_milliseconds": statistics.median(s[2] for s in sparse),
@@ -109,7 +116,7 @@ def main():
     result = {"remade_by": "bench/peers/scale.py", "dense": os.path.basename(os.path.normpath(args.dense)),
               "sparse": os.path.basename(os.path.normpath(args.sparse)), "learned_operator": bool(args.operator),
               "threads": args.threads, "processor": processor(), "rounds": args.rounds,
-              "runs": [measure(args, particles) for particles in args.particles]}
+              "runs": [run for particles in args.particles for run in measure(args, particles)]}
     if args.json:
         with open(args.json, "w") as file:
             json.dump(result, file, indent=1)
