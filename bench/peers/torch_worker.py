@@ -9,8 +9,15 @@ KEEP = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2 ** 40)}  # mall
 
 
 def processor():
+    """The first CPU's name and, for some names say nothing of it, its widest units for float32."""
+    said = {}
     with open("/proc/cpuinfo") as file:
-        return next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "unknown")
+        for line in file:
+            key, _, value = line.partition(":")
+            said.setdefault(key.strip(), value.strip())
+    flags = said.get("flags", "").split()
+    units = [name for flag, name in (("amx_tile", "AMX"), ("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags]
+    return " with ".join([said.get("model name", "unknown"), *units[:1]])
 
 
 class Worker:

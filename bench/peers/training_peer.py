@@ -35,6 +35,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 
 import numpy
 
@@ -206,7 +207,7 @@ def measure(args, model, style, folder):
           f"latent pairs, {args.threads} threads, malloc {allocator}, waiting {args.wait}", flush=True)
     result = {"model": os.path.basename(os.path.normpath(model)), "style": style, "particles": facts.pop("particles"), "batch": args.batch, **facts,
               "parameters": int(mote["parameters"]), "threads": args.threads, "rounds": args.rounds, "repeat": args.repeat,
-              "allocator": allocator, "wait": args.wait, "processor": processor(),
+              "allocator": allocator, "wait": args.wait, "processor": processor(), "torch": version("torch"),
               "precision": args.precision, "torch_precision": torch_precision(args)}
     for name, value in facts.items():
         if int(mote[name]) != value:
