@@ -43,6 +43,7 @@ void train_batch_free(train_batch *batch);
 typedef struct train_worker {
   mote_device *device; /* owned, on the CPU only */
   mote_stream *stream;
+  mote_tape_room tape_room;
   mote_tape tape;
   mote_buffer history, type, target, d_acceleration, loss, scratch;
   double forward, backward; /* s of the last step */

@@ -21,7 +21,7 @@ static mote_status open_worker(train_job *j, train_worker *w) {
   MOTE_TRY(mote_stream_create(w->device, &w->stream));
   MOTE_TRY(mote_buffer_reserve(&w->loss, w->stream->device, sizeof(double)));
   return mote_tape_create(j->weights.model, w->stream, &j->metadata, j->metadata.connectivity_radius, 0,
-                          &w->tape);
+                          &w->tape_room, &w->tape);
 }
 
 /* What the example is to end with, as a training has it without noise. */
@@ -63,6 +63,7 @@ mote_status train_job_open(train_job *j) {
 static void close_worker(train_worker *w) {
   mote_buffer *all[] = {&w->history, &w->type, &w->target, &w->d_acceleration, &w->loss, &w->scratch};
   mote_tape_free(&w->tape);
+  mote_tape_room_free(&w->tape_room);
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
   mote_stream_destroy(w->stream);
   mote_device_close(w->device);

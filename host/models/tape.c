@@ -8,10 +8,11 @@
 #include "host/nn/slab.h"
 
 mote_status mote_tape_create(const mote_model *model, mote_stream *stream, const mote_metadata *metadata,
-                             double radius, size_t budget, mote_tape *tape) {
+                             double radius, size_t budget, mote_tape_room *room, mote_tape *tape) {
   mote_graph_options options = {
       .dim = model->config.dim, .radius = (float)radius, .self_loops = 1, .receivers = 1};
-  *tape = (mote_tape){.model = model, .stream = stream, .radius = (float)radius, .budget = budget};
+  *tape =
+      (mote_tape){.model = model, .stream = stream, .radius = (float)radius, .budget = budget, .room = room};
   mote_model_features(model, metadata, (float)radius, &tape->features);
   mote_model_pair_forces(model, metadata, (float)radius, &tape->forces);
   MOTE_TRY(mote_graph_create(stream->device, &options, &tape->graph));
@@ -20,10 +21,10 @@ mote_status mote_tape_create(const mote_model *model, mote_stream *stream, const
              : MOTE_OK;
 }
 
-#define BUFFERS 9
+#define BUFFERS 6
 static void list_buffers(mote_tape *t, mote_buffer *all[BUFFERS]) {
-  mote_buffer *list[BUFFERS] = {&t->points,      &t->values,   &t->states, &t->kept_memory, &t->sent_memory,
-                                &t->propagation, &t->backward, &t->scan,   &t->scratch};
+  mote_buffer *list[BUFFERS] = {&t->points,      &t->values,      &t->states,
+                                &t->kept_memory, &t->sent_memory, &t->propagation};
   memcpy(all, list, sizeof list);
 }
 
@@ -31,13 +32,19 @@ void mote_tape_free(mote_tape *t) {
   mote_buffer *all[BUFFERS];
   list_buffers(t, all);
   for (int k = 0; k < BUFFERS; k++) mote_buffer_free(all[k]);
-  mote_interaction_room_free(&t->room);
-  mote_interaction_reverse_free(&t->reverse);
-  mote_latent_reverse_free(&t->latent_reverse);
   mote_graph_destroy(t->graph);
   mote_graph_destroy(t->reached);
   mote_graph_destroy(t->reaching);
   *t = (mote_tape){0};
+}
+
+void mote_tape_room_free(mote_tape_room *room) {
+  mote_interaction_room_free(&room->interaction);
+  mote_interaction_reverse_free(&room->reverse);
+  mote_latent_reverse_free(&room->latent_reverse);
+  mote_buffer_free(&room->backward);
+  mote_buffer_free(&room->scan);
+  mote_buffer_free(&room->scratch);
 }
 
 size_t mote_tape_bytes(const mote_tape *t) {
@@ -193,7 +200,7 @@ static float *position_of(const mote_tape *t) {
 
 static mote_status group(mote_tape *t, const mote_edges *edges, const mote_sent *sent) {
   return t->stream->device->message->group(t->stream, edges, sent->senders, (int32_t *)sent->row_offsets,
-                                           (int32_t *)sent->edge, &t->scratch);
+                                           (int32_t *)sent->edge, &t->room->scratch);
 }
 
 static mote_status latent_graphs(mote_tape *t) {
@@ -213,7 +220,7 @@ static mote_status latent_graphs(mote_tape *t) {
   }
   const float *x = position_of(t);
   MOTE_TRY(mote_latent_search(t->stream, l, t->reached, t->reaching, 1, x, t->n, row_of, point_of, weight,
-                              count, &t->scan));
+                              count, &t->room->scan));
   MOTE_TRY(mote_download(t->stream, &rows, count, sizeof rows));
   t->latent = (mote_latent_frame){.particles = t->n,
                                   .rows = rows,
@@ -251,7 +258,7 @@ static mote_status reserve(mote_tape *t) {
   MOTE_TRY(cut(t, &t->kept_memory, keeps_all(t, state_bytes) ? cut_kept : cut_nothing_kept));
   MOTE_TRY(cut(t, &t->values, cut_values));
   MOTE_TRY(cut(t, &t->states, cut_states));
-  return mote_interaction_reserve(&t->room, t->stream->device, t->n, c->width,
+  return mote_interaction_reserve(&t->room->interaction, t->stream->device, t->n, c->width,
                                   c->convolution == MOTE_CONVOLUTION_NORMALIZED);
 }
 
@@ -306,8 +313,8 @@ static mote_status interact(mote_tape *t, int first, int end, int skip) {
   for (int l = first; l < end; l++) {
     const mote_interaction layer = mote_tape_layer(t, l);
     MOTE_TRY(mote_interaction_run(t->stream, &layer, &t->edges, t->n, t->h[l + skip], state_at(t, l),
-                                  state_at(t, l + 1), t->length, t->propagation.data, &t->room, t->sum[l],
-                                  t->h[l + skip + 1]));
+                                  state_at(t, l + 1), t->length, t->propagation.data, &t->room->interaction,
+                                  t->sum[l], t->h[l + skip + 1]));
   }
   return MOTE_OK;
 }
@@ -339,8 +346,8 @@ mote_status mote_tape_forward(mote_tape *t, int64_t n, const float *history, con
   MOTE_TRY(encode(t));
   MOTE_TRY(interact(t, 0, before, 0));
   if (c->has_latent)
-    MOTE_TRY(
-        mote_latent_forward(t->stream, &m->latent, &t->latent, t->h[before], &t->scratch, t->h[before + 1]));
+    MOTE_TRY(mote_latent_forward(t->stream, &m->latent, &t->latent, t->h[before], &t->room->scratch,
+                                 t->h[before + 1]));
   MOTE_TRY(interact(t, before, m->layers, c->has_latent));
   return decode(t);
 }

@@ -14,6 +14,16 @@
 extern "C" {
 #endif
 
+/* What an evaluation or its reverse needs until it ends: tapes that go one after another share one. Zero to
+ * begin with. */
+typedef struct mote_tape_room {
+  mote_interaction_room interaction;
+  mote_interaction_reverse reverse;
+  mote_latent_reverse latent_reverse;
+  mote_buffer backward, scan, scratch;
+} mote_tape_room;
+void mote_tape_room_free(mote_tape_room *room);
+
 typedef struct mote_tape {
   const mote_model *model;
   mote_stream *stream; /* not owned */
@@ -23,10 +33,7 @@ typedef struct mote_tape {
   mote_pair_forces forces; /* where the model decodes pairs */
   mote_graph *graph, *reached, *reaching;
   mote_buffer points, values, states, kept_memory, sent_memory, propagation; /* the memory */
-  mote_interaction_room room;
-  mote_interaction_reverse reverse;
-  mote_latent_reverse latent_reverse;
-  mote_buffer backward, scan, scratch;
+  mote_tape_room *room;                                                      /* not owned */
 
   /* The last evaluation. */
   int64_t n;
@@ -46,9 +53,9 @@ typedef struct mote_tape {
   float *acceleration; /* (n, dim) normalised */
 } mote_tape;
 
-/* The metadata have been checked. `budget` 0: as much as it takes. */
+/* The metadata have been checked. `budget` 0: as much as it takes. The room outlives the tape. */
 mote_status mote_tape_create(const mote_model *model, mote_stream *stream, const mote_metadata *metadata,
-                             double radius, size_t budget, mote_tape *tape);
+                             double radius, size_t budget, mote_tape_room *room, mote_tape *tape);
 void mote_tape_free(mote_tape *tape);
 
 /* history (frames, n, dim) and type (n) in device memory, to be left alone until the reverse is done. Waits
@@ -69,7 +76,7 @@ mote_interaction mote_tape_layer(const mote_tape *tape, int layer);
    they were. */
 int mote_tape_made_by(const mote_tape *tape, int layer);
 
-/* Bytes of device memory that the tape holds. */
+/* Bytes of device memory that the tape holds, without the room. */
 size_t mote_tape_bytes(const mote_tape *tape);
 
 #ifdef __cplusplus

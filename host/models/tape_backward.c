@@ -25,9 +25,9 @@ static void cut(const mote_tape *t, int positions, mote_slab *s, gradients *g) {
 static mote_status reserve(mote_tape *t, int positions, gradients *g) {
   mote_slab slab = {0};
   cut(t, positions, &slab, g);
-  MOTE_TRY(mote_buffer_reserve(&t->backward, t->stream->device, slab.used + 64));
-  MOTE_TRY(mote_fill_bytes(t->stream, t->backward.data, 0, slab.used));
-  slab = (mote_slab){.memory = t->backward.data};
+  MOTE_TRY(mote_buffer_reserve(&t->room->backward, t->stream->device, slab.used + 64));
+  MOTE_TRY(mote_fill_bytes(t->stream, t->room->backward.data, 0, slab.used));
+  slab = (mote_slab){.memory = t->room->backward.data};
   cut(t, positions, &slab, g);
   return MOTE_OK;
 }
@@ -39,8 +39,8 @@ static mote_status recompute(mote_tape *t, int l) {
   const mote_device *d = t->stream->device;
   int w = m->config.width, kept = (m->layers + t->every - 1) / t->every;
   int first = l / t->every * t->every;
-  mote_rows none = {0}, receiver = {t->room.ends.data, w, 2 * w},
-            sender = {(float *)t->room.ends.data + w, w, 2 * w};
+  mote_rows none = {0}, receiver = {t->room->interaction.ends.data, w, 2 * w},
+            sender = {(float *)t->room->interaction.ends.data + w, w, 2 * w};
   const float *from = t->state[first / t->every];
   for (int k = first; k < l; k++) {
     const mote_interaction *layer = &m->layer[k];
@@ -48,9 +48,11 @@ static mote_status recompute(mote_tape *t, int l) {
     float *to = t->state[kept + k - first];
     int skip = m->config.has_latent && k >= m->config.layers_before;
     mote_rows h = {t->h[k + skip], w, w};
-    MOTE_TRY(d->dense->mlp(t->stream, t->n, NULL, &layer->ends, h, none, none, t->room.ends.data, 2 * w));
+    MOTE_TRY(d->dense->mlp(t->stream, t->n, NULL, &layer->ends, h, none, none, t->room->interaction.ends.data,
+                           2 * w));
     MOTE_TRY(d->message->pass(t->stream, &t->edges, &layer->message, from, to, receiver, sender,
-                              layer->weighted ? t->length : NULL, none, t->sum[k], w, &t->room.scratch));
+                              layer->weighted ? t->length : NULL, none, t->sum[k], w,
+                              &t->room->interaction.scratch));
     from = to;
   }
   return MOTE_OK;
@@ -79,8 +81,8 @@ static mote_status interact(mote_tape *t, const mote_arena *arena, int first, in
                                       .sum = t->sum[l]};
     MOTE_TRY(mote_fill_bytes(t->stream, g->h[1], 0, bytes));
     const mote_interaction layer = mote_tape_layer(t, l);
-    MOTE_TRY(mote_interaction_backward(t->stream, &layer, arena, &record, &t->room, &t->reverse, g->h[0],
-                                       g->edge, g->length, g->h[1]));
+    MOTE_TRY(mote_interaction_backward(t->stream, &layer, arena, &record, &t->room->interaction,
+                                       &t->room->reverse, g->h[0], g->edge, g->length, g->h[1]));
     float *swap = g->h[0];
     g->h[0] = g->h[1];
     g->h[1] = swap;
@@ -101,7 +103,7 @@ static mote_status decode_pairs(mote_tape *t, const mote_arena *arena, const flo
                                         g->wall, g->pair, d_position));
   const mote_mlp edge_out = mote_tape_edge_out(t);
   return d->dense->mlp_backward(t->stream, t->edges.capacity, t->edges.row_offsets + t->edges.receivers,
-                                &edge_out, arena, states, none, d_pair, to, unwanted, &t->scratch);
+                                &edge_out, arena, states, none, d_pair, to, unwanted, &t->room->scratch);
 }
 
 static mote_status decode(mote_tape *t, const mote_arena *arena, const float *d_acceleration, gradients *g,
@@ -113,7 +115,7 @@ static mote_status decode(mote_tape *t, const mote_arena *arena, const float *d_
             d_rows = {pairs ? g->wall : d_acceleration, dim, dim};
   mote_sink to = {g->h[0], w}, unwanted = {0};
   return t->stream->device->dense->mlp_backward(t->stream, t->n, NULL, &m->node_out, arena, h, none, d_rows,
-                                                to, unwanted, &t->scratch);
+                                                to, unwanted, &t->room->scratch);
 }
 
 static mote_status encode_edges(mote_tape *t, const mote_arena *arena, const gradients *g,
@@ -128,7 +130,7 @@ static mote_status encode_edges(mote_tape *t, const mote_arena *arena, const gra
   mote_sink to_pairs = {g->edge_feature, dim + 1}, unwanted = {0};
   const mote_mlp edge_in = mote_tape_edge_in(t);
   MOTE_TRY(d->dense->mlp_backward(t->stream, t->edges.capacity, count, &edge_in, arena, pairs, rest, d_edge,
-                                  to_pairs, unwanted, &t->scratch));
+                                  to_pairs, unwanted, &t->room->scratch));
   if (!d_position) return MOTE_OK;
   return d->feature->edges_backward(t->stream, dim, &t->edges, &t->sent, x, x, 1 / t->radius, 1 / t->radius,
                                     g->edge_feature, g->length, d_position, d_position);
@@ -142,11 +144,11 @@ static mote_status encode_nodes(mote_tape *t, const mote_arena *arena, const gra
   mote_sink to = {g->feature, in}, unwanted = {0};
   if (!m->embedding && !d_history) to.data = NULL;
   MOTE_TRY(d->dense->mlp_backward(t->stream, t->n, NULL, &m->node_in, arena, nodes, none, d_h, to, unwanted,
-                                  &t->scratch));
+                                  &t->room->scratch));
   if (!to.data) return MOTE_OK;
   return d->feature->nodes_backward(t->stream, t->n, &t->features, t->history, t->type, d_feature,
                                     m->embedding ? mote_gradient_of(arena, m->embedding) : NULL, d_history,
-                                    &t->scratch);
+                                    &t->room->scratch);
 }
 
 mote_status mote_tape_backward(mote_tape *t, const mote_arena *arena, const float *d_acceleration,
@@ -163,7 +165,7 @@ mote_status mote_tape_backward(mote_tape *t, const mote_arena *arena, const floa
     size_t bytes = (size_t)t->n * (size_t)c->width * sizeof(float);
     MOTE_TRY(mote_fill_bytes(t->stream, g.h[1], 0, bytes));
     MOTE_TRY(mote_latent_backward(t->stream, &m->latent, arena, &t->latent, &t->sent_reached,
-                                  &t->sent_reaching, &t->latent_reverse, t->h[before], g.h[0], g.h[1],
+                                  &t->sent_reaching, &t->room->latent_reverse, t->h[before], g.h[0], g.h[1],
                                   d_shared, d_position));
     float *swap = g.h[0];
     g.h[0] = g.h[1];

@@ -20,6 +20,7 @@ static void free_worker(mote_stepper_worker *w) {
     mote_tape_free(&w->tape[k]);
     mote_buffer_free(&w->history[k]);
   }
+  mote_tape_room_free(&w->tape_room);
   mote_buffer *all[] = {&w->rest,       &w->type,    &w->goal,           &w->next,         &w->target,
                         &w->d_velocity, &w->d_place, &w->d_acceleration, &w->d_history,    &w->loss,
                         &w->state,      &w->scratch, &w->identity,       &w->per_deviation};
@@ -165,7 +166,7 @@ static mote_status open_worker(mote_stepper_trainer *t, mote_stepper_worker *w) 
   if (!w->tape || !w->history) return out_of_memory();
   for (int k = 0; k < w->tapes; k++)
     MOTE_TRY(mote_tape_create(t->weights.model, w->stream, &t->metadata, t->run.radius,
-                              bytes_of_step(t, w->tapes), &w->tape[k]));
+                              bytes_of_step(t, w->tapes), &w->tape_room, &w->tape[k]));
   return MOTE_OK;
 }
 

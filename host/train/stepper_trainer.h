@@ -24,7 +24,8 @@ typedef struct mote_stepper_worker {
   mote_stream *stream;
   mote_trajectory_reader *reader;
   mote_window window;
-  int tapes; /* 1, or one a step where the gradient goes through all of them */
+  int tapes;                /* 1, or one a step where the gradient goes through all of them */
+  mote_tape_room tape_room; /* of them all */
   mote_tape *tape;
   mote_buffer *history; /* (tapes) before each step */
   mote_buffer rest, type, goal, next, target, d_velocity, d_place, d_acceleration, d_history, loss, state,

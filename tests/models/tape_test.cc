@@ -40,11 +40,12 @@ public:
     check(mote_model_load_to_train(device.device, folder, nullptr, &model));
     check(mote_model_load_to_train(device.device, folder, nullptr, &average));
     check(mote_trained_weights_create(model, average, &weights_));
-    check(mote_tape_create(model, device.stream, &saved.metadata, cloud.radius, budget, &tape_));
+    check(mote_tape_create(model, device.stream, &saved.metadata, cloud.radius, budget, &room_, &tape_));
     run(saved, cloud, cost);
   }
   ~Taped() {
     mote_tape_free(&tape_);
+    mote_tape_room_free(&room_);
     mote_trained_weights_free(&weights_);
   }
   std::vector<float> acceleration, history;
@@ -87,6 +88,7 @@ private:
   }
   Device &device_;
   mote_trained_weights weights_ = {};
+  mote_tape_room room_ = {};
   mote_tape tape_ = {};
 };
 
