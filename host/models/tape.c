@@ -21,10 +21,9 @@ mote_status mote_tape_create(const mote_model *model, mote_stream *stream, const
              : MOTE_OK;
 }
 
-#define BUFFERS 6
+#define BUFFERS 5
 static void list_buffers(mote_tape *t, mote_buffer *all[BUFFERS]) {
-  mote_buffer *list[BUFFERS] = {&t->points,      &t->values,      &t->states,
-                                &t->kept_memory, &t->sent_memory, &t->propagation};
+  mote_buffer *list[BUFFERS] = {&t->points, &t->values, &t->edge_memory, &t->sent_memory, &t->propagation};
   memcpy(all, list, sizeof list);
 }
 
@@ -155,10 +154,17 @@ static void cut_kept(mote_tape *t, mote_slab *s) {
     t->latent.values.kept_out = take_kept(s, &l->pairs_out.mlp, t->latent.reaching.capacity);
 }
 
-static void cut_nothing_kept(mote_tape *t, mote_slab *s) {
-  (void)s;
+/* One buffer for either, which a budget that large graphs fill with states and small ones with all does not
+ * hold twice. */
+static void cut_states_alone(mote_tape *t, mote_slab *s) {
   t->kept_in = t->kept_out = t->latent.values.kept_in = t->latent.values.kept_out = NULL;
   memset(t->kept, 0, sizeof t->kept);
+  cut_states(t, s);
+}
+
+static void cut_states_and_kept(mote_tape *t, mote_slab *s) {
+  cut_states(t, s);
+  cut_kept(t, s);
 }
 
 /* Whether all that edges compute fits. */
@@ -255,9 +261,8 @@ static mote_status reserve(mote_tape *t) {
   const mote_network_config *c = &t->model->config;
   const size_t state_bytes = (size_t)t->edges.capacity * (size_t)c->width * sizeof(float);
   t->every = choose_every(t, state_bytes);
-  MOTE_TRY(cut(t, &t->kept_memory, keeps_all(t, state_bytes) ? cut_kept : cut_nothing_kept));
   MOTE_TRY(cut(t, &t->values, cut_values));
-  MOTE_TRY(cut(t, &t->states, cut_states));
+  MOTE_TRY(cut(t, &t->edge_memory, keeps_all(t, state_bytes) ? cut_states_and_kept : cut_states_alone));
   return mote_interaction_reserve(&t->room->interaction, t->stream->device, t->n, c->width,
                                   c->convolution == MOTE_CONVOLUTION_NORMALIZED);
 }

@@ -32,8 +32,8 @@ typedef struct mote_tape {
   mote_node_features features;
   mote_pair_forces forces; /* where the model decodes pairs */
   mote_graph *graph, *reached, *reaching;
-  mote_buffer points, values, states, kept_memory, sent_memory, propagation; /* the memory */
-  mote_tape_room *room;                                                      /* not owned */
+  mote_buffer points, values, edge_memory, sent_memory, propagation; /* the memory */
+  mote_tape_room *room;                                              /* not owned */
 
   /* The last evaluation. */
   int64_t n;
