@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # A model of scripts/models once more: model.sh NAME BUILD OUT [options of mote train but --minutes]. Makes the data that its
-# training/N.yaml name (of training/ or scripts/datasets/), then trains the phases in turn, each from the end of the one
-# before or of that which training/N.from names, the first from nothing or from the shipped model that training/from names.
-# training/N.mean in the place of N.yaml names phases, and N is the mean of what these came to (mote average). OUT/NAME-model
-# is the last one's. Begun again after a stop it goes on where it was.
+# training/N.yaml name (of training/, for NAME-gns also of NAME's, or of scripts/datasets/), then trains the phases in turn,
+# each from the end of the one before or of that which training/N.from names, the first from nothing or from the shipped
+# model that training/from names. training/N.mean in the place of N.yaml names phases, and N is the mean of what these came
+# to (mote average). OUT/NAME-model is the last one's. Begun again after a stop it goes on where it was.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 if [ $# -lt 3 ] || [ ! -d "$here/models/$1/training" ] || [ ! -x "$2/mote" ]; then
@@ -21,8 +21,10 @@ mapfile -t phases < <(cd "$training" && printf '%s\n' [0-9]*.yaml [0-9]*.mean | 
 train() { # NUMBER
   local phase="$training/$1.yaml" run="$out/$name-$1.yaml" data spec
   for data in $(sed -nE 's/^(data|statistics): *//p' "$phase"); do
-    spec="$training/$data.yaml"
-    [ -f "$spec" ] || spec="$here/datasets/$data.yaml"
+    for spec in "$training" "$here/models/${name%-gns}/training" "$here/datasets"; do
+      spec="$spec/$data.yaml"
+      [ ! -f "$spec" ] || break
+    done
     [ -f "$out/$data/test.h5" ] || "$mote" dataset "$spec" -o "$out/$data"
   done
   [ ! -f "$training/$1.from" ] || last=(--from "$out/$name-$(cat "$training/$1.from")/last")
