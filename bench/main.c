@@ -56,22 +56,24 @@ void bench_add(bench_context *bench, const bench_result *r) {
 static void usage(FILE *out) {
   fprintf(out, "usage: mote-bench [CASE ...] [options]\n\ncases (all by default):\n");
   for (int k = 0; k < CASES; k++) fprintf(out, "  %-12s %s\n", cases[k].name, cases[k].summary);
-  fprintf(out, "\noptions:\n"
-               "  --device NAME    auto, cpu, cuda or cuda:N (auto)\n"
-               "  --threads N      CPU threads; 0 for all (0)\n"
-               "  --precision P    dense layers: float32, or bfloat16x2 on CPUs with AMX (float32)\n"
-               "  --size N         particles or points, instead of each case's own sizes\n"
-               "  --material NAME  mpm: newtonian or drucker_prager alone\n"
-               "  --quick          small sizes: under a minute on two cores\n"
-               "  --json FILE      write the results as JSON\n"
-               "  --csv FILE       reduced: the comparison as CSV\n"
-               "  --plot FILE.png  reduced: cost against particles\n"
-               "  --model NAME     train: giorom or gns alone, or a model's folder\n"
-               "  --batch B        train: examples a step (2, or all of the input)\n"
-               "  --input T.h5     train: trajectories, an example each, for a model's folder\n"
-               "  --save FOLDER    train: leaves the model and its examples (batch.h5) there\n"
-               "  --gradients F    train: the gradient of the first example's loss, as safetensors\n"
-               "  -h, --help       this text\n");
+  fprintf(out,
+          "\noptions:\n"
+          "  --device NAME    auto, cpu, cuda or cuda:N (auto)\n"
+          "  --threads N      CPU threads; 0 for all (0)\n"
+          "  --precision P    dense layers: float32, bfloat16x3, bfloat16x2, tf32 or bfloat16 (float32);\n"
+          "                   the second and third on CPUs with AMX, all on GPUs\n"
+          "  --size N         particles or points, instead of each case's own sizes\n"
+          "  --material NAME  mpm: newtonian or drucker_prager alone\n"
+          "  --quick          small sizes: under a minute on two cores\n"
+          "  --json FILE      write the results as JSON\n"
+          "  --csv FILE       reduced: the comparison as CSV\n"
+          "  --plot FILE.png  reduced: cost against particles\n"
+          "  --model NAME     train: giorom or gns alone, or a model's folder\n"
+          "  --batch B        train: examples a step (2, or all of the input)\n"
+          "  --input T.h5     train: trajectories, an example each, for a model's folder\n"
+          "  --save FOLDER    train: leaves the model and its examples (batch.h5) there\n"
+          "  --gradients F    train: the gradient of the first example's loss, as safetensors\n"
+          "  -h, --help       this text\n");
 }
 
 typedef struct bench_options {

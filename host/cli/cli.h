@@ -34,6 +34,7 @@ typedef struct cli_common {
   int64_t threads;
   int64_t seed;
   int quiet;
+  mote_precision precision; /* float32, unless a command takes --precision */
 } cli_common;
 
 typedef struct cli_usage {
@@ -58,7 +59,12 @@ int cli_fail(const char *command);
 /* Prints a complaint about the usage and returns CLI_USAGE. */
 int cli_complain(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Opens the device that --device and --threads name. */
+/* --precision of commands that run models: its help; and its value, if there is one, with -1 or an exit code.
+ */
+#define CLI_PRECISION_HELP "of dense layers; bfloat16x3, bfloat16x2, tf32 or bfloat16 on GPUs (float32)"
+int cli_take_precision(const char *command, const char *name, cli_common *common);
+
+/* Opens the device that --device and --threads name, at common->precision. */
 mote_status cli_open_device(const cli_common *common, mote_device **device);
 
 /* A monitor that draws progress with rate and time left on a terminal, and one plain line a phase elsewhere;

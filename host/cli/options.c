@@ -148,7 +148,12 @@ int cli_parse(const cli_usage *usage, const cli_option *options, cli_common *com
   return -1;
 }
 
+int cli_take_precision(const char *command, const char *name, cli_common *common) {
+  if (!name || mote_precision_parse(name, &common->precision) == MOTE_OK) return -1;
+  return cli_complain(command, "--%s", mote_last_error());
+}
+
 mote_status cli_open_device(const cli_common *common, mote_device **device) {
-  mote_device_options options = {.threads = (int)common->threads};
+  mote_device_options options = {.threads = (int)common->threads, .precision = common->precision};
   return mote_device_open(common->device, &options, device);
 }

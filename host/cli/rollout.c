@@ -32,6 +32,7 @@ int cli_rollout(int argc, char **argv) {
   const char *method = "farthest";
   int64_t every = 1;
   int only_sparse = 0;
+  const char *precision = NULL;
   const cli_option options[] = {
       {"model", 'm', CLI_TEXT, &job.model, "FOLDER", "time-stepper: config.json and model.safetensors", 1},
       {"input", 'i', CLI_TEXT, &job.input, "T.h5", "trajectories, whose first frames are the history", 1},
@@ -47,6 +48,7 @@ int cli_rollout(int argc, char **argv) {
       {"metadata", 0, CLI_TEXT, &job.metadata, "F.json",
        "statistics, bounds, radius (the model's metadata.json)", 0},
       {"radius", 0, CLI_REAL, &job.radius, "X", "of the graph, m (the metadata's)", 0},
+      {"precision", 0, CLI_TEXT, &precision, "P", CLI_PRECISION_HELP, 0},
       {0}};
   cli_usage usage = {
       "rollout", "", "Steps a sparse set with a learned time-stepper and reconstructs all particles.",
@@ -54,6 +56,7 @@ int cli_rollout(int argc, char **argv) {
   cli_common common;
   int count;
   int code = cli_parse(&usage, options, &common, argc, argv, NULL, &count);
+  if (code < 0) code = cli_take_precision("rollout", precision, &common);
   if (code >= 0) return code;
   if (!cli_sample_method(method, &job.sampling.method))
     return cli_complain("rollout", "--method is '%s': expected farthest, poisson or uniform", method);

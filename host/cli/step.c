@@ -24,6 +24,7 @@ static int step(const cli_common *common, const mote_step_job *job) {
 int cli_step(int argc, char **argv) {
   mote_step_job job = {0};
   int64_t repeats = 1;
+  const char *precision = NULL;
   const cli_option options[] = {
       {"model", 'm', CLI_TEXT, &job.model, "FOLDER", "config.json and model.safetensors", 1},
       {"input", 'i', CLI_TEXT, &job.input, "S.h5", "trajectory; its last frames are the history", 1},
@@ -31,12 +32,14 @@ int cli_step(int argc, char **argv) {
       {"metadata", 0, CLI_TEXT, &job.metadata, "F.json",
        "statistics, bounds, radius (the folder's metadata.json)", 0},
       {"radius", 0, CLI_REAL, &job.radius, "X", "of the graph, m (the metadata's)", 0},
+      {"precision", 0, CLI_TEXT, &precision, "P", CLI_PRECISION_HELP, 0},
       {"repeat", 0, CLI_INTEGER, &repeats, "N", "steps from the same history, to time them (1)", 0},
       {0}};
   cli_usage usage = {"step", "", "Takes one step with a learned time-stepper (GIOROM or GNS).", NULL, 0, 0};
   cli_common common;
   int count;
   int code = cli_parse(&usage, options, &common, argc, argv, NULL, &count);
+  if (code < 0) code = cli_take_precision("step", precision, &common);
   if (code >= 0) return code;
   if (repeats < 1 || repeats > 1000000)
     return cli_complain("step", "--repeat is %lld: expected 1 to 1000000", (long long)repeats);

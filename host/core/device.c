@@ -102,26 +102,29 @@ static mote_status open_by_name(mote_device *device, const char *name) {
   return open_cpu(device), MOTE_OK;
 }
 
-static const char *const precisions[] = {"float32", "bfloat16x2"};
+static const char *const precisions[] = {"float32", "bfloat16x2", "bfloat16x3", "bfloat16", "tf32"};
+#define PRECISION_NAMES "float32, bfloat16x2, bfloat16x3, bfloat16 or tf32"
 
 const char *mote_precision_name(mote_precision precision) {
   return precisions[precision];
 }
 
 mote_status mote_precision_parse(const char *name, mote_precision *precision) {
-  for (int k = 0; k < 2; k++)
+  for (int k = 0; k < MOTE_PRECISION_COUNT; k++)
     if (!strcmp(name, precisions[k])) return *precision = (mote_precision)k, MOTE_OK;
-  return mote_fail(MOTE_ERROR_ARGUMENT, "precision is '%s': expected float32 or bfloat16x2", name);
+  return mote_fail(MOTE_ERROR_ARGUMENT, "precision is '%s': expected " PRECISION_NAMES, name);
 }
 
 /* An open device is closed again where it has no such precision. */
 static mote_status set_precision(mote_device *device, mote_precision precision) {
   const struct mote_dense_kernels *k = device->dense;
   device->precision = precision;
-  if (precision == MOTE_PRECISION_FLOAT32 || (k->term_count && k->term_count(precision))) return MOTE_OK;
-  mote_status status = mote_fail(MOTE_ERROR_UNSUPPORTED,
-                                 "device %s: precision %s takes a processor with AMX tiles of bfloat16",
-                                 device->name, precisions[precision]);
+  if (k->multiplies ? k->multiplies(precision) : precision == MOTE_PRECISION_FLOAT32) return MOTE_OK;
+  mote_status status = mote_fail(
+      MOTE_ERROR_UNSUPPORTED, "device %s: precision %s takes a GPU%s", device->name, precisions[precision],
+      precision == MOTE_PRECISION_BFLOAT16X2 || precision == MOTE_PRECISION_BFLOAT16X3
+          ? ", or a processor with AMX tiles of bfloat16"
+          : "");
   if (device->runtime->close) device->runtime->close(device);
   return status;
 }
@@ -130,8 +133,8 @@ mote_status mote_device_open(const char *name, const mote_device_options *option
   *out = NULL;
   if (options && (options->threads < 0 || options->threads > 4096))
     return mote_fail(MOTE_ERROR_ARGUMENT, "threads is %d: expected 0 (all) to 4096", options->threads);
-  if (options && (unsigned)options->precision > MOTE_PRECISION_BFLOAT16X2)
-    return mote_fail(MOTE_ERROR_ARGUMENT, "precision is %d: expected float32 or bfloat16x2",
+  if (options && (unsigned)options->precision >= MOTE_PRECISION_COUNT)
+    return mote_fail(MOTE_ERROR_ARGUMENT, "precision is %d: expected " PRECISION_NAMES,
                      (int)options->precision);
   mote_device *device = calloc(1, sizeof *device);
   if (!device) return mote_fail(MOTE_ERROR_MEMORY, "out of memory opening device '%s'", name);

@@ -305,9 +305,9 @@ static mote_status read_validation(const mote_map *run, mote_stepper_run *r) {
 }
 
 static mote_status read_precision(const mote_map *map, mote_stepper_run *r) {
-  const char *const names[] = {mote_precision_name(MOTE_PRECISION_FLOAT32),
-                               mote_precision_name(MOTE_PRECISION_BFLOAT16X2), NULL};
+  const char *names[MOTE_PRECISION_COUNT + 1] = {NULL};
   int which = r->precision;
+  for (int k = 0; k < MOTE_PRECISION_COUNT; k++) names[k] = mote_precision_name((mote_precision)k);
   MOTE_TRY(mote_map_choice(map, "precision", names, &which));
   r->precision = (mote_precision)which;
   return MOTE_OK;

@@ -13,10 +13,15 @@ extern "C" {
 
 typedef struct mote_device mote_device;
 
-/* How dense layers multiply. Sums are of float32 either way. */
+/* How dense layers multiply. Sums are of float32 whichever. GPUs know all of them; CPUs with AMX the first
+   three, of which they compute the first as the third. */
 typedef enum mote_precision {
   MOTE_PRECISION_FLOAT32,
-  MOTE_PRECISION_BFLOAT16X2 /* values as sums of two bfloat16, 16 bits of significand: CPUs with AMX */
+  MOTE_PRECISION_BFLOAT16X2, /* values as sums of two bfloat16, 16 bits of significand */
+  MOTE_PRECISION_BFLOAT16X3, /* of three: all 24 bits; products below 2^-21 of the largest are left out */
+  MOTE_PRECISION_BFLOAT16,   /* 8 bits */
+  MOTE_PRECISION_TF32,       /* 11 bits */
+  MOTE_PRECISION_COUNT
 } mote_precision;
 
 typedef struct mote_device_options {
@@ -42,7 +47,7 @@ const char *mote_device_description(const mote_device *device);
 /* CPU threads its kernels use; 1 for devices that are not the CPU. */
 int mote_device_threads(const mote_device *device);
 
-/* "float32" or "bfloat16x2", and back: MOTE_ERROR_ARGUMENT. */
+/* "float32", "bfloat16x2", "bfloat16x3", "bfloat16" or "tf32", and back: MOTE_ERROR_ARGUMENT. */
 const char *mote_precision_name(mote_precision precision);
 mote_status mote_precision_parse(const char *name, mote_precision *precision);
 

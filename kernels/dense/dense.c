@@ -93,5 +93,6 @@ const struct mote_dense_kernels mote_dense_cpu = {.keeps = 1,
                                                   .chunks = mote_reverse_chunks_apart,
                                                   .add_chunks = mote_reverse_add_chunks,
                                                   .term_count = mote_term_count,
+                                                  .multiplies = mote_terms_precision,
                                                   .terms_room = mote_terms_room,
                                                   .make_terms = mote_terms_make};

@@ -125,6 +125,9 @@ struct mote_dense_kernels {
   int64_t (*chunks)(int64_t n);
   mote_status (*add_chunks)(mote_stream *stream, const mote_arena *arena);
 
+  /* Whether layers multiply so here; NULL: by float32 alone. */
+  int (*multiplies)(mote_precision precision);
+
   /* Devices that multiply terms of weights: how many of each at this precision, and the room in bytes for
      those of an arena of so many floats; 0 where there is nothing to gain. And the terms themselves, to be
      made again whenever the arena changes. NULL on devices that never do. */

@@ -1,157 +1,21 @@
 /* A tile of rows through a chain of layers on the GPU, the twin of tile.h: a block of 256 threads takes 64,
-   32 or 16 rows. Activations go to and fro between two buffers in shared memory; weights stream through a
-   ring of three slices beside them, of 16 inputs and up to 8 panels each.
+   32 or 16 rows. Activations go to and fro between two buffers in shared memory; weights stream by beside
+   them (stream_gpu.h).
 
-   The trick: the slices of a whole chain are one stream, whose copies run ahead across layers (and experts),
-   so that no layer begins by waiting for its weights. A thread holds `ROWS` rows x 8 columns (fewer columns
-   in a narrow layer) of sums in registers. Each is one chain of fused multiply-adds over the inputs in their
-   order, so a row's result does not depend on the tile it is in. */
+   The trick: a thread holds `ROWS` rows x 8 columns (fewer columns in a narrow layer) of sums in registers.
+   Each is one chain of fused multiply-adds over the inputs in their order, so a row's result does not depend
+   on the tile it is in; nor does it on tensor cores, where a device's precision asks for them (mma_gpu.h). */
 #ifndef MOTE_KERNELS_DENSE_GPU_H
 #define MOTE_KERNELS_DENSE_GPU_H
 
-#include "cuda/async.h"
-#include "cuda/launch.h"
-#include "kernels/dense/dense.h"
-
-#define MOTE_CHAIN_THREADS 256
-#define MOTE_CHAIN_WARPS 8
-#define MOTE_THREAD_ROWS 16 /* threads along a tile's rows, and along its columns */
-#define MOTE_SLICE 16       /* inputs between two barriers */
-#define MOTE_PASS 8         /* panels that one pass over the inputs makes, at most */
-#define MOTE_STAGES 3       /* slices in the ring */
-/* A panel's slice and half the banks: two neighbouring panels are read without a conflict. */
-#define MOTE_PANEL_PITCH (MOTE_SLICE * MOTE_PANEL + MOTE_PANEL)
-#define MOTE_STAGE_FLOATS (MOTE_PASS * MOTE_PANEL_PITCH)
-#define MOTE_RING_FLOATS (MOTE_STAGES * MOTE_STAGE_FLOATS)
-#define MOTE_CHAIN_STATIC 1024 /* bytes that kernels have beside the plan's */
-
-/* Floats from row to row of a tile: whole panels, of which those behind the width are 0, and 4 more, with
-   which four rows are read without a conflict. */
-static inline MOTE_HD int mote_pitch(int width) {
-  return mote_panels(width) * MOTE_PANEL + 4;
-}
-
-/* ---- How a chain lies in shared memory; by the host ---- */
-
-typedef struct mote_chain_plan {
-  int rows;   /* of a tile */
-  int second; /* where the second buffer begins, and the room behind it, in floats */
-  int behind;
-  size_t bytes;
-} mote_chain_plan;
-
-/* Bytes of shared memory that a chain's tile may have. */
-static inline size_t mote_chain_room(const mote_device *device) {
-  return static_cast<size_t>(mote_cuda_block_shared(device)) - MOTE_CHAIN_STATIC;
-}
-
-/* `extra`: floats a row that the caller wants behind the buffers. As many rows as fit, but so few that about
-   `n` of them keep each multiprocessor busy. */
-static inline mote_chain_plan mote_plan_chain(const mote_device *device, const mote_mlp *mlp, int extra,
-                                              int64_t n) {
-  int wide[2] = {0, 0};
-  for (int l = 0; l < mlp->layers; l++) {
-    int from = mote_pitch(mlp->layer[l].in), to = mote_pitch(mlp->layer[l].out);
-    if (from > wide[l % 2]) wide[l % 2] = from;
-    if (to > wide[1 - l % 2]) wide[1 - l % 2] = to;
-  }
-  const size_t room = mote_chain_room(device);
-  const int64_t blocks = mote_cuda_multiprocessors(device);
-  mote_chain_plan plan;
-  for (plan.rows = 64;; plan.rows /= 2) {
-    plan.second = MOTE_RING_FLOATS + plan.rows * wide[0];
-    plan.behind = plan.second + plan.rows * wide[1];
-    plan.bytes = sizeof(float) * static_cast<size_t>(plan.behind + plan.rows * extra);
-    if ((plan.bytes <= room && n > plan.rows / 2 * blocks) || plan.rows == 16) return plan;
-  }
-}
-
-/* What a launch would fail of: weights are copied 16 bytes at a time, and the tile has to fit. */
-static inline mote_status mote_check_chain(const mote_device *device, const mote_mlp *mlp,
-                                           const mote_chain_plan *plan) {
-  for (int l = 0; l < mlp->layers; l++)
-    if (reinterpret_cast<uintptr_t>(mlp->layer[l].weight) % 16)
-      return mote_fail(MOTE_ERROR_INTERNAL, "the weights of layer %d do not begin at a multiple of 16 bytes",
-                       l);
-  if (plan->bytes <= mote_chain_room(device)) return MOTE_OK;
-  return mote_fail(MOTE_ERROR_DEVICE,
-                   "layers too wide for %s: %zu bytes of shared memory wanted a block, %zu there",
-                   device->name, plan->bytes, mote_chain_room(device));
-}
-
-/* ---- The stream of weights ---- */
-
-typedef struct mote_weights {
-  const mote_mlp *chain; /* the one to copy from next; `chains` are left */
-  int chains, layer, panel, k;
-  float *ring;
-  int to, from; /* stages to fill and to read next */
-} mote_weights;
-
-/* Starts the copy of the next slice, if there is one. */
-static __device__ inline void mote_weights_fetch(mote_weights *w) {
-  if (w->chains > 0) {
-    const mote_linear *l = &w->chain->layer[w->layer];
-    int in = l->in, all = mote_panels(l->out), panels = min(all - w->panel, MOTE_PASS);
-    const int quads = MOTE_SLICE * MOTE_PANEL / 4; /* of a panel */
-    float *stage = w->ring + w->to * MOTE_STAGE_FLOATS;
-    for (int i = static_cast<int>(threadIdx.x); i < panels * quads; i += MOTE_CHAIN_THREADS) {
-      int panel = i / quads, quad = i % quads, k = w->k + quad / (MOTE_PANEL / 4);
-      const float *from = l->weight + (static_cast<int64_t>(w->panel + panel) * in + w->k) * MOTE_PANEL;
-      mote_copy_async(stage + panel * MOTE_PANEL_PITCH + quad * 4, k < in ? from + quad * 4 : l->weight,
-                      k < in);
-    }
-    w->k += MOTE_SLICE;
-    if (w->k >= in) {
-      w->k = 0;
-      w->panel += MOTE_PASS;
-    }
-    if (w->panel >= all) {
-      w->panel = 0;
-      w->layer++;
-    }
-    if (w->layer == w->chain->layers) {
-      w->layer = 0;
-      w->chain++;
-      w->chains--;
-    }
-  }
-  mote_copy_commit();
-  w->to = w->to + 1 < MOTE_STAGES ? w->to + 1 : 0;
-}
-
-static __device__ inline mote_weights mote_weights_begin(const mote_mlp *chain, int chains, float *ring) {
-  mote_weights w = {chain, chains, 0, 0, 0, ring, 0, 0};
-  for (int stage = 1; stage < MOTE_STAGES; stage++) mote_weights_fetch(&w);
-  return w;
-}
-
-/* The next slice, a barrier: whatever threads wrote to shared memory before is there as well, and nobody
-   reads the slice before any more, whose place the next copy takes. */
-static __device__ inline const float *mote_weights_next(mote_weights *w) {
-  mote_copy_wait<MOTE_STAGES - 2>();
-  __syncthreads();
-  const float *slice = w->ring + w->from * MOTE_STAGE_FLOATS;
-  w->from = w->from + 1 < MOTE_STAGES ? w->from + 1 : 0;
-  mote_weights_fetch(w);
-  return slice;
-}
+#include "kernels/dense/mma_gpu.h"
 
 /* ---- Layers ---- */
-
-/* Floats that are moved as one. */
-template <int count> struct alignas(4 * count) mote_floats { float at[count]; };
-template <int count> static __device__ inline mote_floats<count> mote_floats_at(const float *p) {
-  return *reinterpret_cast<const mote_floats<count> *>(p);
-}
-template <int count> static __device__ inline void mote_floats_put(float *p, const mote_floats<count> &x) {
-  *reinterpret_cast<mote_floats<count> *>(p) = x;
-}
 
 /* The panels [panel, panel + panels) of a layer's outputs, y, from x; `started`: y holds what is added to, in
    place of the bias. A thread has 16 columns a panel it makes: COLUMNS of each 16 * COLUMNS, in groups of at
    most four. */
-template <int ROWS, int COLUMNS>
+template <int ROWS, int COLUMNS, int BY>
 static __device__ inline void mote_chain_pass(const mote_linear *l, bool started, int panel, int panels,
                                               const float *x, float *y, mote_weights *weights) {
   constexpr int wide = COLUMNS < 4 ? COLUMNS : 4, groups = COLUMNS / wide;
@@ -178,7 +42,7 @@ static __device__ inline void mote_chain_pass(const mote_linear *l, bool started
                                     : l->bias[panel * MOTE_PANEL + column[g] + c];
   }
   for (int first = 0; first < in; first += MOTE_SLICE) {
-    const float *slice = mote_weights_next(weights);
+    const float *slice = mote_weights_next<BY>(weights);
     int end = min(in - first, MOTE_SLICE);
 #pragma unroll 1
     for (int k = 0; k < end; k += 4) { /* behind the last input are zeros on both sides */
@@ -226,7 +90,7 @@ static __device__ inline void mote_chain_pass(const mote_linear *l, bool started
 
 /* All layers, on what buffer 0 holds; which buffer then holds the result. Takes a barrier from the caller
    before that is read. `started`: buffer 1 holds what the first layer's sums start from, visible to all. */
-template <int ROWS>
+template <int ROWS, int BY>
 static __device__ inline int mote_chain_layers(const mote_mlp *mlp, bool started, float *first, float *second,
                                                mote_weights *weights) {
   int layers = mlp->layers;
@@ -238,17 +102,37 @@ static __device__ inline int mote_chain_layers(const mote_mlp *mlp, bool started
     int all = mote_panels(l->out);
     for (int panel = 0; panel < all; panel += MOTE_PASS) {
       int panels = min(all - panel, MOTE_PASS);
+      if constexpr (BY != MOTE_BY_FMA)
+        if (mote_layer_suits<BY>(l)) {
+          mote_chain_pass_mma<ROWS, BY>(l, begun, panel, panels, x, y, weights);
+          continue;
+        }
       if (panels > 4)
-        mote_chain_pass<ROWS, 8>(l, begun, panel, panels, x, y, weights);
+        mote_chain_pass<ROWS, 8, BY>(l, begun, panel, panels, x, y, weights);
       else if (panels > 2)
-        mote_chain_pass<ROWS, 4>(l, begun, panel, panels, x, y, weights);
+        mote_chain_pass<ROWS, 4, BY>(l, begun, panel, panels, x, y, weights);
       else if (panels > 1)
-        mote_chain_pass<ROWS, 2>(l, begun, panel, panels, x, y, weights);
+        mote_chain_pass<ROWS, 2, BY>(l, begun, panel, panels, x, y, weights);
       else
-        mote_chain_pass<ROWS, 1>(l, begun, panel, panels, x, y, weights);
+        mote_chain_pass<ROWS, 1, BY>(l, begun, panel, panels, x, y, weights);
     }
   }
   return layers % 2;
+}
+
+/* By the host: LAUNCH<rows / 16, by>::run of a plan, as a function pointer. */
+template <template <int, int> class LAUNCH, int BY> static inline auto mote_chain_launch_by(int rows) {
+  return rows == 64 ? LAUNCH<4, BY>::run : rows == 32 ? LAUNCH<2, BY>::run : LAUNCH<1, BY>::run;
+}
+template <template <int, int> class LAUNCH>
+static inline auto mote_chain_launch(const mote_chain_plan &plan) {
+  switch (plan.by) {
+  case 1: return mote_chain_launch_by<LAUNCH, 1>(plan.rows);
+  case 2: return mote_chain_launch_by<LAUNCH, 2>(plan.rows);
+  case 3: return mote_chain_launch_by<LAUNCH, 3>(plan.rows);
+  case MOTE_BY_TF32: return mote_chain_launch_by<LAUNCH, MOTE_BY_TF32>(plan.rows);
+  default: return mote_chain_launch_by<LAUNCH, MOTE_BY_FMA>(plan.rows);
+  }
 }
 
 /* ---- Rows: a warp a row, neighbouring lanes at neighbouring columns ---- */

@@ -365,6 +365,7 @@ mote_status mote_gpu_reverse_back(const mote_reverse_work *work, const mote_reve
     back.out = layer->in;
     back.weight = mote_transpose_of(work->arena, layer->weight);
     back.bias = memory + work->zeros;
+    back.terms = mote_terms_at(work->arena->transposed_terms, layer->weight - work->arena->value);
     MOTE_TRY(linear(work, back, dz, layer->residual ? dx : nullptr, dx));
     if (l == 0) result->input = dx;
     other = dz;

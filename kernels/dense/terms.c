@@ -108,6 +108,11 @@ TILES static void split_rows(int count, int in, int rows, const float *x, int st
     split_rows_by(2, in, rows, x, stride, depth, to);
 }
 
+int mote_terms_precision(mote_precision precision) {
+  if (precision == MOTE_PRECISION_FLOAT32) return 1;
+  return supported() && (precision == MOTE_PRECISION_BFLOAT16X2 || precision == MOTE_PRECISION_BFLOAT16X3);
+}
+
 int mote_term_count(mote_precision precision) {
   return !supported() ? 0 : precision == MOTE_PRECISION_BFLOAT16X2 ? 2 : MOST;
 }
@@ -389,6 +394,10 @@ TILES int mote_terms_outer(int count, int in, int out, int rows, const float *x,
 }
 
 #else /* no such tiles, or none that this compiler knows */
+
+int mote_terms_precision(mote_precision precision) {
+  return precision == MOTE_PRECISION_FLOAT32;
+}
 
 int mote_term_count(mote_precision precision) {
   (void)precision;

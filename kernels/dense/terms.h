@@ -22,6 +22,7 @@ extern "C" {
    times 32, in which the two alternate. Behind them stands a tile of zeros, as tiles are read whole. No terms
    where this processor, or the system on it, has no such tiles. */
 int mote_term_count(mote_precision precision);
+int mote_terms_precision(mote_precision precision); /* whether layers multiply so */
 size_t mote_terms_room(int count, int64_t floats);
 mote_status mote_terms_make(mote_stream *stream, int64_t floats, const float *packed, int count,
                             uint16_t *terms);

@@ -79,7 +79,7 @@ static __device__ void add_run(const pass_job *job, const int32_t *receiver, int
     job->sum[static_cast<int64_t>(i) * job->sum_stride + c] = sum * scale_of(job, end - begin);
 }
 
-template <int ROWS>
+template <int ROWS, int BY>
 static __global__ void __launch_bounds__(MOTE_CHAIN_THREADS, 2)
     pass_kernel(const __grid_constant__ mote_mlp mlp, const __grid_constant__ pass_job job, int second) {
   MOTE_SHARED_DYNAMIC(float, shared);
@@ -88,12 +88,12 @@ static __global__ void __launch_bounds__(MOTE_CHAIN_THREADS, 2)
   const int64_t first = static_cast<int64_t>(blockIdx.x) * rows, edges = edge_count(&job.edges);
   if (first >= edges) return;
   const int used = static_cast<int>(min(edges - first, static_cast<int64_t>(rows)));
-  mote_weights weights = mote_weights_begin(&mlp, 1, shared);
-  float *x = shared + MOTE_RING_FLOATS, *y = shared + second;
+  mote_weights weights = mote_weights_begin<BY>(&mlp, 1, shared);
+  float *x = shared + mote_ring_floats<BY>(), *y = shared + second;
   if (thread < used) receiver[thread] = job.edges.receiver[first + thread];
   gather(&job, mlp.layer[0].out, first, used, rows, x, y);
   __syncthreads();
-  float *message = mote_chain_layers<ROWS>(&mlp, true, x, y, &weights) ? y : x;
+  float *message = mote_chain_layers<ROWS, BY>(&mlp, true, x, y, &weights) ? y : x;
   __syncthreads();
   finish(&job, mlp.behind, first, used, message);
   __syncthreads();
@@ -123,13 +123,14 @@ static __global__ void combine_kernel(pass_job job, int rows) {
   }
 }
 
-template <int ROWS>
-static mote_status launch_pass(mote_stream *stream, const mote_chain_plan &plan, const mote_mlp *mlp,
-                               const pass_job &job) {
-  MOTE_TRY(mote_allow_shared(pass_kernel<ROWS>, plan.bytes, stream));
-  return MOTE_LAUNCH(pass_kernel<ROWS>, mote_grid(job.edges.capacity, plan.rows), MOTE_CHAIN_THREADS,
-                     plan.bytes, stream, *mlp, job, plan.second);
-}
+template <int ROWS, int BY> struct launch_pass {
+  static mote_status run(mote_stream *stream, const mote_chain_plan &plan, const mote_mlp *mlp,
+                         const pass_job &job) {
+    MOTE_TRY(mote_allow_shared(pass_kernel<ROWS, BY>, plan.bytes, stream));
+    return MOTE_LAUNCH(MOTE_KERNEL(pass_kernel<ROWS, BY>), mote_grid(job.edges.capacity, plan.rows),
+                       MOTE_CHAIN_THREADS, plan.bytes, stream, *mlp, job, plan.second);
+  }
+};
 
 static mote_status pass(mote_stream *stream, const mote_edges *edges, const mote_message_block *block,
                         const float *state, float *updated, mote_rows receiver_part, mote_rows sender_part,
@@ -156,8 +157,7 @@ static mote_status pass(mote_stream *stream, const mote_edges *edges, const mote
                   width,
                   block->update,
                   block->mean};
-  auto launch = plan.rows == 64 ? launch_pass<4> : plan.rows == 32 ? launch_pass<2> : launch_pass<1>;
-  MOTE_TRY(launch(stream, plan, mlp, job));
+  MOTE_TRY(mote_chain_launch<launch_pass>(plan)(stream, plan, mlp, job));
   return MOTE_LAUNCH(combine_kernel, mote_grid(edges->receivers, MOTE_CHAIN_WARPS), MOTE_CHAIN_THREADS, 0,
                      stream, job, plan.rows);
 }

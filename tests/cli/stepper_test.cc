@@ -118,6 +118,7 @@ TEST(CliStepper, MistakesAreAnswered) {
                {"step -m m -i i -o o --radius much", "expected a number"},
                {"step -m m -i i -o o --metdata f", "did you mean --metadata"},
                {"step -m m -i i -o o stray", "stray"},
+               {"step -m m -i i -o o --precision half", "--precision is 'half': expected float32"},
                {"rollout", "--model is required"},
                {"rollout -m m -i i", "--output is required"},
                {"rollout -m m -i i -o o -n -5", "--sparse"},
@@ -126,6 +127,7 @@ TEST(CliStepper, MistakesAreAnswered) {
                {"rollout -m m -i i -o o --method best", "--method"},
                {"rollout -m m -i i -o o --steps -1", "--steps"},
                {"rollout -m m -i i -o o --every 0", "--every"},
+               {"rollout -m m -i i -o o --precision fp8", "--precision is 'fp8'"},
                {"rollout -m m -i i -o o --operator p", "--sparse or --ratio"},
                {"rollout -m m -i i -o o --operator p -n 5 --only-sparse", "not --only-sparse"},
                {"rollout -m m -i i -o o --stepz 3", "did you mean --steps"}};

@@ -38,7 +38,7 @@ struct Rows {
 
 /* Computed rows match `expected`, all else of `out` is as it was. */
 void compare(const std::vector<float> &out, const std::vector<float> &before, int stride, int width,
-             int64_t n, const std::vector<double> &expected) {
+             int64_t n, const std::vector<double> &expected, double bound) {
   std::vector<float> found;
   for (size_t i = 0; i < out.size(); i++) {
     int64_t r = int64_t(i) / stride;
@@ -48,7 +48,7 @@ void compare(const std::vector<float> &out, const std::vector<float> &before, in
     else
       ASSERT_EQ(before[i], out[i]) << "row " << r << ", column " << c << " is no result";
   }
-  EXPECT_LT(worst_error(found, expected), tolerance);
+  EXPECT_LT(worst_error(found, expected), bound);
 }
 
 void check(Device &device, const Shape &shape, const Call &call, uint64_t stream) {
@@ -74,13 +74,13 @@ void check(Device &device, const Shape &shape, const Call &call, uint64_t stream
     x = network(x);
     for (int c = 0; c < width; c++) expected.push_back(call.residual ? x[c] + residual.at(r, c) : x[c]);
   }
-  compare(out.host(), before, out_stride, width, n, expected);
+  compare(out.host(), before, out_stride, width, n, expected, tolerance * device.coarseness());
 }
 
 } // namespace
 
 class DenseTest : public mote_test::OnDevice {};
-MOTE_ON_DEVICES_AND_PRODUCTS(DenseTest);
+MOTE_ON_DEVICES_AND_PRECISIONS(DenseTest);
 
 TEST_P(DenseTest, OneLayerOfAnyWidths) {
   Device device(GetParam());
@@ -192,7 +192,7 @@ TEST_P(DenseTest, NormsOfNarrowRows) {
       std::vector<double> expected = network(x);
       for (int c = 0; c < width; c++)
         ASSERT_NEAR(expected[c], found[r * width + c],
-                    1e-6 * (10 + std::fabs(mean) / std::sqrt(square + 1e-5)))
+                    1e-6 * (10 * device.coarseness() + std::fabs(mean) / std::sqrt(square + 1e-5)))
             << r << " of " << width;
     }
   }
@@ -248,7 +248,7 @@ TEST_P(DenseTest, LayersStackIntoOne) {
         for (int c = 0; c < in; c++) sum += x.at(r, c) * weight[k][o * columns[k] + first[k] + c];
         expected.push_back(sum);
       }
-  EXPECT_LT(worst_error(y.host(), expected), tolerance);
+  EXPECT_LT(worst_error(y.host(), expected), tolerance * device.coarseness());
 }
 
 /* The GPU copies weights 16 bytes at a time; the CPU takes them as they are. */

@@ -222,27 +222,33 @@ TEST(TermsTest, OuterProducts) {
         }
 }
 
-TEST(TermsTest, OtherDevicesSayThatTheyCannot) {
-  for (const std::string &name : mote_test::devices()) {
-    mote_device *device = nullptr;
-    mote_device_options options = {1, MOTE_PRECISION_BFLOAT16X2};
-    const bool able = name == "cpu" && mote_test::cpu_has_terms();
-    const mote_status status = mote_device_open(name.c_str(), &options, &device);
-    EXPECT_EQ(able ? MOTE_OK : MOTE_ERROR_UNSUPPORTED, status) << name;
-    if (!able) {
-      EXPECT_NE(nullptr, std::strstr(mote_last_error(), "bfloat16x2")) << mote_last_error();
-      EXPECT_EQ(nullptr, device);
+TEST(TermsTest, DevicesSayWhatTheyCannot) {
+  for (const std::string &name : mote_test::devices())
+    for (int p = 0; p < MOTE_PRECISION_COUNT; p++) {
+      mote_device *device = nullptr;
+      mote_device_options options = {1, mote_precision(p)};
+      const bool tiles = p == MOTE_PRECISION_BFLOAT16X2 || p == MOTE_PRECISION_BFLOAT16X3;
+      const bool able = name != "cpu" || !p || (tiles && mote_test::cpu_has_terms());
+      const mote_status status = mote_device_open(name.c_str(), &options, &device);
+      EXPECT_EQ(able ? MOTE_OK : MOTE_ERROR_UNSUPPORTED, status) << name;
+      if (!able) {
+        EXPECT_NE(nullptr, std::strstr(mote_last_error(), mote_precision_name(options.precision)))
+            << mote_last_error();
+        EXPECT_EQ(tiles, std::strstr(mote_last_error(), "AMX") != nullptr) << mote_last_error();
+        EXPECT_EQ(nullptr, device);
+      }
+      mote_device_close(device);
     }
-    mote_device_close(device);
-  }
   mote_device *device = nullptr;
   mote_device_options neither = {};
-  const int unknown = 2;
+  const int unknown = MOTE_PRECISION_COUNT;
   std::memcpy(&neither.precision, &unknown, sizeof unknown);
   EXPECT_EQ(MOTE_ERROR_ARGUMENT, mote_device_open("cpu", &neither, &device));
   EXPECT_NE(nullptr, std::strstr(mote_last_error(), "precision")) << mote_last_error();
   mote_precision precision;
   EXPECT_EQ(MOTE_ERROR_ARGUMENT, mote_precision_parse("float16", &precision));
-  MOTE_EXPECT_OK(mote_precision_parse("bfloat16x2", &precision));
-  EXPECT_EQ(MOTE_PRECISION_BFLOAT16X2, precision);
+  for (int p = 0; p < MOTE_PRECISION_COUNT; p++) {
+    MOTE_EXPECT_OK(mote_precision_parse(mote_precision_name(mote_precision(p)), &precision));
+    EXPECT_EQ(p, precision);
+  }
 }

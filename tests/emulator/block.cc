@@ -232,6 +232,7 @@ const char *wait_name(wait_kind kind) {
   case wait_kind::ballot:
   case wait_kind::any:
   case wait_kind::all: return "a vote";
+  case wait_kind::collect: return "a product of a warp";
   default: return "a warp reduction";
   }
 }

@@ -1,5 +1,5 @@
 /* A launch: configuration and arguments checked, pointers translated, the grid run once, or three times and
-   compared (MOTE_EMU_VERIFY). */
+   compared (MOTE_EMU_VERIFY). MOTE_EMU_TRACE=FILE has a line a launch written there. */
 #include "tests/emulator/launch.h"
 
 #include <sys/mman.h>
@@ -14,6 +14,7 @@ settings &current_settings() {
     settings initial;
     if (const char *text = getenv("MOTE_EMU_SEED")) initial.seed = strtoull(text, nullptr, 0);
     if (const char *text = getenv("MOTE_EMU_VERIFY")) initial.verify = atoi(text) != 0;
+    if (const char *path = getenv("MOTE_EMU_TRACE")) initial.trace = fopen(path, "w");
     return initial;
   }();
   return chosen;
@@ -176,8 +177,21 @@ bool run_verified(kernel_call &call, uint64_t seed) {
 
 } // namespace
 
+namespace {
+
+/* kernel, blocks, threads a block, bytes of dynamic shared memory */
+void write_trace(FILE *trace, const kernel_call &call) {
+  fprintf(trace, "%s %lld %u %zu\n", call.name.c_str(),
+          static_cast<long long>(call.grid.x) * call.grid.y * call.grid.z,
+          call.block.x * call.block.y * call.block.z, call.shared);
+  fflush(trace);
+}
+
+} // namespace
+
 void run_call(kernel_call &call) {
   settings &s = current_settings();
+  if (s.trace) write_trace(s.trace, call);
   uint64_t seed = (s.seed + 1) * 0x100000001b3u + ++s.launches + 2;
   if (!check_configuration(call) || !translate_arguments(call)) return;
   watch_faults();

@@ -8,6 +8,7 @@ struct settings {
   uint64_t seed = 0;
   bool verify = false;
   uint64_t launches = 0; /* so far */
+  FILE *trace = nullptr; /* MOTE_EMU_TRACE: a line a launch */
 };
 settings &current_settings();
 

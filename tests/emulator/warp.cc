@@ -40,8 +40,23 @@ int source_lane(const thread_state &self, int lane) {
   return from >= first && from < first + self.width ? from : lane;
 }
 
+struct collected {
+  warp_body body;
+  void *own;
+};
+void run_collected(thread_state *warp) {
+  void *own[lanes];
+  collected each = {};
+  for (int i = 0; i < lanes; i++) {
+    memcpy(&each, reinterpret_cast<const void *>(warp[i].value), sizeof each);
+    own[i] = each.own;
+  }
+  each.body(own);
+}
+
 void complete_warp_wait(thread_state *warp, int present, unsigned mask) {
   wait_kind kind = warp[__builtin_ctz(mask)].kind;
+  if (kind == wait_kind::collect) run_collected(warp);
   uint64_t total = 0;
   uint16_t clock = 0;
   for (int i = 0; i < present; i++) clock = std::max(clock, warp[i].warp_clock);
@@ -73,6 +88,14 @@ void complete_warp_wait(thread_state *warp, int present, unsigned mask) {
 }
 
 } // namespace
+
+void warp_collect(warp_body body, void *own, const char *file, int line) {
+  const collected leaves = {body, own};
+  if (block.count - own_thread() / lanes * lanes < lanes)
+    kernel_fail(cudaErrorLaunchFailure, "a product of a warp (%s:%d) in a warp of fewer than 32 threads",
+                file, line);
+  warp_wait(wait_kind::collect, 0xffffffffu, reinterpret_cast<uint64_t>(&leaves), 0, 32, {file, line});
+}
 
 uint64_t warp_wait(wait_kind kind, unsigned mask, uint64_t value, int parameter, int width, place at) {
   int own = own_thread(), first = own / lanes * lanes;

@@ -23,7 +23,8 @@ enum class wait_kind : unsigned char {
   unsigned_maximum,
   bit_and,
   bit_or,
-  bit_xor
+  bit_xor,
+  collect /* a function of what all lanes leave */
 };
 
 struct place {
@@ -35,6 +36,10 @@ int block_wait(int predicate, place at);
 /* Waits for the lanes of `mask`, and gives this lane's result of the operation on all lanes' values. */
 uint64_t warp_wait(wait_kind kind, unsigned mask, uint64_t value, int lane_or_distance, int width, place at);
 unsigned own_lane();
+/* Waits for the whole warp; body(pointers of all lanes) runs once, before any of them goes on. */
+typedef void (*warp_body)(void *const *lanes);
+void warp_collect(warp_body body, void *own, const char *file = __builtin_FILE(),
+                  int line = __builtin_LINE());
 
 template <typename T>
 T shuffled(wait_kind kind, unsigned mask, T value, int lane_or_distance, int width, place at) {

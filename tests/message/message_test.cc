@@ -120,14 +120,14 @@ void check(Device &device, const Case &test, uint64_t stream) {
       else
         ASSERT_EQ(state[at], moved[at]) << "edge " << e << " has no business here";
     }
-  EXPECT_LT(worst_error(found_sum, sum), tolerance);
-  EXPECT_LT(worst_error(found_state, next), tolerance);
+  EXPECT_LT(worst_error(found_sum, sum), tolerance * device.coarseness());
+  EXPECT_LT(worst_error(found_state, next), tolerance * device.coarseness());
 }
 
 } // namespace
 
 class MessageTest : public mote_test::OnDevice {};
-MOTE_ON_DEVICES_AND_PRODUCTS(MessageTest);
+MOTE_ON_DEVICES_AND_PRECISIONS(MessageTest);
 
 /* Every choice there is, on a graph whose receivers mostly lie within a tile. */
 TEST_P(MessageTest, AllChoices) {

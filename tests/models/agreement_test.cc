@@ -16,11 +16,13 @@ const double kTolerance = 1e-5;
 class Agreement : public ::testing::TestWithParam<std::tuple<std::string, Checkpoint>> {};
 
 INSTANTIATE_TEST_SUITE_P(devices, Agreement,
-                         ::testing::Combine(::testing::ValuesIn(devices()),
+                         ::testing::Combine(::testing::ValuesIn(devices_and_products()),
                                             ::testing::ValuesIn(checkpoints())),
                          [](const auto &info) {
-                           std::string device = std::get<0>(info.param);
-                           return device.substr(0, device.find(':')) + "_" + std::get<1>(info.param).name;
+                           std::string name = std::get<0>(info.param) + "_" + std::get<1>(info.param).name;
+                           for (char &c : name)
+                             if (c == ':' || c == '-') c = '_';
+                           return name;
                          });
 
 void compare(Stepping &run, const Saved &saved, const Cloud &cloud) {

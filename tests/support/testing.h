@@ -20,9 +20,11 @@ namespace mote_test {
 std::vector<std::string> devices();
 
 /* Whether the CPU multiplies terms of weights (kernels/dense/terms.h); then the second names "cpu-fma" as
-   well, the same without. */
+   well, the same without; and each other device at "bfloat16x3", as in "emu-bfloat16x3". The third names
+   these at the coarser precisions, too. */
 bool cpu_has_terms();
 std::vector<std::string> devices_and_products();
+std::vector<std::string> devices_and_precisions();
 inline bool is_cpu(const std::string &name) {
   return name.rfind("cpu", 0) == 0;
 }
@@ -53,6 +55,8 @@ public:
   mote_device *device = nullptr;
   mote_stream *stream = nullptr;
   mote_device *operator->() { return device; }
+  /* Rounding of a product of the device's precision, in those of float32 sums: what tolerances are times. */
+  double coarseness() const;
 };
 
 /* An array in device memory. */
@@ -99,6 +103,7 @@ template <typename A, typename B> double relative_l2(const std::vector<A> &a, co
 class OnDevice : public ::testing::TestWithParam<std::string> {};
 #define MOTE_ON_DEVICES(suite) MOTE_ON(suite, mote_test::devices())
 #define MOTE_ON_DEVICES_AND_PRODUCTS(suite) MOTE_ON(suite, mote_test::devices_and_products())
+#define MOTE_ON_DEVICES_AND_PRECISIONS(suite) MOTE_ON(suite, mote_test::devices_and_precisions())
 #define MOTE_ON(suite, names)                                                                                \
   INSTANTIATE_TEST_SUITE_P(devices, suite, ::testing::ValuesIn(names), [](const auto &info) {                \
     std::string name = info.param;                                                                           \

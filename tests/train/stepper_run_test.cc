@@ -320,7 +320,7 @@ TEST_F(StepperRunTest, UnknownWords) {
   refuse_model("architecture: giorom, latent: {output: 12}", {"output"});
   refuse_line("data: twice", {"data", "second"});
   refuse_line("statistics: {mean: 0}", {"statistics", "folder"});
-  refuse_line("precision: tf32", {"tf32", "float32", "bfloat16x2"});
+  refuse_line("precision: half", {"half", "float32", "bfloat16x2", "tf32"});
 }
 
 /* A key of the other architecture would be a wish that is passed over. */

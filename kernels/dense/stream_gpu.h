@@ -1,0 +1,213 @@
+/* How a chain of layers lies in a block's shared memory, and the stream of its weights: slices of 16 inputs
+   and up to 8 panels each, through a ring of three. The trick: the slices of a whole chain are one stream,
+   whose copies run ahead across layers (and experts), so that no layer begins by waiting for its weights. */
+#ifndef MOTE_KERNELS_DENSE_STREAM_GPU_H
+#define MOTE_KERNELS_DENSE_STREAM_GPU_H
+
+#include "cuda/async.h"
+#include "cuda/launch.h"
+#include "kernels/dense/dense.h"
+
+#define MOTE_CHAIN_THREADS 256
+#define MOTE_CHAIN_WARPS 8
+#define MOTE_THREAD_ROWS 16 /* threads along a tile's rows, and along its columns */
+#define MOTE_SLICE 16       /* inputs between two barriers */
+#define MOTE_PASS 8         /* panels that one pass over the inputs makes, at most */
+#define MOTE_STAGES 3       /* slices in the ring */
+/* A panel's slice and half the banks: two neighbouring panels are read without a conflict. */
+#define MOTE_PANEL_PITCH (MOTE_SLICE * MOTE_PANEL + MOTE_PANEL)
+#define MOTE_CHAIN_STATIC 1024 /* bytes that kernels have beside the plan's */
+
+/* How a chain multiplies: by fused multiply-adds (0), or on tensor cores by so many bfloat16 terms of each
+   value (1 to MOTE_MOST_TERMS), or by tf32; layers that do not suit by multiply-adds all the same. */
+#define MOTE_BY_FMA 0
+#define MOTE_MOST_TERMS 3
+#define MOTE_BY_TF32 4
+
+/* A panel's slice for tensor cores: rows of inputs (tf32), or of pairs of inputs, a word a pair and output,
+   term behind term. Between the rows that lanes read at once lie 8 banks (mma_gpu.h). */
+template <int BY> static inline constexpr MOTE_HD int mote_slice_pitch() {
+  return BY == MOTE_BY_TF32 ? MOTE_PANEL + 8 : BY * MOTE_PANEL + 4;
+}
+template <int BY> static inline constexpr MOTE_HD int mote_slice_rows() {
+  return BY == MOTE_BY_TF32 ? MOTE_SLICE : MOTE_SLICE / 2;
+}
+template <int BY> static inline constexpr MOTE_HD int mote_stage_floats() {
+  return MOTE_PASS * (mote_slice_rows<BY>() * mote_slice_pitch<BY>() > MOTE_PANEL_PITCH
+                          ? mote_slice_rows<BY>() * mote_slice_pitch<BY>()
+                          : MOTE_PANEL_PITCH);
+}
+template <int BY> static inline constexpr MOTE_HD int mote_ring_floats() {
+  return MOTE_STAGES * mote_stage_floats<BY>();
+}
+
+/* Floats from row to row of a tile: whole panels, of which those behind the width are 0, and 4 more, with
+   which four rows are read without a conflict. */
+static inline MOTE_HD int mote_pitch(int width) {
+  return mote_panels(width) * MOTE_PANEL + 4;
+}
+
+/* ---- How a chain lies in shared memory; by the host ---- */
+
+typedef struct mote_chain_plan {
+  int by;     /* how it multiplies */
+  int rows;   /* of a tile */
+  int second; /* where the second buffer begins, and the room behind it, in floats */
+  int behind;
+  size_t bytes;
+} mote_chain_plan;
+
+/* Bytes of shared memory that a chain's tile may have. */
+static inline size_t mote_chain_room(const mote_device *device) {
+  return static_cast<size_t>(mote_cuda_block_shared(device)) - MOTE_CHAIN_STATIC;
+}
+
+static inline int mote_chain_by(const mote_device *device, const mote_mlp *mlp) {
+  for (int l = 0; l < mlp->layers; l++)
+    if (mlp->layer[l].terms.data)
+      return device->precision == MOTE_PRECISION_TF32 ? MOTE_BY_TF32 : mlp->layer[l].terms.count;
+  return MOTE_BY_FMA;
+}
+
+static inline int mote_ring_floats_by(int by) {
+  const int floats[] = {mote_ring_floats<0>(), mote_ring_floats<1>(), mote_ring_floats<2>(),
+                        mote_ring_floats<3>(), mote_ring_floats<MOTE_BY_TF32>()};
+  return floats[by];
+}
+
+/* `extra`: floats a row that the caller wants behind the buffers. As many rows as fit, but so few that about
+   `n` of them keep each multiprocessor busy. */
+static inline mote_chain_plan mote_plan_chain(const mote_device *device, const mote_mlp *mlp, int extra,
+                                              int64_t n) {
+  int wide[2] = {0, 0};
+  for (int l = 0; l < mlp->layers; l++) {
+    int from = mote_pitch(mlp->layer[l].in), to = mote_pitch(mlp->layer[l].out);
+    if (from > wide[l % 2]) wide[l % 2] = from;
+    if (to > wide[1 - l % 2]) wide[1 - l % 2] = to;
+  }
+  const size_t room = mote_chain_room(device);
+  const int64_t blocks = mote_cuda_multiprocessors(device);
+  mote_chain_plan plan;
+  plan.by = mote_chain_by(device, mlp);
+  for (plan.rows = 64;; plan.rows /= 2) {
+    plan.second = mote_ring_floats_by(plan.by) + plan.rows * wide[0];
+    plan.behind = plan.second + plan.rows * wide[1];
+    plan.bytes = sizeof(float) * static_cast<size_t>(plan.behind + plan.rows * extra);
+    if ((plan.bytes <= room && n > plan.rows / 2 * blocks) || plan.rows == 16) return plan;
+  }
+}
+
+/* What a launch would fail of: weights are copied 16 bytes at a time, and the tile has to fit. */
+static inline mote_status mote_check_chain(const mote_device *device, const mote_mlp *mlp,
+                                           const mote_chain_plan *plan) {
+  for (int l = 0; l < mlp->layers; l++)
+    if (reinterpret_cast<uintptr_t>(mlp->layer[l].weight) % 16)
+      return mote_fail(MOTE_ERROR_INTERNAL, "the weights of layer %d do not begin at a multiple of 16 bytes",
+                       l);
+  if (plan->bytes <= mote_chain_room(device)) return MOTE_OK;
+  return mote_fail(MOTE_ERROR_DEVICE,
+                   "layers too wide for %s: %zu bytes of shared memory wanted a block, %zu there",
+                   device->name, plan->bytes, mote_chain_room(device));
+}
+
+/* ---- The stream of weights ---- */
+
+typedef struct mote_weights {
+  const mote_mlp *chain; /* the one to copy from next; `chains` are left */
+  int chains, layer, panel, k;
+  float *ring;
+  int to, from; /* stages to fill and to read next */
+} mote_weights;
+
+/* Whether tensor cores multiply a layer: terms are of pairs of inputs, and few do not fill a tile. */
+template <int BY> static __device__ inline bool mote_layer_suits(const mote_linear *l) {
+  return l->terms.data && l->in >= MOTE_SLICE && (BY == MOTE_BY_TF32 || l->in % 2 == 0);
+}
+
+/* Inputs [k, k + 16) of so many panels, zeros behind the last input. */
+static __device__ inline void mote_slice_fetch(const mote_linear *l, int first, int panels, int k,
+                                               float *stage) {
+  const int quads = MOTE_SLICE * MOTE_PANEL / 4; /* of a panel */
+  for (int i = static_cast<int>(threadIdx.x); i < panels * quads; i += MOTE_CHAIN_THREADS) {
+    const int panel = i / quads, quad = i % quads;
+    const bool there = k + quad / (MOTE_PANEL / 4) < l->in;
+    const float *from = l->weight + (static_cast<int64_t>(first + panel) * l->in + k) * MOTE_PANEL;
+    mote_copy_async(stage + panel * MOTE_PANEL_PITCH + quad * 4, there ? from + quad * 4 : l->weight, there);
+  }
+}
+
+/* The same of what tensor cores multiply: words of pairs of inputs, term behind term, or of inputs (tf32). */
+template <int BY>
+static __device__ inline void mote_slice_fetch_mma(const mote_linear *l, int first, int panels, int k,
+                                                   float *stage) {
+  constexpr int rows = mote_slice_rows<BY>(), inputs = MOTE_SLICE / rows; /* of a row */
+  constexpr int words = BY == MOTE_BY_TF32 ? MOTE_PANEL : BY * MOTE_PANEL, quads = words / 4;
+  const float *weight = reinterpret_cast<const float *>(l->terms.data); /* copied as bits */
+  for (int i = static_cast<int>(threadIdx.x); i < panels * rows * quads; i += MOTE_CHAIN_THREADS) {
+    const int panel = i / (rows * quads), row = i / quads % rows, quad = i % quads;
+    const bool there = k + row * inputs < l->in;
+    const int64_t from = (static_cast<int64_t>(first + panel) * l->in + k) / inputs + row;
+    mote_copy_async(stage + (panel * rows + row) * mote_slice_pitch<BY>() + quad * 4,
+                    there ? weight + from * words + quad * 4 : weight, there);
+  }
+}
+
+/* Starts the copy of the next slice, if there is one. */
+template <int BY> static __device__ inline void mote_weights_fetch(mote_weights *w) {
+  if (w->chains > 0) {
+    const mote_linear *l = &w->chain->layer[w->layer];
+    int in = l->in, all = mote_panels(l->out), panels = min(all - w->panel, MOTE_PASS);
+    float *stage = w->ring + w->to * mote_stage_floats<BY>();
+    bool suits = false;
+    if constexpr (BY != MOTE_BY_FMA) {
+      suits = mote_layer_suits<BY>(l);
+      if (suits) mote_slice_fetch_mma<BY>(l, w->panel, panels, w->k, stage);
+    }
+    if (!suits) mote_slice_fetch(l, w->panel, panels, w->k, stage);
+    w->k += MOTE_SLICE;
+    if (w->k >= in) {
+      w->k = 0;
+      w->panel += MOTE_PASS;
+    }
+    if (w->panel >= all) {
+      w->panel = 0;
+      w->layer++;
+    }
+    if (w->layer == w->chain->layers) {
+      w->layer = 0;
+      w->chain++;
+      w->chains--;
+    }
+  }
+  mote_copy_commit();
+  w->to = w->to + 1 < MOTE_STAGES ? w->to + 1 : 0;
+}
+
+template <int BY>
+static __device__ inline mote_weights mote_weights_begin(const mote_mlp *chain, int chains, float *ring) {
+  mote_weights w = {chain, chains, 0, 0, 0, ring, 0, 0};
+  for (int stage = 1; stage < MOTE_STAGES; stage++) mote_weights_fetch<BY>(&w);
+  return w;
+}
+
+/* The next slice, a barrier: whatever threads wrote to shared memory before is there as well, and nobody
+   reads the slice before any more, whose place the next copy takes. */
+template <int BY> static __device__ inline const float *mote_weights_next(mote_weights *w) {
+  mote_copy_wait<MOTE_STAGES - 2>();
+  __syncthreads();
+  const float *slice = w->ring + w->from * mote_stage_floats<BY>();
+  w->from = w->from + 1 < MOTE_STAGES ? w->from + 1 : 0;
+  mote_weights_fetch<BY>(w);
+  return slice;
+}
+
+/* Floats that are moved as one. */
+template <int count> struct alignas(4 * count) mote_floats { float at[count]; };
+template <int count> static __device__ inline mote_floats<count> mote_floats_at(const float *p) {
+  return *reinterpret_cast<const mote_floats<count> *>(p);
+}
+template <int count> static __device__ inline void mote_floats_put(float *p, const mote_floats<count> &x) {
+  *reinterpret_cast<mote_floats<count> *>(p) = x;
+}
+
+#endif
