@@ -5,6 +5,7 @@
 #include <limits.h>
 
 #include "cuda/launch.h"
+#include "cuda/scan.h"
 
 #ifdef MOTE_EMULATOR
 #include <thrust/execution_policy.h>
@@ -131,11 +132,31 @@ static mote_status sort_pairs(mote_stream *stream, Key *keys, int32_t *values, i
   return mote_copy_on_device(stream, values, values_other, n * sizeof(int32_t));
 }
 
+/* Few elements by one block: one launch, where the library makes two and a fill. */
+#define SCAN_THREADS 1024
+#define SCAN_FEW (16 * SCAN_THREADS)
+
+template <typename T> static __global__ void scan_few_kernel(const T *in, T *out, int n) {
+  __shared__ T shared[MOTE_SCAN_SHARED];
+  const int each = (n + SCAN_THREADS - 1) / SCAN_THREADS, first = static_cast<int>(threadIdx.x) * each;
+  const int end = min(first + each, n);
+  T sum = 0, all;
+  for (int i = first; i < end; i++) sum += in[i];
+  T before = mote_block_scan(sum, shared, &all);
+  for (int i = first; i < end; i++) {
+    out[i] = before;
+    before += in[i];
+  }
+  if (threadIdx.x == 0) out[n] = all;
+}
+
 template <typename T>
 static mote_status exclusive_scan(mote_stream *stream, const T *in, T *out, int64_t n, mote_buffer *scratch) {
   MOTE_TRY(check_count("a scan", n));
   size_t bytes = 0;
   cudaStream_t native = mote_native(stream);
+  if (n > 0 && n <= SCAN_FEW)
+    return MOTE_LAUNCH(scan_few_kernel<T>, 1, SCAN_THREADS, 0, stream, in, out, static_cast<int>(n));
   MOTE_TRY(mote_fill_bytes(stream, out, 0, sizeof(T)));
   if (n <= 0) return MOTE_OK;
   MOTE_CUDA_TRY(cudaSetDevice(mote_cuda_ordinal(stream->device)));

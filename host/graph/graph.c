@@ -104,7 +104,7 @@ static mote_status count_rows(mote_graph *graph, mote_stream *stream, const floa
                               const float *queries) {
   const struct mote_neighbor_kernels *neighbor = graph->device->neighbor;
   int separate = queries != NULL;
-  MOTE_TRY(neighbor->build(stream, &graph->cells, points));
+  if (points) MOTE_TRY(neighbor->build(stream, &graph->cells, points));
   if (separate) MOTE_TRY(neighbor->sort_queries(stream, &graph->cells, &graph->queries, queries));
   MOTE_TRY(neighbor->count(stream, &graph->cells, queries_of(graph, separate), flags_of(graph, separate),
                            graph->counts.data));
@@ -191,6 +191,10 @@ mote_graph_arrays mote_graph_arrays_of(const mote_graph *graph) {
                              .row_offsets = graph->row_offsets.data,
                              .senders = graph->senders.data,
                              .receivers = graph->options.receivers ? graph->receivers.data : NULL};
+}
+
+void mote_graph_take_many(mote_graph *graph, int many) {
+  graph->cells.takes_many = many;
 }
 
 const int32_t *mote_graph_overflow(const mote_graph *graph) {

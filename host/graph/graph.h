@@ -11,7 +11,8 @@ extern "C" {
 #endif
 
 /* Builds and waits: knows the number of edges, grows what is too small, reports every error. `queries` NULL:
-   the radius graph of the points, m is ignored. Points (n, dim) and queries (m, dim) are device memory. */
+   the radius graph of the points, m is ignored. Points (n, dim) and queries (m, dim) are device memory. Where
+   there are queries, points may be NULL: the n points of the build before, which are not sorted again. */
 mote_status mote_graph_build_on(mote_graph *graph, mote_stream *stream, const float *points, int64_t n,
                                 const float *queries, int64_t m);
 
@@ -32,6 +33,10 @@ typedef struct mote_graph_arrays {
   const int32_t *row_offsets, *senders, *receivers;
 } mote_graph_arrays;
 mote_graph_arrays mote_graph_arrays_of(const mote_graph *graph);
+
+/* GPUs have kernels of their own for few points (kernels/neighbor/few.cu). For tests: those of many, however few
+   there are. */
+void mote_graph_take_many(mote_graph *graph, int many);
 
 /* Device memory: not 0 when the edges of the last enqueue did not fit. Valid until a build of another size.
  */

@@ -60,18 +60,18 @@ mote_edges mote_edges_of(const mote_graph *graph) {
   return (mote_edges){g.receiver_count, g.edge_capacity, g.row_offsets, g.senders, g.receivers};
 }
 
-static mote_status search(mote_graph *graph, mote_stream *stream, int plan, const float *points, int64_t n,
-                          const float *queries, int64_t m) {
-  return plan ? mote_graph_build_on(graph, stream, points, n, queries, m)
-              : mote_graph_enqueue(graph, stream, points, n, queries, m);
-}
-
 mote_status mote_latent_search(mote_stream *stream, const mote_latent *l, mote_graph *reached,
                                mote_graph *reaching, int plan, const float *position, int64_t particles,
                                int32_t *row_of, int32_t *point_of, float *weight, int32_t *count,
                                mote_buffer *scan) {
-  MOTE_TRY(search(reached, stream, plan, position, particles, l->grid.data, l->points));
-  MOTE_TRY(search(reaching, stream, plan, l->grid.data, l->points, position, particles));
+  const float *grid = l->grid.data;
+  if (plan) {
+    MOTE_TRY(mote_graph_build_on(reached, stream, position, particles, grid, l->points));
+    MOTE_TRY(mote_graph_build_on(reaching, stream, grid, l->points, position, particles));
+  } else { /* the grid stays where it was */
+    MOTE_TRY(mote_graph_enqueue(reached, stream, position, particles, grid, l->points));
+    MOTE_TRY(mote_graph_enqueue(reaching, stream, NULL, l->points, position, particles));
+  }
   MOTE_TRY(stream->device->integral->compact(stream, l->points, mote_graph_arrays_of(reached).row_offsets,
                                              row_of, point_of, weight, count, scan));
   /* Points that no matter reaches are not there then. */
@@ -218,14 +218,24 @@ static void share_memory(const mote_latent *l, mote_latent_room *room, mote_late
                                              .out = x};
 }
 
+/* So many that tiles can be cut to them: few of a grid's points are near matter. */
+static mote_status plan_rows(mote_stream *stream, const mote_latent *l, mote_latent_room *room) {
+  int32_t count;
+  MOTE_TRY(mote_download(stream, &count, room->count.data, sizeof count));
+  room->rows = count + count / 4 + 16;
+  if (room->rows > l->points + 1) room->rows = l->points + 1;
+  return MOTE_OK;
+}
+
 mote_status mote_latent_run(mote_stream *stream, const mote_latent *l, mote_latent_room *room, int plan,
                             const float *position, const float *h, float *out) {
   const mote_latent_config *c = &l->config;
   MOTE_TRY(mote_latent_search(stream, l, room->reached, room->reaching, plan, position, room->particles,
                               room->row_of.data, room->point_of.data, room->weight.data, room->count.data,
                               &room->scan));
+  if (plan) MOTE_TRY(plan_rows(stream, l, room));
   mote_latent_frame frame = {.particles = room->particles,
-                             .rows = l->points + 1,
+                             .rows = room->rows,
                              .count = room->count.data,
                              .row_of = room->row_of.data,
                              .point_of = room->point_of.data,

@@ -91,6 +91,7 @@ typedef struct mote_latent_room {
   mote_buffer kernel, value, row_of, point_of, weight, count;
   mote_buffer x[2], attended, projected, logits, pair_state, pair_sum, result, context, scratch, scan;
   int64_t particles;
+  int64_t rows; /* planned, of the compact list: a quarter more than there were; all points at most */
 } mote_latent_room;
 mote_status mote_latent_room_create(mote_device *device, const mote_latent *latent, int64_t particles,
                                     mote_latent_room *room);
@@ -115,7 +116,8 @@ mote_status mote_latent_forward(mote_stream *stream, const mote_latent *latent,
 /* A graph's arrays as kernels take them. */
 mote_edges mote_edges_of(const mote_graph *graph);
 
-/* Searches and forward over a room. */
+/* Searches and forward over a room. A list of more rows than `room->rows` spoils what comes out; `plan` counts them
+   anew, and waits. */
 mote_status mote_latent_run(mote_stream *stream, const mote_latent *latent, mote_latent_room *room, int plan,
                             const float *position, const float *h, float *out);
 

@@ -100,12 +100,14 @@ mote_status mote_stepper_phase(mote_stepper *s, mote_stream *stream, mote_phase 
   }
 }
 
-/* Graphs that did not fit leave the step undone. */
+/* Graphs and latent rows that did not fit leave the step undone. */
 static mote_step_guard guard_of(const mote_stepper *s) {
-  mote_step_guard guard = {{mote_graph_overflow(s->graph)}};
+  mote_step_guard guard = {.overflow = {mote_graph_overflow(s->graph)}};
   if (s->model->config.has_latent) {
     guard.overflow[1] = mote_graph_overflow(s->latent.reached);
     guard.overflow[2] = mote_graph_overflow(s->latent.reaching);
+    guard.rows = s->latent.count.data;
+    guard.room = s->latent.rows;
   }
   return guard;
 }

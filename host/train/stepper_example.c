@@ -78,7 +78,7 @@ static mote_status upload(mote_stepper_worker *w) {
 static mote_status advance(const mote_stepper_trainer *t, mote_stepper_worker *w, const mote_tape *tape,
                            int step, float *history) {
   const mote_window *x = &w->window;
-  const mote_step_guard guard = {{0}};
+  const mote_step_guard guard = {.overflow = {0}};
   const float *truth = x->truth + (x->frames + step) * values_of(x);
   MOTE_TRY(mote_upload(w->stream, w->goal.data, truth, (size_t)values_of(x) * sizeof(float)));
   return w->stream->device->feature->advance(w->stream, x->particles, &t->integration, &guard,

@@ -43,9 +43,11 @@ typedef struct mote_step_state {
   int32_t blocked;      /* a graph did not fit: no step is done from there on */
 } mote_step_state;
 
-/* Flags in device memory (or NULL): any that is not 0 blocks the step. */
+/* Flags in device memory (or NULL), any of which that is not 0 blocks the step; and a number there (or NULL) that
+   blocks it when it is more than there is `room` for. */
 typedef struct mote_step_guard {
-  const int32_t *overflow[3];
+  const int32_t *overflow[3], *rows;
+  int64_t room;
 } mote_step_guard;
 
 struct mote_feature_kernels {
@@ -107,7 +109,7 @@ static inline MOTE_HD int mote_step_blocked(const mote_step_state *state, const 
   int blocked = state->blocked;
   for (int k = 0; k < 3; k++)
     if (guard->overflow[k] && *guard->overflow[k]) blocked = 1;
-  return blocked;
+  return blocked || (guard->rows && *guard->rows > guard->room);
 }
 
 static inline MOTE_HD void mote_node_features_of(int64_t n, int64_t i, const mote_node_features *f,

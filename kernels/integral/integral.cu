@@ -2,9 +2,12 @@
 #include "kernels/integral/integral.h"
 
 #include "cuda/launch.h"
+#include "cuda/scan.h"
 #include "kernels/array/array.h"
 
 #define THREADS 256
+#define COMPACTING 1024 /* threads of the one block that lists few points */
+#define FEW (16 * COMPACTING)
 
 static __device__ int64_t own_element() {
   return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
@@ -38,9 +41,37 @@ static __global__ void list_kernel(int64_t points, const int32_t *row_of, const 
   }
 }
 
+/* All of it for few points, each thread a run of them. */
+static __global__ void __launch_bounds__(COMPACTING)
+    compact_few_kernel(int points, const int32_t *row_offsets, int32_t *row_of, int32_t *point_of,
+                       float *weight, int32_t *count) {
+  __shared__ int32_t shared[MOTE_SCAN_SHARED];
+  const int each = (points + COMPACTING - 1) / COMPACTING, first = static_cast<int>(threadIdx.x) * each;
+  const int end = min(first + each, points);
+  int32_t occupied = 0, all;
+  for (int q = first; q < end; q++) occupied += row_offsets[q + 1] > row_offsets[q];
+  int32_t row = 1 + mote_block_scan(occupied, shared, &all);
+  for (int q = first; q < end; q++) {
+    if (row_offsets[q + 1] == row_offsets[q]) {
+      row_of[q] = 0;
+      continue;
+    }
+    row_of[q] = row;
+    point_of[row] = q;
+    weight[row++] = 1;
+  }
+  if (threadIdx.x) return;
+  *count = all + 1;
+  point_of[0] = -1;
+  weight[0] = static_cast<float>(points - all);
+}
+
 static mote_status compact(mote_stream *stream, int64_t points, const int32_t *row_offsets, int32_t *row_of,
                            int32_t *point_of, float *weight, int32_t *count, mote_buffer *scratch) {
   const unsigned grid = mote_grid(points, THREADS), some = grid ? grid : 1;
+  if (points <= FEW)
+    return MOTE_LAUNCH(compact_few_kernel, 1, COMPACTING, 0, stream, static_cast<int>(points), row_offsets,
+                       row_of, point_of, weight, count);
   MOTE_TRY(MOTE_LAUNCH(flag_kernel, grid, THREADS, 0, stream, points, row_offsets, row_of));
   MOTE_TRY(stream->device->array->exclusive_scan_i32(stream, row_of, point_of, points, scratch));
   MOTE_TRY(MOTE_LAUNCH(number_kernel, some, THREADS, 0, stream, points, point_of, row_of, count));

@@ -1,19 +1,13 @@
 /* Neighbour search on the GPU. A thread a receiver, in the order of the cells, so that the threads of a warp
    read the same candidates; then a warp a row puts the senders in ascending order by a bitonic network. All
-   that the host would want to know (bounds, number of edges, overflow) stays in the state on the device. */
-#include "kernels/neighbor/neighbor.h"
+   that the host would want to know (bounds, number of edges, overflow) stays in the state on the device. Few
+   points or receivers have kernels of their own (few.cu). */
+#include "kernels/neighbor/gpu.h"
 
-#include "cuda/launch.h"
 #include "kernels/array/array.h"
 
 #define BLOCK 256
-#define WARP 32
-#define ALL_LANES 0xffffffffu
 #define REDUCING_BLOCKS 256
-
-static __device__ int64_t own_element() {
-  return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-}
 
 /* ---- Sorting into cells ---- */
 
@@ -106,6 +100,7 @@ static mote_status sort_order(mote_stream *stream, mote_cells *cells, mote_cell_
 }
 
 static mote_status build(mote_stream *stream, mote_cells *cells, const float *points) {
+  if (mote_neighbor_is_few(cells, &cells->points)) return mote_neighbor_build_few(stream, cells, points);
   int64_t n = cells->points.count, buckets = static_cast<int64_t>(1) << cells->table_bits;
   auto *state = static_cast<mote_cells_state *>(cells->state.data);
   unsigned blocks = mote_grid(n, BLOCK);
@@ -119,44 +114,20 @@ static mote_status build(mote_stream *stream, mote_cells *cells, const float *po
                      static_cast<int32_t *>(cells->start.data));
 }
 
+static __global__ void start_queries_kernel(mote_cells_state *state) {
+  state->bad_query = INT32_MAX;
+  state->edges = 0;
+}
+
 static mote_status sort_queries(mote_stream *stream, mote_cells *cells, mote_cell_order *queries,
                                 const float *positions) {
-  return sort_order(stream, cells, queries, positions,
-                    &static_cast<mote_cells_state *>(cells->state.data)->bad_query);
+  auto *state = static_cast<mote_cells_state *>(cells->state.data);
+  if (mote_neighbor_is_few(cells, queries)) return mote_neighbor_sort_few(stream, cells, queries, positions);
+  MOTE_TRY(MOTE_LAUNCH(start_queries_kernel, 1, 1, 0, stream, state));
+  return sort_order(stream, cells, queries, positions, &state->bad_query);
 }
 
 /* ---- Searching them ---- */
-
-struct search_view {
-  const mote_cells_state *state;
-  const int32_t *start, *point_index, *query_index;
-  const float *px, *py, *pz, *qx, *qy, *qz;
-  double inverse_width;
-  float radius2;
-  int32_t dim, table_bits, inclusive, exclude_self, queries; /* no padding: its bytes are an argument */
-};
-
-static search_view view_of(const mote_cells *cells, const mote_cell_order *queries, int flags) {
-  search_view v;
-  v.state = static_cast<const mote_cells_state *>(cells->state.data);
-  v.start = static_cast<const int32_t *>(cells->start.data);
-  v.point_index = static_cast<const int32_t *>(cells->points.order.data);
-  v.query_index = static_cast<const int32_t *>(queries->order.data);
-  v.px = static_cast<const float *>(cells->points.sorted.data);
-  v.py = v.px + cells->points.stride;
-  v.pz = v.py + cells->points.stride;
-  v.qx = static_cast<const float *>(queries->sorted.data);
-  v.qy = v.qx + queries->stride;
-  v.qz = v.qy + queries->stride;
-  v.inverse_width = mote_cells_inverse_width(cells->radius);
-  v.radius2 = cells->radius * cells->radius;
-  v.dim = cells->dim;
-  v.table_bits = cells->table_bits;
-  v.inclusive = !!(flags & MOTE_NEIGHBOR_INCLUSIVE);
-  v.exclude_self = !!(flags & MOTE_NEIGHBOR_EXCLUDE_SELF);
-  v.queries = static_cast<int32_t>(queries->count);
-  return v;
-}
 
 /* Visits the neighbours of the receiver at a place; `to` NULL: only counts. */
 static __device__ int32_t visit(const search_view &v, int64_t place, int32_t *to) {
@@ -179,10 +150,6 @@ static __device__ int32_t visit(const search_view &v, int64_t place, int32_t *to
   return found;
 }
 
-static __global__ void start_count_kernel(mote_cells_state *state) {
-  state->edges = 0;
-}
-
 static __global__ void count_kernel(search_view v, mote_cells_state *state, int32_t *counts) {
   int64_t place = own_element();
   int32_t found = 0;
@@ -198,13 +165,10 @@ static __global__ void count_kernel(search_view v, mote_cells_state *state, int3
 static mote_status count(mote_stream *stream, mote_cells *cells, const mote_cell_order *queries, int flags,
                          int32_t *counts) {
   auto *state = static_cast<mote_cells_state *>(cells->state.data);
-  MOTE_TRY(MOTE_LAUNCH(start_count_kernel, 1, 1, 0, stream, state));
+  if (mote_neighbor_is_few(cells, queries))
+    return mote_neighbor_count_few(stream, cells, queries, flags, counts);
   return MOTE_LAUNCH(count_kernel, mote_grid(queries->count, BLOCK), BLOCK, 0, stream,
                      view_of(cells, queries, flags), state, counts);
-}
-
-static __device__ bool fits(const mote_cells_state *state, int64_t capacity) {
-  return state->edges <= static_cast<uint64_t>(capacity);
 }
 
 static __global__ void fill_kernel(search_view v, mote_cells_state *state, int32_t *row_offsets,
@@ -220,37 +184,6 @@ static __global__ void fill_kernel(search_view v, mote_cells_state *state, int32
   }
   *row_offset = 0;
   if (place == 0) row_offsets[v.queries] = 0;
-}
-
-/* One lane a sender: 15 steps of the network by shuffles. */
-static __device__ int32_t sort_lanes(int32_t value, int lane) {
-  for (int width = 2; width <= WARP; width *= 2)
-    for (int distance = width / 2; distance; distance /= 2) {
-      /* The first step of a width mirrors, so that all comparisons ascend. */
-      int partner = distance == width / 2 ? lane ^ (width - 1) : lane ^ distance;
-      int32_t other = __shfl_sync(ALL_LANES, value, partner);
-      value = lane < partner ? (other < value ? other : value) : (other > value ? other : value);
-    }
-  return value;
-}
-
-/* The same network in memory. A partner past the end stands for infinity, which stays where it is. */
-static __device__ void sort_in_memory(int32_t *row, int64_t count, int lane) {
-  for (int64_t width = 2; width < 2 * count; width *= 2)
-    for (int64_t distance = width / 2; distance; distance /= 2) {
-      for (int64_t pair = lane; pair < (count + width) / 2; pair += WARP) {
-        int64_t low = pair / distance * 2 * distance + pair % distance;
-        int64_t high =
-            distance == width / 2 ? (low / width * width) + width - 1 - low % width : low + distance;
-        if (high >= count) continue;
-        int32_t a = row[low], b = row[high];
-        if (a > b) {
-          row[low] = b;
-          row[high] = a;
-        }
-      }
-      __syncwarp();
-    }
 }
 
 static __global__ void sort_rows_kernel(const mote_cells_state *state, const int32_t *row_offsets,
@@ -274,6 +207,8 @@ static mote_status fill(mote_stream *stream, mote_cells *cells, const mote_cell_
                         int32_t *row_offsets, int64_t capacity, int32_t *senders, int32_t *receivers) {
   auto *state = static_cast<mote_cells_state *>(cells->state.data);
   int64_t m = queries->count;
+  if (mote_neighbor_is_few(cells, queries))
+    return mote_neighbor_fill_few(stream, cells, queries, flags, row_offsets, capacity, senders, receivers);
   MOTE_TRY(MOTE_LAUNCH(fill_kernel, mote_grid(m, BLOCK), BLOCK, 0, stream, view_of(cells, queries, flags),
                        state, row_offsets, capacity, senders));
   return MOTE_LAUNCH(sort_rows_kernel, mote_grid(m * WARP, BLOCK), BLOCK, 0, stream,

@@ -49,6 +49,7 @@ typedef struct mote_cells {
   mote_buffer state; /* one mote_cells_state */
   mote_buffer start; /* 2^table_bits + 1: bucket b holds points start[b] .. start[b+1] of the order */
   mote_buffer scratch;
+  int takes_many; /* no kernels of few points, where a device has such */
 } mote_cells;
 
 struct mote_neighbor_kernels {
@@ -56,11 +57,13 @@ struct mote_neighbor_kernels {
      the room in every buffer are set by mote_cells_reserve(). n > 0. */
   mote_status (*build)(mote_stream *stream, mote_cells *cells, const float *points);
 
-  /* Sorts queries (m, dim) f32 by the bucket of the cell they are in (or nearest to). m > 0. */
+  /* Sorts queries (m, dim) f32 by the bucket of the cell they are in (or nearest to). m > 0. The same points may
+     be searched for other queries without another build. */
   mote_status (*sort_queries)(mote_stream *stream, mote_cells *cells, mote_cell_order *queries,
                               const float *positions);
 
-  /* counts[q] = neighbours of query q, and their sum in the state. `queries` may be &cells->points. */
+  /* counts[q] = neighbours of query q, and their sum in the state; once a build or sort_queries. `queries` may
+     be &cells->points. */
   mote_status (*count)(mote_stream *stream, mote_cells *cells, const mote_cell_order *queries, int flags,
                        int32_t *counts);
 

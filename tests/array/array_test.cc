@@ -18,7 +18,7 @@ protected:
 MOTE_ON_DEVICES(ArrayTest);
 
 TEST_P(ArrayTest, ScanOfEverySize) {
-  for (int n : {0, 1, 2, 31, 1000, 70001}) {
+  for (int n : {0, 1, 2, 31, 1000, 1024, 1025, 16384, 16385, 70001}) {
     std::vector<int32_t> in(n), expected(n + 1, 0);
     for (int i = 0; i < n; i++) in[i] = int32_t(mote_random_below(1, 1, i, 10)) - 2;
     std::partial_sum(in.begin(), in.end(), expected.begin() + 1);

@@ -2,6 +2,7 @@
 #include <mote/graph.h>
 
 #include "host/graph/graph.h"
+#include "tests/emulator/control.h"
 #include "tests/graph/clouds.h"
 #include "tests/support/testing.h"
 
@@ -40,6 +41,10 @@ int size_for(const std::string &device) {
 class GraphTest : public mote_test::OnDevice {
 protected:
   Device device{GetParam()};
+  /* GPUs have kernels for few points and for many: both. */
+  std::vector<int> ways() const {
+    return mote_test::is_cpu(GetParam()) ? std::vector<int>{0} : std::vector<int>{0, 1};
+  }
 };
 MOTE_ON_DEVICES(GraphTest);
 
@@ -50,12 +55,16 @@ TEST_P(GraphTest, RadiusGraphEqualsBruteForce) {
     for (const Cloud &cloud : clouds::all(size_for(GetParam()), dim))
       for (int variant = 0; variant < 4; variant++) {
         mote_graph_options options = {dim, cloud.radius, variant & 1, variant >> 1, 1};
-        Owned graph(device, options);
-        MOTE_ASSERT_OK(mote_graph_build(graph, cloud.x.data(), int64_t(cloud.x.size()) / dim));
-        EXPECT_TRUE(download(graph) == clouds::brute_force(cloud.x, cloud.x, dim, cloud.radius,
-                                                           options.inclusive, !options.self_loops))
-            << cloud.name << " in " << dim << "-D, self-loops " << options.self_loops << ", inclusive "
-            << options.inclusive;
+        const clouds::Graph expected =
+            clouds::brute_force(cloud.x, cloud.x, dim, cloud.radius, options.inclusive, !options.self_loops);
+        for (int many : ways()) {
+          Owned graph(device, options);
+          mote_graph_take_many(graph, many);
+          MOTE_ASSERT_OK(mote_graph_build(graph, cloud.x.data(), int64_t(cloud.x.size()) / dim));
+          EXPECT_TRUE(download(graph) == expected)
+              << cloud.name << " in " << dim << "-D, self-loops " << options.self_loops << ", inclusive "
+              << options.inclusive << ", as many " << many;
+        }
       }
 }
 
@@ -69,14 +78,56 @@ TEST_P(GraphTest, SearchEqualsBruteForce) {
       clouds::append(queries, clouds::box(50, dim, -60, 110, 21));
       for (float far : {3e38f, -3e38f, 1e12f, -1e7f}) clouds::append(queries, std::vector<float>(dim, far));
       for (int inclusive : {0, 1}) {
-        Owned graph(device, {dim, cloud.radius, 0, inclusive, 1});
-        MOTE_ASSERT_OK(mote_graph_search(graph, cloud.x.data(), int64_t(cloud.x.size()) / dim, queries.data(),
-                                         int64_t(queries.size()) / dim));
-        EXPECT_TRUE(download(graph) ==
-                    clouds::brute_force(cloud.x, queries, dim, cloud.radius, inclusive, false))
-            << cloud.name << " in " << dim << "-D, inclusive " << inclusive;
+        const clouds::Graph expected =
+            clouds::brute_force(cloud.x, queries, dim, cloud.radius, inclusive, false);
+        for (int many : ways()) {
+          Owned graph(device, {dim, cloud.radius, 0, inclusive, 1});
+          mote_graph_take_many(graph, many);
+          MOTE_ASSERT_OK(mote_graph_search(graph, cloud.x.data(), int64_t(cloud.x.size()) / dim,
+                                           queries.data(), int64_t(queries.size()) / dim));
+          EXPECT_TRUE(download(graph) == expected)
+              << cloud.name << " in " << dim << "-D, inclusive " << inclusive << ", as many " << many;
+        }
       }
     }
+  }
+}
+
+/* The same points for other queries, some of which are not finite in between. */
+TEST_P(GraphTest, PointsAreSearchedAgain) {
+  const int n = size_for(GetParam()), m = 170;
+  const std::vector<float> x = clouds::box(n, 3, 0, 1, 1);
+  Array<float> points(device, x);
+  for (int many : ways()) {
+    Owned graph(device, {3, 0.2f, 0, 0, 1});
+    mote_graph_take_many(graph, many);
+    for (uint64_t k = 0; k < 4; k++) {
+      std::vector<float> q = clouds::box(m, 3, -0.2f, 1.2f, 30 + k);
+      if (k == 2) q[7] = NAN;
+      Array<float> queries(device, q);
+      if (k == 0)
+        MOTE_ASSERT_OK(mote_graph_build_on(graph, device.stream, points, n, queries, m));
+      else
+        MOTE_ASSERT_OK(mote_graph_enqueue(graph, device.stream, nullptr, n, queries, m));
+      EXPECT_EQ(k == 2 ? MOTE_ERROR_NUMERIC : MOTE_OK, mote_graph_check(graph, device.stream));
+      if (k != 2) {
+        EXPECT_TRUE(download(graph) == clouds::brute_force(x, q, 3, 0.2f, false, false)) << k << " " << many;
+      }
+    }
+  }
+}
+
+/* In every order of threads and blocks, and of the shared memory's remains. */
+TEST_P(GraphTest, NothingDependsOnTheOrderOfThreads) {
+  mote_test::Verified guard(device);
+  const int n = 150;
+  const std::vector<float> x = clouds::box(n, 3, 0, 1, 3), q = clouds::box(70, 3, 0, 1, 4);
+  for (int many : ways()) {
+    Owned graph(device, {3, 0.4f, 1, 0, 1});
+    mote_graph_take_many(graph, many);
+    MOTE_ASSERT_OK(mote_graph_build(graph, x.data(), n));
+    MOTE_ASSERT_OK(mote_graph_search(graph, x.data(), n, q.data(), 70));
+    EXPECT_TRUE(download(graph) == clouds::brute_force(x, q, 3, 0.4f, false, false));
   }
 }
 

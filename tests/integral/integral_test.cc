@@ -64,7 +64,7 @@ MOTE_ON_DEVICES(IntegralTest);
 
 TEST_P(IntegralTest, ListsOfSomeNoneAndAllPoints) {
   Device device(GetParam());
-  for (int64_t points : {0, 1, 2, 255, 256, 257, 1000}) {
+  for (int64_t points : {0, 1, 2, 255, 256, 257, 1023, 1025, 3000, 16384, 16385, 40000}) {
     SCOPED_TRACE(points);
     check_list(device, std::vector<int>(points, 0));
     check_list(device, std::vector<int>(points, 3));

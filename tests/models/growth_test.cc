@@ -15,8 +15,7 @@ MOTE_ON_DEVICES(Growth);
 const int kSteps = 9;
 
 /* Almost free flight: what the network says counts little. */
-Saved flight(const char *variant) {
-  Checkpoint c = checkpoint(variant);
+Saved flight(Checkpoint c) {
   mote_metadata metadata = statistics(c.dim);
   c.noise = 0;
   for (int a = 0; a < c.dim; a++) {
@@ -24,6 +23,9 @@ Saved flight(const char *variant) {
     metadata.acceleration_std[a] = 1e-4;
   }
   return Saved(c, metadata);
+}
+Saved flight(const char *variant) {
+  return flight(checkpoint(variant));
 }
 
 /* Towards the middle, there in kSteps + 1 frames; at first nobody is within reach of a latent point. */
@@ -49,6 +51,19 @@ Cloud arriving(const Checkpoint &c, int n) {
   for (int f = 0; f < cloud.frames; f++)
     for (size_t k = 0; k < values; k++)
       cloud.history[f * values + k] = 2 + cloud.last()[k] - 0.2f * float(f - cloud.frames + 1);
+  return cloud;
+}
+
+/* Out of one point of the latent domain: with pairs as many as before, more and more latent points have some.
+ */
+Cloud spreading(const Checkpoint &c, int n) {
+  Cloud cloud = cloud_for(c, n);
+  for (int f = 0; f < cloud.frames; f++)
+    for (int i = 0; i < n; i++)
+      for (int a = 0; a < c.dim; a++)
+        cloud.history[(size_t(f) * n + i) * c.dim + a] =
+            0.5f + 0.05f * float(f) * (a % 2 ? std::sin(2.4f * float(i)) : std::cos(2.4f * float(i))) *
+                       std::sqrt((float(i) + 0.5f) / float(n));
   return cloud;
 }
 
@@ -105,6 +120,14 @@ TEST_P(Growth, LatentPairsAlone) {
 }
 TEST_P(Growth, LatentPairsThatAreStatesAlone) {
   arrive(GetParam(), "giorom2d_occupied");
+}
+
+TEST_P(Growth, LatentPointsAlone) {
+  Checkpoint c = checkpoint("giorom2d");
+  c.grid = 24; /* points lie .043 apart */
+  c.gno_radius = 0.07;
+  Saved saved = flight(c);
+  EXPECT_LT(compare(GetParam(), saved, spreading(saved.checkpoint, 60)), 1);
 }
 
 /* Asked for the number of edges alone, and with a restart in the middle. */

@@ -1,0 +1,251 @@
+/* Neighbour search among few points or for few receivers on the GPU, where launches and idle multiprocessors
+   would take longer than the work. One block sorts points into cells, from their box to the table of cells; a
+   warp looks for the senders of a receiver, and puts them in order when it has written them. */
+#include "kernels/neighbor/gpu.h"
+
+#define SORTING 1024 /* threads of the one block */
+#define SEARCHING 128
+
+/* The coordinates of a point's cell. */
+static __device__ void locate(const mote_cells_state *state, const float *point, int dim,
+                              double inverse_width, int32_t cell[3]) {
+  for (int a = 0; a < 3; a++) cell[a] = a < dim ? mote_cells_locate(state, a, point[a], inverse_width) : 0;
+}
+
+static __device__ bool is_finite(const float *point, int dim) {
+  bool finite = true;
+  for (int a = 0; a < dim; a++) finite = finite && mote_is_finite_bits(point[a]);
+  return finite;
+}
+
+/* Pairs of key and index in shared memory, ascending: a bitonic network, whose comparisons all ascend since
+   the first step of a width mirrors. `room` is a power of two. */
+static __device__ void sort_shared(unsigned long long *pairs, int room) {
+  for (int width = 2; width <= room; width *= 2)
+    for (int distance = width / 2; distance; distance /= 2) {
+      __syncthreads();
+      for (int k = static_cast<int>(threadIdx.x); k < room / 2; k += SORTING) {
+        const int low = k / distance * 2 * distance + k % distance;
+        const int high =
+            distance == width / 2 ? low / width * width + width - 1 - low % width : low + distance;
+        const unsigned long long a = pairs[low], b = pairs[high];
+        if (a > b) {
+          pairs[low] = b;
+          pairs[high] = a;
+        }
+      }
+    }
+  __syncthreads();
+}
+
+struct order_view {
+  const float *points;
+  uint32_t *keys;
+  int32_t *order;
+  float *sorted;
+  double inverse_width;
+  int64_t stride;
+  int32_t n, room, dim, table_bits;
+};
+
+static order_view order_of(const mote_cells *cells, const mote_cell_order *order, const float *points) {
+  order_view v;
+  v.points = points;
+  v.keys = static_cast<uint32_t *>(order->keys.data);
+  v.order = static_cast<int32_t *>(order->order.data);
+  v.sorted = static_cast<float *>(order->sorted.data);
+  v.inverse_width = mote_cells_inverse_width(cells->radius);
+  v.stride = order->stride;
+  v.n = static_cast<int32_t>(order->count);
+  for (v.room = 2; v.room < v.n;) v.room *= 2;
+  v.dim = cells->dim;
+  v.table_bits = cells->table_bits;
+  return v;
+}
+
+/* Sorts by buckets and gathers; leaves the sorted pairs in shared memory. *bad is shared. */
+static __device__ void sort_into_cells(const order_view &v, const mote_cells_state *state,
+                                       unsigned long long *pairs, int32_t *bad) {
+  for (int i = static_cast<int>(threadIdx.x); i < v.room; i += SORTING) {
+    if (i >= v.n) {
+      pairs[i] = ~0ull; /* behind all */
+      continue;
+    }
+    const float *point = v.points + static_cast<int64_t>(i) * v.dim;
+    int32_t cell[3];
+    locate(state, point, v.dim, v.inverse_width, cell);
+    pairs[i] = static_cast<unsigned long long>(mote_cells_bucket(state, v.table_bits, cell)) << 32 |
+               static_cast<unsigned>(i);
+    if (!is_finite(point, v.dim)) atomicMin(bad, i);
+  }
+  sort_shared(pairs, v.room);
+  for (int i = static_cast<int>(threadIdx.x); i < v.n; i += SORTING) {
+    const int32_t from = static_cast<int32_t>(pairs[i] & 0xffffffffu);
+    const float *point = v.points + static_cast<int64_t>(from) * v.dim;
+    v.keys[i] = static_cast<uint32_t>(pairs[i] >> 32);
+    v.order[i] = from;
+    for (int a = 0; a < 3; a++) v.sorted[a * v.stride + i] = a < v.dim ? point[a] : 0;
+  }
+}
+
+/* The box of the occupied cells, in shared memory. Whole warps take part in the reductions. */
+static __device__ void find_box(const order_view &v, mote_cells_state *state) {
+  if (threadIdx.x == 0) {
+    for (int a = 0; a < 3; a++) {
+      state->low[a] = a < v.dim ? INT32_MAX : 0;
+      state->high[a] = a < v.dim ? INT32_MIN : 0;
+    }
+    state->bad_point = state->bad_query = INT32_MAX;
+    state->overflow = state->dense = 0;
+    state->edges = 0;
+  }
+  __syncthreads();
+  for (int a = 0; a < v.dim; a++) {
+    int32_t low = INT32_MAX, high = INT32_MIN;
+    for (int i = static_cast<int>(threadIdx.x); i < v.n; i += SORTING) {
+      const int32_t c = mote_cell_coordinate(v.points[static_cast<int64_t>(i) * v.dim + a], v.inverse_width);
+      low = min(low, c);
+      high = max(high, c);
+    }
+    low = __reduce_min_sync(ALL_LANES, low);
+    high = __reduce_max_sync(ALL_LANES, high);
+    if (threadIdx.x % WARP == 0) {
+      atomicMin(&state->low[a], low);
+      atomicMax(&state->high[a], high);
+    }
+  }
+  __syncthreads();
+  if (threadIdx.x == 0) state->dense = mote_cells_fit(state, v.table_bits);
+  __syncthreads();
+}
+
+static __global__ void __launch_bounds__(SORTING)
+    build_few_kernel(order_view v, mote_cells_state *kept, int32_t *start) {
+  MOTE_SHARED_DYNAMIC(unsigned long long, pairs);
+  __shared__ mote_cells_state state;
+  find_box(v, &state);
+  sort_into_cells(v, &state, pairs, &state.bad_point);
+  const int buckets = 1 << v.table_bits;
+  for (int bucket = static_cast<int>(threadIdx.x); bucket <= buckets; bucket += SORTING) {
+    int low = 0, high = v.n; /* the first place with a key of at least the bucket's */
+    while (low < high) {
+      const int middle = (low + high) / 2;
+      if (pairs[middle] >> 32 < static_cast<unsigned>(bucket))
+        low = middle + 1;
+      else
+        high = middle;
+    }
+    start[bucket] = low;
+  }
+  if (threadIdx.x == 0) *kept = state; /* complete since the sort's barriers */
+}
+
+static __global__ void __launch_bounds__(SORTING) sort_few_kernel(order_view v, mote_cells_state *state) {
+  MOTE_SHARED_DYNAMIC(unsigned long long, pairs);
+  __shared__ int32_t bad;
+  if (threadIdx.x == 0) bad = INT32_MAX;
+  __syncthreads();
+  sort_into_cells(v, state, pairs, &bad);
+  if (threadIdx.x == 0) {
+    state->bad_query = bad;
+    state->edges = 0;
+  }
+}
+
+static size_t room_of(const order_view &v) {
+  return sizeof(unsigned long long) * static_cast<size_t>(v.room);
+}
+
+mote_status mote_neighbor_build_few(mote_stream *stream, mote_cells *cells, const float *points) {
+  const order_view v = order_of(cells, &cells->points, points);
+  return MOTE_LAUNCH(build_few_kernel, 1, SORTING, room_of(v), stream, v,
+                     static_cast<mote_cells_state *>(cells->state.data),
+                     static_cast<int32_t *>(cells->start.data));
+}
+
+mote_status mote_neighbor_sort_few(mote_stream *stream, mote_cells *cells, mote_cell_order *queries,
+                                   const float *positions) {
+  const order_view v = order_of(cells, queries, positions);
+  return MOTE_LAUNCH(sort_few_kernel, 1, SORTING, room_of(v), stream, v,
+                     static_cast<mote_cells_state *>(cells->state.data));
+}
+
+/* ---- Searching ---- */
+
+/* The neighbours of the receiver at a place, a lane a candidate; `to` NULL: only counts. All lanes know how
+   many. */
+static __device__ int32_t visit_by_warp(const search_view &v, int64_t place, int lane, int32_t *to) {
+  const float x = v.qx[place], y = v.qy[place], z = v.qz[place];
+  const int32_t self = v.exclude_self ? v.query_index[place] : -1;
+  const int32_t cell[3] = {mote_cells_locate(v.state, 0, x, v.inverse_width),
+                           mote_cells_locate(v.state, 1, y, v.inverse_width),
+                           v.dim == 3 ? mote_cells_locate(v.state, 2, z, v.inverse_width) : 0};
+  int32_t begin[27], end[27], found = 0;
+  const int ranges = mote_cells_around(v.state, v.table_bits, v.dim, v.start, cell, 1, begin, end);
+  for (int r = 0; r < ranges; r++)
+    for (int32_t first = begin[r]; first < end[r]; first += WARP) {
+      const int32_t i = first + lane;
+      int32_t index = self;
+      bool hit = false;
+      if (i < end[r]) {
+        index = v.point_index[i];
+        hit = index != self && mote_neighbor_hit(mote_distance2(v.px[i] - x, v.py[i] - y, v.pz[i] - z),
+                                                 v.radius2, v.inclusive);
+      }
+      const unsigned hits = __ballot_sync(ALL_LANES, hit);
+      if (to && hit) to[found + __popc(hits & ((1u << lane) - 1))] = index;
+      found += __popc(hits);
+    }
+  return found;
+}
+
+static __global__ void count_few_kernel(search_view v, mote_cells_state *state, int32_t *counts) {
+  const int64_t place = own_element() / WARP;
+  const int lane = static_cast<int>(threadIdx.x) % WARP;
+  if (place >= v.queries) return; /* whole warps leave */
+  const int32_t found = visit_by_warp(v, place, lane, nullptr);
+  if (lane) return;
+  counts[v.query_index[place]] = found;
+  atomicAdd(reinterpret_cast<unsigned long long *>(&state->edges), static_cast<unsigned long long>(found));
+}
+
+mote_status mote_neighbor_count_few(mote_stream *stream, mote_cells *cells, const mote_cell_order *queries,
+                                    int flags, int32_t *counts) {
+  return MOTE_LAUNCH(count_few_kernel, mote_grid(queries->count * WARP, SEARCHING), SEARCHING, 0, stream,
+                     view_of(cells, queries, flags), static_cast<mote_cells_state *>(cells->state.data),
+                     counts);
+}
+
+static __global__ void fill_few_kernel(search_view v, mote_cells_state *state, int32_t *row_offsets,
+                                       int64_t capacity, int32_t *senders, int32_t *receivers) {
+  const int64_t place = own_element() / WARP;
+  const int lane = static_cast<int>(threadIdx.x) % WARP;
+  if (place >= v.queries) return;
+  const int32_t receiver = v.query_index[place];
+  const bool room = fits(state, capacity);
+  if (place == 0 && lane == 0) state->overflow = !room;
+  if (!room) {
+    if (lane == 0) row_offsets[receiver] = 0;
+    if (place == 0 && lane == 0) row_offsets[v.queries] = 0;
+    return;
+  }
+  const int32_t begin = row_offsets[receiver];
+  const int32_t count = visit_by_warp(v, place, lane, senders + begin);
+  if (receivers)
+    for (int32_t i = lane; i < count; i += WARP) receivers[begin + i] = receiver;
+  __syncwarp();
+  if (count > WARP) {
+    sort_in_memory(senders + begin, count, lane);
+    return;
+  }
+  const int32_t value = sort_lanes(lane < count ? senders[begin + lane] : INT32_MAX, lane);
+  if (lane < count) senders[begin + lane] = value;
+}
+
+mote_status mote_neighbor_fill_few(mote_stream *stream, mote_cells *cells, const mote_cell_order *queries,
+                                   int flags, int32_t *row_offsets, int64_t capacity, int32_t *senders,
+                                   int32_t *receivers) {
+  return MOTE_LAUNCH(fill_few_kernel, mote_grid(queries->count * WARP, SEARCHING), SEARCHING, 0, stream,
+                     view_of(cells, queries, flags), static_cast<mote_cells_state *>(cells->state.data),
+                     row_offsets, capacity, senders, receivers);
+}
