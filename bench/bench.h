@@ -10,6 +10,9 @@
 typedef struct bench_peaks {
   double bandwidth; /* bytes/s of a triad on arrays far beyond the caches */
   double flops;     /* single-precision multiply-adds, two operations each */
+  double
+      tensor;   /* the same of tensor cores' own kind at the device's precision; 0: it has none, or float32 */
+  double dense; /* what is left of that for dense layers, or `flops`: terms take several products each */
 } bench_peaks;
 
 /* Of `train`; NULL and 0: not given. */

@@ -41,7 +41,7 @@ void bench_add(bench_context *bench, const bench_result *r) {
     cJSON_AddStringToObject(row, "rate_unit", r->unit);
   }
   double bandwidth = r->bytes / r->seconds / bench->peaks.bandwidth;
-  double arithmetic = r->operations / r->seconds / bench->peaks.flops;
+  double arithmetic = r->operations / r->seconds / bench->peaks.dense;
   if (r->bytes > 0) cJSON_AddNumberToObject(row, "share_of_bandwidth", bandwidth);
   if (r->operations > 0) cJSON_AddNumberToObject(row, "share_of_arithmetic", arithmetic);
   cJSON_AddItemToArray(bench->results, row);
@@ -188,6 +188,8 @@ static mote_status write_json(const char *path, const bench_context *bench) {
   cJSON_AddStringToObject(root, "precision", mote_precision_name(bench->device->precision));
   cJSON_AddNumberToObject(root, "measured_bandwidth_gbs", 1e-9 * bench->peaks.bandwidth);
   cJSON_AddNumberToObject(root, "measured_gflops", 1e-9 * bench->peaks.flops);
+  if (bench->peaks.tensor > 0)
+    cJSON_AddNumberToObject(root, "measured_tensor_gflops", 1e-9 * bench->peaks.tensor);
   cJSON_AddItemReferenceToObject(root, "results", bench->results);
   char *text = cJSON_Print(root);
   mote_status status =
@@ -204,9 +206,14 @@ static mote_status run(bench_context *bench, const bench_options *o) {
   MOTE_TRY(mote_device_open(o->device, &device_options, &bench->device));
   MOTE_TRY(mote_stream_create(bench->device, &bench->stream));
   MOTE_TRY(bench_measure_peaks(bench));
-  printf("%s: %s\nmeasured: %.1f GB/s (triad), %.0f Gflop/s (single-precision FMA)\n\n",
+  printf("%s: %s\nmeasured: %.1f GB/s (triad), %.0f Gflop/s (single-precision FMA)\n",
          mote_device_name(bench->device), mote_device_description(bench->device),
          1e-9 * bench->peaks.bandwidth, 1e-9 * bench->peaks.flops);
+  if (bench->peaks.tensor > 0)
+    printf("          %.0f Gflop/s (mma.sync), of which %s leaves dense layers %.0f\n",
+           1e-9 * bench->peaks.tensor, mote_precision_name(bench->device->precision),
+           1e-9 * bench->peaks.dense);
+  printf("\n");
   printf("%-34s %10s %11s %8s %9s %8s %8s  %s\n", "case", "n", "ms", "spread", "MB", "of GB/s", "of flops",
          "rate");
   mote_status status = MOTE_OK;

@@ -53,6 +53,38 @@ static mote_status run_fma(void *context, mote_stream *stream) {
   return stream->device->probe->fma(stream, p->a, p->n, p->rounds);
 }
 
+static mote_status run_mma(void *context, mote_stream *stream) {
+  const probe *p = context;
+  return stream->device->probe->mma(stream, stream->device->precision == MOTE_PRECISION_TF32, p->a, p->n,
+                                    p->rounds);
+}
+
+/* Products of tensor cores that stand for one at this precision; 0: not of tensor cores. */
+static int products_of(const mote_device *device) {
+  if (!device->probe->mma) return 0;
+  switch (device->precision) {
+  case MOTE_PRECISION_BFLOAT16:
+  case MOTE_PRECISION_TF32: return 1;
+  case MOTE_PRECISION_BFLOAT16X2: return 3;
+  case MOTE_PRECISION_BFLOAT16X3: return 6;
+  default: return 0;
+  }
+}
+
+static mote_status measure_tensor(bench_context *bench, probe *p) {
+  const int products = products_of(bench->device);
+  const double depth = bench->device->precision == MOTE_PRECISION_TF32 ? 8 : 16;
+  bench_result result;
+  bench->peaks.dense = bench->peaks.flops;
+  if (!products) return MOTE_OK;
+  p->n = 1 << 15; /* warps: some 30 a multiprocessor's quarter */
+  p->rounds = 1024;
+  MOTE_TRY(bench_time(bench, run_mma, p, 5, &result));
+  bench->peaks.tensor = 2.0 * 16 * 8 * depth * MOTE_PROBE_TILES * p->rounds * (double)p->n / result.seconds;
+  bench->peaks.dense = bench->peaks.tensor / products;
+  return MOTE_OK;
+}
+
 mote_status bench_measure_peaks(bench_context *bench) {
   probe p = {.n = bench->device->has_unified_host_memory ? 1 << 24 : 1 << 27, .rounds = 0};
   mote_buffer memory = {0};
@@ -70,6 +102,7 @@ mote_status bench_measure_peaks(bench_context *bench) {
     status = bench_time(bench, run_fma, &p, 5, &result);
     bench->peaks.flops = 2.0 * MOTE_PROBE_CHAINS * p.rounds * (double)p.n / result.seconds;
   }
+  if (status == MOTE_OK) status = measure_tensor(bench, &p);
   mote_buffer_free(&memory);
   return status;
 }

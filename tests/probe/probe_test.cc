@@ -31,3 +31,14 @@ TEST_P(ProbeTest, FmaChainsReachTheirClosedForm) {
     EXPECT_NEAR(values[i], expected, 1e-5 * expected) << i; /* sixteen roundings of 2^-24 */
   }
 }
+
+TEST_P(ProbeTest, TensorCoresAddOnes) {
+  Device device(GetParam());
+  if (!device->probe->mma) GTEST_SKIP() << GetParam() << " has no tensor cores";
+  const int warps = 9, rounds = 7;
+  for (int tf32 : {0, 1}) {
+    Array<float> sums(device, std::vector<float>(32 * warps, -1));
+    MOTE_ASSERT_OK(device->probe->mma(device.stream, tf32, sums, warps, rounds));
+    EXPECT_EQ(std::vector<float>(32 * warps, float((tf32 ? 8 : 16) * rounds)), sums.host());
+  }
+}
