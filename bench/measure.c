@@ -77,8 +77,8 @@ static mote_status measure_tensor(bench_context *bench, probe *p) {
   bench_result result;
   bench->peaks.dense = bench->peaks.flops;
   if (!products) return MOTE_OK;
-  p->n = 1 << 15; /* warps: some 30 a multiprocessor's quarter */
-  p->rounds = 1024;
+  p->n = bench->device->single_driver ? 8 : 1 << 15; /* warps: some 60 a multiprocessor's quarter */
+  p->rounds = bench->device->single_driver ? 8 : 1024;
   MOTE_TRY(bench_time(bench, run_mma, p, 5, &result));
   bench->peaks.tensor = 2.0 * 16 * 8 * depth * MOTE_PROBE_TILES * p->rounds * (double)p->n / result.seconds;
   bench->peaks.dense = bench->peaks.tensor / products;
@@ -86,7 +86,11 @@ static mote_status measure_tensor(bench_context *bench, probe *p) {
 }
 
 mote_status bench_measure_peaks(bench_context *bench) {
-  probe p = {.n = bench->device->has_unified_host_memory ? 1 << 24 : 1 << 27, .rounds = 0};
+  const int emulated = bench->device->single_driver;
+  probe p = {.n = emulated                                 ? 1 << 16
+                  : bench->device->has_unified_host_memory ? 1 << 24
+                                                           : 1 << 27,
+             .rounds = 0};
   mote_buffer memory = {0};
   bench_result result;
   MOTE_TRY(mote_buffer_reserve(&memory, bench->device, (size_t)p.n * 12));
@@ -97,8 +101,8 @@ mote_status bench_measure_peaks(bench_context *bench) {
   mote_status status = bench_time(bench, run_triad, &p, 5, &result);
   if (status == MOTE_OK) {
     bench->peaks.bandwidth = 12.0 * (double)p.n / result.seconds;
-    p.n = bench->device->has_unified_host_memory ? 1 << 14 : 1 << 20;
-    p.rounds = 2048;
+    p.n = emulated ? 1 << 12 : bench->device->has_unified_host_memory ? 1 << 14 : 1 << 20;
+    p.rounds = emulated ? 64 : 2048;
     status = bench_time(bench, run_fma, &p, 5, &result);
     bench->peaks.flops = 2.0 * MOTE_PROBE_CHAINS * p.rounds * (double)p.n / result.seconds;
   }

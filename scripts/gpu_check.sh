@@ -2,9 +2,9 @@
 # Everything that needs a real GPU, in one command: gpu_check.sh BUILD [STAGE ...]. BUILD is a built tree, or what
 # scripts/pack.sh makes of one. Stages, in this order, all by default: tests (all test programs on the device `cuda`),
 # sanitizer (the kernel tests under compute-sanitizer's four tools), demo, bench, peers (a step against PyTorch's on the same
-# GPU, where Python has torch, scipy and h5py); and only if named, profile (each kernel's time by Nsight Compute). What
-# fails is said first, in the summary at the end; logs and figures lie in $MOTE_GPU_OUTPUT (gpu-output/), the figures as
-# <gpu>.json too.
+# GPU, where Python has torch, scipy and h5py); and only if named, profile (kernels against their floors, by Nsight
+# Compute's counters: kernel_floors.py). What fails is said first, in the summary at the end; logs and figures lie in
+# $MOTE_GPU_OUTPUT (gpu-output/), the figures as <gpu>.json too.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 if [ $# -lt 1 ] || [ ! -x "$1/mote" ]; then
@@ -105,6 +105,18 @@ if has bench; then
     echo "bench: exit $code"
     grep '^mote-bench: ' "$out/bench.txt" | sed 's/^mote-bench/bench/'
   fi >>"$failures"
+  for precision in bfloat16x3 bfloat16x2 tf32 bfloat16; do
+    timeout 60 "$build/mote-bench" layers reduced --size 100000 --device cuda --precision $precision \
+      --json "$out/bench-$precision.json" 2>&1 | tee "$out/bench-$precision.txt"
+    [ -s "$out/bench-$precision.json" ] || echo "bench: precision $precision" >>"$failures"
+  done
+  for large in "mpm --material newtonian" neighbor; do
+    name=${large%% *}-10000000
+    # shellcheck disable=SC2086 # a case and its options
+    timeout 60 "$build/mote-bench" $large --size 10000000 --device cuda --json "$out/bench-$name.json" 2>&1 |
+      tee "$out/bench-$name.txt"
+    [ -s "$out/bench-$name.json" ] || echo "bench: $name" >>"$failures"
+  done
 fi
 if has peers; then
   if python3 -c 'import torch, scipy, h5py' 2>/dev/null; then
@@ -120,27 +132,27 @@ if has peers; then
   fi
 fi
 
-# Of the first launches of a case of mote-bench: kernels by their share of the time, with count and mean.
+# Of the first launches of a case of mote-bench: kernels against their floors, the ten costliest gaps.
 profile() {
-  local name=$1 launches=$2 csv="$out/profile-$1.csv"
-  shift 2
-  timeout 90 ncu --metrics gpu__time_duration.sum --clock-control none --csv --launch-count "$launches" \
-    "$build/mote-bench" "$@" --device cuda 2>&1 | grep '^"' >"$csv"
+  local name=$1 launches=$2 precision=$3 csv="$out/profile-$1.csv" peaks="$out/peaks-$3.json"
+  shift 3
+  [ -s "$peaks" ] || "$build/mote-bench" layers --quick --device cuda --precision "$precision" --json "$peaks" >/dev/null
+  timeout 90 ncu --metrics "$(python3 "$here/kernel_floors.py" --metrics)" --print-units base --clock-control none --csv \
+    --launch-count "$launches" "$build/mote-bench" "$@" --device cuda --precision "$precision" >"$csv" 2>"$csv.log"
   echo "== $name"
-  awk -F'","' 'NR == 1 { for (k = 1; k <= NF; k++) { if ($k == "Kernel Name") n = k; if ($k ~ /^Metric Value/) v = k } next }
-    { value = $v; gsub(/[",]/, "", value); name = $n; sub(/\(.*/, "", name); time[name] += value; count[name]++; all += value }
-    END { for (k in time) printf "%6.2f%% %9.1f us %6d  %s\n", 100 * time[k] / all, time[k] / count[k] / 1000, count[k], k }' \
-    "$csv" | sort -rn | head -25 | tee "$out/profile-$name.txt"
-  [ -s "$out/profile-$name.txt" ] || echo "profile: $name" >>"$failures"
+  python3 "$here/kernel_floors.py" "$csv" --peaks "$peaks" --json "$out/floors-$name.json" 2>&1 |
+    tee "$out/profile-$name.txt"
+  [ -s "$out/floors-$name.json" ] || echo "profile: $name" >>"$failures"
 }
 if has profile; then
-  if command -v ncu >/dev/null; then
-    profile reduced 3000 reduced --size 3000
-    profile mpm 600 mpm --size 1000000 --material newtonian
-    profile train 3000 train --quick --model giorom
-    profile reconstruct 800 reconstruct
+  if command -v ncu >/dev/null && command -v python3 >/dev/null; then
+    profile reduced 1500 float32 reduced --size 3000
+    profile reduced-bfloat16x3 1500 bfloat16x3 reduced --size 3000
+    profile mpm 600 float32 mpm --size 1000000 --material newtonian
+    profile train 1500 float32 train --quick --model giorom
+    profile reconstruct 600 float32 reconstruct
   else
-    echo "profile: left out, ncu is not on this machine"
+    echo "profile: left out, ncu or python3 is not on this machine" | tee -a "$failures"
   fi
 fi
 
@@ -156,6 +168,9 @@ gpu=$(ask name)
     "$(grep -lE 'ERROR SUMMARY: 0 errors|RACECHECK SUMMARY: 0 hazards' "$out"/sanitizer/*.log 2>/dev/null | wc -l)"
   printf ' "bench": '
   if [ -s "$out/bench.json" ]; then cat "$out/bench.json"; else echo null; fi
+  for more in bfloat16x3 bfloat16x2 tf32 bfloat16 mpm-10000000 neighbor-10000000; do
+    [ -s "$out/bench-$more.json" ] && printf ', "bench_%s": ' $more && cat "$out/bench-$more.json"
+  done
   echo '}'
 } >"$out/$(echo "${gpu:-gpu}" | tr 'A-Z ' 'a-z-').json"
 echo

@@ -84,6 +84,7 @@ TEST_P(PrecisionTest, ErrorsAreThoseOfTheirBits) {
     char text[16];
     snprintf(text, sizeof text, "%.1e", error);
     RecordProperty(one.precision[0] ? one.precision + 1 : "float32", text);
+    printf("%s%s: %s\n", GetParam().c_str(), one.precision, text);
     EXPECT_GE(error, one.least) << one.precision;
     EXPECT_LE(error, one.most) << one.precision;
   }
