@@ -5,7 +5,7 @@
 #include <limits.h>
 
 #include "cuda/launch.h"
-#include "cuda/scan.h"
+#include "cuda/few.h"
 
 #ifdef MOTE_EMULATOR
 #include <thrust/execution_policy.h>

@@ -1,18 +1,14 @@
 /* One frame of the reduced-order operator: a fixed sequence of kernels. */
 #include "host/core/error.h"
 #include "host/models/reconstruction.h"
-#include "kernels/array/array.h"
 
 static mote_status splat_sparse(mote_reconstruction *r, mote_stream *stream, const float *at) {
   const struct mote_reconstruct_kernels *k = r->device->reconstruct;
   int dim = r->options.dim;
   int64_t n = r->options.sparse_count;
   MOTE_TRY(k->fit_globally(stream, dim, n, at, r->increment.data, r->fit.data));
-  MOTE_TRY(k->bin(stream, dim, n, at, &r->bins, r->keys.data, r->order.data));
-  MOTE_TRY(
-      r->device->array->sort_pairs_u32(stream, r->keys.data, r->order.data, n, r->key_bits, &r->scratch));
-  MOTE_TRY(k->pack(stream, dim, n, r->keys.data, r->order.data, at, r->increment.data, &r->bins,
-                   r->bin_start.data, r->rows.data, r->stride));
+  MOTE_TRY(k->arrange(stream, dim, n, at, r->increment.data, &r->bins, r->key_bits, r->keys.data,
+                      r->order.data, r->bin_start.data, r->rows.data, r->stride, &r->scratch));
   mote_packed packed = {r->rows.data, r->bin_start.data, r->stride};
   MOTE_TRY(k->splat(stream, &r->lattice[0], &r->bins, &packed, r->fit.data, r->radius, r->moments[0].data));
   for (int l = 1; l < r->settings.levels; l++)

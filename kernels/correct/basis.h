@@ -311,6 +311,11 @@ static inline MOTE_HD float mote_parameter_gradient(const mote_activations *t, c
 }
 
 /* field row += weight * basis, summed over the bases. */
+/* Where entry i of an affine field stands in a fit's row. */
+static inline MOTE_HD int mote_field_entry(int i) {
+  return i < 3 ? i : 4 * ((i - 3) % 3 + 1) + (i - 3) / 3;
+}
+
 static inline MOTE_HD void mote_add_bases(const float *weight, const float *basis, float *field) {
   for (int k = 0; k < MOTE_BASES; k++) {
     const float *b = basis + k * MOTE_AFFINE;

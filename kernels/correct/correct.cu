@@ -1,11 +1,11 @@
-/* The learned correction on the GPU: a thread a node, a thread a point; weight gradients by a block a chunk
-   of nodes, whose threads each own some of the parameters, so that no sum is atomic and bits repeat. */
+/* The learned correction on the GPU: eight lanes sum over the particles around a node, a warp evaluates its
+   network, a lane a hidden value; a thread a point; weight gradients by a block a chunk of nodes, whose
+   threads each own some of the parameters, so that no sum is atomic and bits repeat. */
 #include "kernels/correct/correct.h"
 
 #include "cuda/launch.h"
 #include "kernels/correct/basis.h"
-
-#define THREADS 128
+#include "kernels/reconstruct/gpu.h"
 
 static __global__ void pack_errors_kernel(int dim, int64_t n, const int32_t *order, const float *increment,
                                           const float *fitted, const float *now, const float *tracer,
@@ -70,7 +70,7 @@ static __global__ void describe_kernel(mote_correct_view view, mote_bins bins, m
   const mote_lattice *l = &view.lattice[0];
   mote_node_range active[3];
   int at[3], lo[3], hi[3];
-  int64_t node = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  const int64_t node = own_group();
   active[0] = mote_active_nodes(l, fit, view.radius, 0);
   if (!mote_lattice_node_at(l, &active[0], node, at) ||
       !(view.moments[node * MOTE_MOMENT_STRIDE] > MOTE_LEAST_WEIGHT))
@@ -85,9 +85,11 @@ static __global__ void describe_kernel(mote_correct_view view, mote_bins bins, m
     for (int j = lo[1]; j <= hi[1]; j++) {
       int64_t row = ((int64_t)i * bins.count[1] + j) * bins.count[2];
       int32_t end = packed.bin_start[row + hi[2] + 1];
-      for (int32_t p = packed.bin_start[row + lo[2]]; p < end; p++)
+      for (int32_t p = packed.bin_start[row + lo[2]] + own_member(); p < end; p += GROUP)
         sum_particle(&packed, errors, p, x, inverse_unit, 1 / (reach * reach), sum);
     }
+  sum_group(MOTE_ERROR_SUMS, sum);
+  if (own_member()) return;
   mote_describe_node(&view, active, fit, at, node, sum, feature + node * MOTE_FEATURES,
                      basis + node * MOTE_BASIS_STRIDE, share + node * MOTE_EXPERTS);
 }
@@ -95,38 +97,57 @@ static __global__ void describe_kernel(mote_correct_view view, mote_bins bins, m
 static mote_status describe(mote_stream *stream, const mote_correct_view *view, const mote_bins *bins,
                             const mote_packed *packed, const float *errors, const mote_global_fit *fit,
                             float *feature, float *basis, float *share) {
-  return MOTE_LAUNCH(describe_kernel, mote_grid(mote_lattice_size(&view->lattice[0]), THREADS), THREADS, 0,
-                     stream, *view, *bins, *packed, errors, fit, feature, basis, share);
+  return MOTE_LAUNCH(describe_kernel, mote_grid(mote_lattice_size(&view->lattice[0]) * GROUP, THREADS),
+                     THREADS, 0, stream, *view, *bins, *packed, errors, fit, feature, basis, share);
 }
 
+/* A layer of at most 32 inputs and outputs, a lane each; sums in the order of the inputs. */
+static __device__ float layer_by_warp(int in, int out, const float *weights, float x, int lane) {
+  const int own = lane < out ? lane : 0;
+  float sum = weights[in * out + own];
+  for (int i = 0; i < in; i++) sum += __shfl_sync(ALL_LANES, x, i) * weights[i * out + own];
+  return sum;
+}
+
+/* The bounded output of a lane. */
+static __device__ float network_by_warp(const float *p, const float *norm, const float *feature, int lane) {
+  static_assert(MOTE_FEATURES == 32 && MOTE_HIDDEN == 32 && MOTE_OUTPUTS <= 32, "a lane a value");
+  float x = mote_normalise(norm, feature, lane);
+  x = mote_silu(layer_by_warp(MOTE_FEATURES, MOTE_HIDDEN, p, x, lane));
+  x = mote_silu(layer_by_warp(MOTE_HIDDEN, MOTE_HIDDEN, p + MOTE_WEIGHTS_2, x, lane));
+  return mote_bounded(layer_by_warp(MOTE_HIDDEN, MOTE_OUTPUTS, p + MOTE_WEIGHTS_3, x, lane));
+}
+
+/* A warp a node; lane i < MOTE_AFFINE adds entry i of the bases' sum. */
 static __global__ void evaluate_kernel(mote_correct_view view, mote_experts experts,
                                        const mote_global_fit *fit, const float *feature, const float *basis,
                                        const float *share, float *field) {
   const mote_lattice *l = &view.lattice[0];
   int at[3];
-  int64_t node = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  const int64_t node = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) / WARP;
+  const int lane = (int)threadIdx.x % WARP, entry = lane < MOTE_AFFINE ? lane : 0;
   mote_node_range range = mote_active_nodes(l, fit, view.radius, 0);
   if (!mote_lattice_node_at(l, &range, node, at) ||
       !(view.moments[node * MOTE_MOMENT_STRIDE] > MOTE_LEAST_WEIGHT))
-    return;
-  float weight[MOTE_OUTPUTS];
-  for (int k = 0; k < MOTE_OUTPUTS; k++) weight[k] = 0;
-  mote_activations t;
+    return; /* whole warps */
+  float weight = 0, sum = 0;
   for (int e = 0; e < experts.count; e++) {
-    float part = share[node * MOTE_EXPERTS + e];
-    if (!(part > 0)) continue;
-    mote_network_forward(experts.parameters + e * MOTE_PARAMETERS, experts.norm + e * 2 * MOTE_FEATURES,
-                         feature + node * MOTE_FEATURES, &t);
-    for (int k = 0; k < MOTE_BASES; k++) weight[k] += part * mote_bounded(t.output[k]);
+    const float part = share[node * MOTE_EXPERTS + e];
+    if (part > 0)
+      weight +=
+          part * network_by_warp(experts.parameters + e * MOTE_PARAMETERS,
+                                 experts.norm + e * 2 * MOTE_FEATURES, feature + node * MOTE_FEATURES, lane);
   }
-  mote_add_bases(weight, basis + node * MOTE_BASIS_STRIDE, field + node * MOTE_FIELD_STRIDE);
+  for (int k = 0; k < MOTE_BASES; k++)
+    sum += __shfl_sync(ALL_LANES, weight, k) * basis[node * MOTE_BASIS_STRIDE + k * MOTE_AFFINE + entry];
+  if (lane < MOTE_AFFINE) field[node * MOTE_FIELD_STRIDE + mote_field_entry(lane)] += sum;
 }
 
 static mote_status evaluate(mote_stream *stream, const mote_correct_view *view, const mote_experts *experts,
                             const mote_global_fit *fit, const float *feature, const float *basis,
                             const float *share, float *field) {
-  return MOTE_LAUNCH(evaluate_kernel, mote_grid(mote_lattice_size(&view->lattice[0]), THREADS), THREADS, 0,
-                     stream, *view, *experts, fit, feature, basis, share, field);
+  return MOTE_LAUNCH(evaluate_kernel, mote_grid(mote_lattice_size(&view->lattice[0]) * WARP, THREADS),
+                     THREADS, 0, stream, *view, *experts, fit, feature, basis, share, field);
 }
 
 /* ---- backward ---- */

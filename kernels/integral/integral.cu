@@ -2,7 +2,7 @@
 #include "kernels/integral/integral.h"
 
 #include "cuda/launch.h"
-#include "cuda/scan.h"
+#include "cuda/few.h"
 #include "kernels/array/array.h"
 
 #define THREADS 256

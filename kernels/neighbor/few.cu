@@ -1,6 +1,7 @@
 /* Neighbour search among few points or for few receivers on the GPU, where launches and idle multiprocessors
    would take longer than the work. One block sorts points into cells, from their box to the table of cells; a
    warp looks for the senders of a receiver, and puts them in order when it has written them. */
+#include "cuda/few.h"
 #include "kernels/neighbor/gpu.h"
 
 #define SORTING 1024 /* threads of the one block */
@@ -16,26 +17,6 @@ static __device__ bool is_finite(const float *point, int dim) {
   bool finite = true;
   for (int a = 0; a < dim; a++) finite = finite && mote_is_finite_bits(point[a]);
   return finite;
-}
-
-/* Pairs of key and index in shared memory, ascending: a bitonic network, whose comparisons all ascend since
-   the first step of a width mirrors. `room` is a power of two. */
-static __device__ void sort_shared(unsigned long long *pairs, int room) {
-  for (int width = 2; width <= room; width *= 2)
-    for (int distance = width / 2; distance; distance /= 2) {
-      __syncthreads();
-      for (int k = static_cast<int>(threadIdx.x); k < room / 2; k += SORTING) {
-        const int low = k / distance * 2 * distance + k % distance;
-        const int high =
-            distance == width / 2 ? low / width * width + width - 1 - low % width : low + distance;
-        const unsigned long long a = pairs[low], b = pairs[high];
-        if (a > b) {
-          pairs[low] = b;
-          pairs[high] = a;
-        }
-      }
-    }
-  __syncthreads();
 }
 
 struct order_view {
@@ -57,7 +38,7 @@ static order_view order_of(const mote_cells *cells, const mote_cell_order *order
   v.inverse_width = mote_cells_inverse_width(cells->radius);
   v.stride = order->stride;
   v.n = static_cast<int32_t>(order->count);
-  for (v.room = 2; v.room < v.n;) v.room *= 2;
+  v.room = mote_pair_room(v.n);
   v.dim = cells->dim;
   v.table_bits = cells->table_bits;
   return v;
@@ -74,15 +55,14 @@ static __device__ void sort_into_cells(const order_view &v, const mote_cells_sta
     const float *point = v.points + static_cast<int64_t>(i) * v.dim;
     int32_t cell[3];
     locate(state, point, v.dim, v.inverse_width, cell);
-    pairs[i] = static_cast<unsigned long long>(mote_cells_bucket(state, v.table_bits, cell)) << 32 |
-               static_cast<unsigned>(i);
+    pairs[i] = mote_pair_of(mote_cells_bucket(state, v.table_bits, cell), i);
     if (!is_finite(point, v.dim)) atomicMin(bad, i);
   }
-  sort_shared(pairs, v.room);
+  mote_block_sort(pairs, v.room);
   for (int i = static_cast<int>(threadIdx.x); i < v.n; i += SORTING) {
-    const int32_t from = static_cast<int32_t>(pairs[i] & 0xffffffffu);
+    const int32_t from = mote_pair_index(pairs[i]);
     const float *point = v.points + static_cast<int64_t>(from) * v.dim;
-    v.keys[i] = static_cast<uint32_t>(pairs[i] >> 32);
+    v.keys[i] = mote_pair_key(pairs[i]);
     v.order[i] = from;
     for (int a = 0; a < 3; a++) v.sorted[a * v.stride + i] = a < v.dim ? point[a] : 0;
   }
@@ -126,17 +106,8 @@ static __global__ void __launch_bounds__(SORTING)
   find_box(v, &state);
   sort_into_cells(v, &state, pairs, &state.bad_point);
   const int buckets = 1 << v.table_bits;
-  for (int bucket = static_cast<int>(threadIdx.x); bucket <= buckets; bucket += SORTING) {
-    int low = 0, high = v.n; /* the first place with a key of at least the bucket's */
-    while (low < high) {
-      const int middle = (low + high) / 2;
-      if (pairs[middle] >> 32 < static_cast<unsigned>(bucket))
-        low = middle + 1;
-      else
-        high = middle;
-    }
-    start[bucket] = low;
-  }
+  for (int bucket = static_cast<int>(threadIdx.x); bucket <= buckets; bucket += SORTING)
+    start[bucket] = mote_pair_from(pairs, v.n, static_cast<uint32_t>(bucket));
   if (threadIdx.x == 0) *kept = state; /* complete since the sort's barriers */
 }
 

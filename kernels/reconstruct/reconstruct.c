@@ -6,6 +6,7 @@
 #include <float.h>
 #include <string.h>
 
+#include "kernels/array/array.h"
 #include "kernels/reconstruct/backward.h"
 #include "kernels/reconstruct/column.h"
 
@@ -45,20 +46,15 @@ static mote_status fit_globally(mote_stream *stream, int dim, int64_t n, const f
 
 /* ---- bins ---- */
 
-static mote_status bin(mote_stream *stream, int dim, int64_t n, const float *position, const mote_bins *bins,
-                       uint32_t *keys, int32_t *values) {
-  (void)stream;
+static mote_status arrange(mote_stream *stream, int dim, int64_t n, const float *position,
+                           const float *increment, const mote_bins *bins, int key_bits, uint32_t *keys,
+                           int32_t *order, int32_t *bin_start, float *rows, int64_t stride,
+                           mote_buffer *scratch) {
   for (int64_t i = 0; i < n; i++) {
     keys[i] = mote_bin_of(bins, dim, position + i * dim);
-    values[i] = (int32_t)i;
+    order[i] = (int32_t)i;
   }
-  return MOTE_OK;
-}
-
-static mote_status pack(mote_stream *stream, int dim, int64_t n, const uint32_t *keys, const int32_t *order,
-                        const float *position, const float *increment, const mote_bins *bins,
-                        int32_t *bin_start, float *rows, int64_t stride) {
-  (void)stream;
+  MOTE_TRY(stream->device->array->sort_pairs_u32(stream, keys, order, n, key_bits, scratch));
   int64_t count = (int64_t)bins->count[0] * bins->count[1] * bins->count[2], next = 0;
   for (int64_t i = 0; i < n; i++)
     while (next <= keys[i]) bin_start[next++] = (int32_t)i;
@@ -291,8 +287,8 @@ static mote_status advance(mote_stream *stream, int dim, int64_t n, const float 
 
 const struct mote_reconstruct_kernels mote_reconstruct_cpu = {
     .fit_globally = fit_globally,
-    .bin = bin,
-    .pack = pack,
+    .arrange = arrange,
+
     .splat = splat,
     .restrict_moments = restrict_moments,
     .fit_nodes = fit_nodes,

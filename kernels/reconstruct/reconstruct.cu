@@ -1,16 +1,26 @@
-/* The reduced-order operator on the GPU: a thread a node, a thread a point, and one block for the global fit.
-   A node gathers the particles around it, in bin order, so nothing is added atomically and bits repeat. */
+/* The reduced-order operator on the GPU: eight lanes gather the particles around a node, in bin order, so
+   nothing is added atomically and bits repeat; a thread a node for what follows, a thread a point, and one
+   block for the global fit and for the sorting of few particles. */
 #include "kernels/reconstruct/reconstruct.h"
 
 #include <float.h>
 
+#include "cuda/few.h"
+#include "kernels/array/array.h"
 #include "kernels/reconstruct/backward.h"
 #include "kernels/reconstruct/gpu.h"
 
+#define ARRANGING 1024   /* threads of the one block that sorts few particles */
+#define FEW 4096         /* particles */
+#define MANY_BINS 262144 /* more take longer to be found by one block than launches */
+
 /* ---- the global fit ---- */
 
-static __global__ void box_kernel(int dim, int64_t n, const float *position, mote_global_fit *fit) {
-  __shared__ double shared[FIT_THREADS];
+/* The box in one pass, the moments about its center in a second. */
+static __global__ void fit_kernel(int dim, int64_t n, const float *position, const float *increment,
+                                  mote_global_fit *fit) {
+  __shared__ double shared[FIT_THREADS / WARP];
+  __shared__ float center[3];
   for (int a = 0; a < 3; a++) {
     double sum = 0, lower = FLT_MAX, upper = -FLT_MAX;
     for (int64_t i = threadIdx.x; i < n && a < dim; i += FIT_THREADS) {
@@ -19,42 +29,31 @@ static __global__ void box_kernel(int dim, int64_t n, const float *position, mot
       lower = fmin(lower, x);
       upper = fmax(upper, x);
     }
-    reduce(shared, sum, 0);
-    if (threadIdx.x == 0) fit->center[a] = n > 0 ? (float)(shared[0] / (double)n) : 0;
-    __syncthreads();
-    reduce(shared, lower, -1);
-    if (threadIdx.x == 0) fit->lower[a] = a < dim ? (float)shared[0] : 0;
-    __syncthreads();
-    reduce(shared, upper, 1);
-    if (threadIdx.x == 0) fit->upper[a] = a < dim ? (float)shared[0] : 0;
-    __syncthreads();
+    sum = reduce(shared, sum, 0);
+    lower = reduce(shared, lower, -1);
+    upper = reduce(shared, upper, 1);
+    if (threadIdx.x) continue;
+    center[a] = fit->center[a] = n > 0 ? (float)(sum / (double)n) : 0;
+    fit->lower[a] = a < dim ? (float)lower : 0;
+    fit->upper[a] = a < dim ? (float)upper : 0;
   }
-}
-
-static __global__ void fit_kernel(int dim, int64_t n, const float *position, const float *increment,
-                                  mote_global_fit *fit) {
-  __shared__ double shared[FIT_THREADS];
-  double m[MOTE_MOMENTS], total[MOTE_MOMENTS];
+  __syncthreads();
+  double m[MOTE_MOMENTS];
   for (int k = 0; k < MOTE_MOMENTS; k++) m[k] = 0;
   for (int64_t i = threadIdx.x; i < n; i += FIT_THREADS) {
     double d[3] = {0, 0, 0}, u[3] = {0, 0, 0};
     for (int a = 0; a < dim; a++) {
-      d[a] = position[i * dim + a] - fit->center[a];
+      d[a] = position[i * dim + a] - center[a];
       u[a] = increment[i * dim + a];
     }
     mote_add_to_global(d, u, m);
   }
-  for (int k = 0; k < MOTE_MOMENTS; k++) {
-    reduce(shared, m[k], 0);
-    total[k] = shared[0];
-    __syncthreads();
-  }
-  if (threadIdx.x == 0) mote_solve_global(total, fit);
+  for (int k = 0; k < MOTE_MOMENTS; k++) m[k] = reduce(shared, m[k], 0);
+  if (threadIdx.x == 0) mote_solve_global(m, fit);
 }
 
 static mote_status fit_globally(mote_stream *stream, int dim, int64_t n, const float *position,
                                 const float *increment, mote_global_fit *fit) {
-  MOTE_TRY(MOTE_LAUNCH(box_kernel, 1, FIT_THREADS, 0, stream, dim, n, position, fit));
   return MOTE_LAUNCH(fit_kernel, 1, FIT_THREADS, 0, stream, dim, n, position, increment, fit);
 }
 
@@ -66,12 +65,6 @@ static __global__ void bin_kernel(int dim, int64_t n, const float *position, mot
   if (i >= n) return;
   keys[i] = mote_bin_of(&bins, dim, position + i * dim);
   values[i] = (int32_t)i;
-}
-
-static mote_status bin(mote_stream *stream, int dim, int64_t n, const float *position, const mote_bins *bins,
-                       uint32_t *keys, int32_t *values) {
-  return MOTE_LAUNCH(bin_kernel, mote_grid(n, THREADS), THREADS, 0, stream, dim, n, position, *bins, keys,
-                     values);
 }
 
 /* Bin b begins at the first sorted key that is not below b. */
@@ -89,21 +82,54 @@ static __global__ void starts_kernel(int64_t n, int64_t bins, const uint32_t *ke
   bin_start[b] = (int32_t)low;
 }
 
-static __global__ void pack_kernel(int dim, int64_t n, const int32_t *order, const float *position,
-                                   const float *increment, float *rows, int64_t stride) {
-  int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-  if (i >= stride) return;
+/* Where i < stride is a place among the particles in their order. */
+static __device__ void pack_row(int dim, int64_t n, int64_t i, int64_t particle, const float *position,
+                                const float *increment, float *rows, int64_t stride) {
   for (int a = 0; a < 3; a++) {
     int real = i < n && a < dim;
-    rows[a * stride + i] = real ? position[(int64_t)order[i] * dim + a] : 0;
-    rows[(3 + a) * stride + i] = real ? increment[(int64_t)order[i] * dim + a] : 0;
+    rows[a * stride + i] = real ? position[particle * dim + a] : 0;
+    rows[(3 + a) * stride + i] = real ? increment[particle * dim + a] : 0;
   }
 }
 
-static mote_status pack(mote_stream *stream, int dim, int64_t n, const uint32_t *keys, const int32_t *order,
-                        const float *position, const float *increment, const mote_bins *bins,
-                        int32_t *bin_start, float *rows, int64_t stride) {
+static __global__ void pack_kernel(int dim, int64_t n, const int32_t *order, const float *position,
+                                   const float *increment, float *rows, int64_t stride) {
+  int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < stride) pack_row(dim, n, i, i < n ? order[i] : 0, position, increment, rows, stride);
+}
+
+/* All of it by one block, for few particles. */
+static __global__ void __launch_bounds__(ARRANGING)
+    arrange_few_kernel(int dim, int n, int room, const float *position, const float *increment,
+                       mote_bins bins, int bin_count, int32_t *order, int32_t *bin_start, float *rows,
+                       int64_t stride) {
+  MOTE_SHARED_DYNAMIC(unsigned long long, pairs);
+  for (int i = (int)threadIdx.x; i < room; i += ARRANGING)
+    pairs[i] = i < n ? mote_pair_of(mote_bin_of(&bins, dim, position + (int64_t)i * dim), i) : ~0ull;
+  mote_block_sort(pairs, room);
+  for (int i = (int)threadIdx.x; i < (int)stride; i += ARRANGING) {
+    const int32_t particle = i < n ? mote_pair_index(pairs[i]) : 0;
+    if (i < n) order[i] = particle;
+    pack_row(dim, n, i, particle, position, increment, rows, stride);
+  }
+  for (int b = (int)threadIdx.x; b <= bin_count; b += ARRANGING)
+    bin_start[b] = mote_pair_from(pairs, n, (uint32_t)b);
+}
+
+static mote_status arrange(mote_stream *stream, int dim, int64_t n, const float *position,
+                           const float *increment, const mote_bins *bins, int key_bits, uint32_t *keys,
+                           int32_t *order, int32_t *bin_start, float *rows, int64_t stride,
+                           mote_buffer *scratch) {
   int64_t count = (int64_t)bins->count[0] * bins->count[1] * bins->count[2];
+  if (n <= FEW && count <= MANY_BINS) {
+    const int room = mote_pair_room(n);
+    return MOTE_LAUNCH(arrange_few_kernel, 1, ARRANGING, sizeof(unsigned long long) * (size_t)room, stream,
+                       dim, (int)n, room, position, increment, *bins, (int)count, order, bin_start, rows,
+                       stride);
+  }
+  MOTE_TRY(MOTE_LAUNCH(bin_kernel, mote_grid(n, THREADS), THREADS, 0, stream, dim, n, position, *bins, keys,
+                       order));
+  MOTE_TRY(stream->device->array->sort_pairs_u32(stream, keys, order, n, key_bits, scratch));
   MOTE_TRY(MOTE_LAUNCH(starts_kernel, mote_grid(count + 1, THREADS), THREADS, 0, stream, n, count, keys,
                        bin_start));
   return MOTE_LAUNCH(pack_kernel, mote_grid(stride, THREADS), THREADS, 0, stream, dim, n, order, position,
@@ -137,8 +163,8 @@ static __global__ void splat_kernel(mote_lattice lattice, mote_bins bins, mote_p
                                     const mote_global_fit *fit, float radius, float *moments) {
   mote_node_range range = mote_active_nodes(&lattice, fit, radius, 0);
   int at[3], lo[3], hi[3];
-  int64_t node;
-  if (!own_node(&lattice, &range, at, &node)) return;
+  const int64_t node = own_group();
+  if (!mote_lattice_node_at(&lattice, &range, node, at)) return; /* whole groups */
   float x[3], m[MOTE_MOMENTS], reach = radius / lattice.unit;
   mote_node_position(&lattice, at, x);
   for (int k = 0; k < MOTE_MOMENTS; k++) m[k] = 0;
@@ -147,9 +173,11 @@ static __global__ void splat_kernel(mote_lattice lattice, mote_bins bins, mote_p
     for (int j = lo[1]; j <= hi[1]; j++) {
       int64_t row = ((int64_t)i * bins.count[1] + j) * bins.count[2];
       int32_t end = packed.bin_start[row + hi[2] + 1];
-      for (int32_t p = packed.bin_start[row + lo[2]]; p < end; p++)
+      for (int32_t p = packed.bin_start[row + lo[2]] + own_member(); p < end; p += GROUP)
         splat_particle(&packed, p, x, 1 / lattice.unit, 1 / (reach * reach), m);
     }
+  sum_group(MOTE_MOMENTS, m);
+  if (own_member()) return;
   float *out = moments + node * MOTE_MOMENT_STRIDE;
   for (int k = 0; k < MOTE_MOMENT_STRIDE; k++) out[k] = k < MOTE_MOMENTS ? m[k] : 0;
 }
@@ -157,7 +185,7 @@ static __global__ void splat_kernel(mote_lattice lattice, mote_bins bins, mote_p
 static mote_status splat(mote_stream *stream, const mote_lattice *lattice, const mote_bins *bins,
                          const mote_packed *packed, const mote_global_fit *fit, float radius,
                          float *moments) {
-  return MOTE_LAUNCH(splat_kernel, mote_grid(mote_lattice_size(lattice), THREADS), THREADS, 0, stream,
+  return MOTE_LAUNCH(splat_kernel, mote_grid(mote_lattice_size(lattice) * GROUP, THREADS), THREADS, 0, stream,
                      *lattice, *bins, *packed, fit, radius, moments);
 }
 
@@ -267,8 +295,7 @@ static mote_status advance(mote_stream *stream, int dim, int64_t n, const float 
 
 extern "C" const struct mote_reconstruct_kernels mote_reconstruct_gpu = {
     fit_globally,
-    bin,
-    pack,
+    arrange,
     splat,
     restrict_moments,
     fit_nodes,

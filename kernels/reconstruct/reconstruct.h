@@ -74,14 +74,13 @@ struct mote_reconstruct_kernels {
   mote_status (*fit_globally)(mote_stream *stream, int dim, int64_t n, const float *position,
                               const float *increment, mote_global_fit *fit);
 
-  /* keys[i] = bin of particle i, clamped to the bins there are; values[i] = i. */
-  mote_status (*bin)(mote_stream *stream, int dim, int64_t n, const float *position, const mote_bins *bins,
-                     uint32_t *keys, int32_t *values);
-
-  /* From sorted keys and their particles: bin_start and the packed rows. */
-  mote_status (*pack)(mote_stream *stream, int dim, int64_t n, const uint32_t *keys, const int32_t *order,
-                      const float *position, const float *increment, const mote_bins *bins,
-                      int32_t *bin_start, float *rows, int64_t stride);
+  /* The particles in the order of their bins (clamped to those there are, key_bits bits), of equal bins in
+     theirs: order (n), bin_start and the packed rows. `keys` (n): room. `scratch` grows in the first call of
+     a size. */
+  mote_status (*arrange)(mote_stream *stream, int dim, int64_t n, const float *position,
+                         const float *increment, const mote_bins *bins, int key_bits, uint32_t *keys,
+                         int32_t *order, int32_t *bin_start, float *rows, int64_t stride,
+                         mote_buffer *scratch);
 
   /* Moments of the finest level. Nodes farther than the radius from the box of `fit` are left as they are and
      are read by nobody: each kernel takes the same box. */

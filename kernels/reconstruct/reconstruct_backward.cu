@@ -68,10 +68,10 @@ mote_status mote_gpu_restrict_backward(mote_stream *stream, const mote_lattice *
 static __global__ void global_slope_kernel(mote_lattice coarsest, const mote_global_fit *fit, float radius,
                                            int level, int64_t n, const float *position,
                                            const float *prior_slope, mote_global_fit *slope) {
-  __shared__ double shared[FIT_THREADS];
+  __shared__ double shared[FIT_THREADS / WARP];
   mote_node_range range = mote_active_nodes(&coarsest, fit, radius, level);
   int64_t count = (int64_t)range.count[0] * range.count[1] * range.count[2];
-  double m[MOTE_MOMENTS], total[MOTE_MOMENTS], nothing[3] = {0, 0, 0};
+  double m[MOTE_MOMENTS], nothing[3] = {0, 0, 0};
   for (int k = 0; k < MOTE_MOMENTS; k++) m[k] = 0;
   for (int64_t i = threadIdx.x; i < n; i += FIT_THREADS) {
     double d[3] = {0, 0, 0};
@@ -85,12 +85,8 @@ static __global__ void global_slope_kernel(mote_lattice coarsest, const mote_glo
     int64_t node = ((int64_t)at[0] * coarsest.nodes[1] + at[1]) * coarsest.nodes[2] + at[2];
     mote_global_backward_node(&coarsest, fit, at, prior_slope + node * MOTE_AFFINE, m);
   }
-  for (int k = 0; k < MOTE_MOMENTS; k++) {
-    reduce(shared, m[k], 0);
-    total[k] = shared[0];
-    __syncthreads();
-  }
-  if (threadIdx.x == 0) mote_solve_global(total, slope);
+  for (int k = 0; k < MOTE_MOMENTS; k++) m[k] = reduce(shared, m[k], 0);
+  if (threadIdx.x == 0) mote_solve_global(m, slope);
 }
 
 static __global__ void global_backward_kernel(int dim, int64_t n, const mote_global_fit *fit,

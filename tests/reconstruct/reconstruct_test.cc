@@ -285,13 +285,9 @@ TEST_P(ReconstructTest, BackwardOfTheFitIsItsAdjoint) {
         back(device, n * dim), us(device, u);
     const auto *k = device->reconstruct;
     mote_packed packed = {(float *)r->rows.data, (int32_t *)r->bin_start.data, r->stride};
-    MOTE_ASSERT_OK(k->bin(r->stream, dim, n, (float *)r->sparse.data, &r->bins, (uint32_t *)r->keys.data,
-                          (int32_t *)r->order.data));
-    MOTE_ASSERT_OK(device->array->sort_pairs_u32(r->stream, (uint32_t *)r->keys.data,
-                                                 (int32_t *)r->order.data, n, r->key_bits, &r->scratch));
-    MOTE_ASSERT_OK(k->pack(r->stream, dim, n, (uint32_t *)r->keys.data, (int32_t *)r->order.data,
-                           (float *)r->sparse.data, us, &r->bins, (int32_t *)r->bin_start.data,
-                           (float *)r->rows.data, r->stride));
+    MOTE_ASSERT_OK(k->arrange(r->stream, dim, n, (float *)r->sparse.data, us, &r->bins, r->key_bits,
+                              (uint32_t *)r->keys.data, (int32_t *)r->order.data,
+                              (int32_t *)r->bin_start.data, (float *)r->rows.data, r->stride, &r->scratch));
     float *moments = (float *)r->moments[0].data, ridge = mote_reconstruction_ridge(r, 0);
     MOTE_ASSERT_OK(k->splat(r->stream, l, &r->bins, &packed, fit, r->radius, moments));
     MOTE_ASSERT_OK(
