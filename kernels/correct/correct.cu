@@ -119,9 +119,9 @@ static __device__ float network_by_warp(const float *p, const float *norm, const
 }
 
 /* A warp a node; lane i < MOTE_AFFINE adds entry i of the bases' sum. */
-static __global__ void evaluate_kernel(mote_correct_view view, mote_experts experts,
-                                       const mote_global_fit *fit, const float *feature, const float *basis,
-                                       const float *share, float *field) {
+static __global__ void __launch_bounds__(THREADS, 5)
+    evaluate_kernel(mote_correct_view view, mote_experts experts, const mote_global_fit *fit,
+                    const float *feature, const float *basis, const float *share, float *field) {
   const mote_lattice *l = &view.lattice[0];
   int at[3];
   const int64_t node = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) / WARP;

@@ -31,7 +31,8 @@ static __device__ inline void mote_chain_pass(const mote_linear *l, bool started
 #pragma unroll
   for (int g = 0; g < groups; g++) {
     column[g] = (g * MOTE_THREAD_ROWS + unit) * wide;
-    at[g] = min(column[g] / MOTE_PANEL, panels - 1) * MOTE_PANEL_PITCH + column[g] % MOTE_PANEL;
+    at[g] =
+        min(column[g] / MOTE_PANEL, panels - 1) * mote_slice<MOTE_BY_FMA>::floats + column[g] % MOTE_PANEL;
     bool there = column[g] < panels * MOTE_PANEL;
 #pragma unroll
     for (int r = 0; r < ROWS; r++)

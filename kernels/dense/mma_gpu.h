@@ -58,7 +58,7 @@ static __device__ inline void mote_mma_load_rows(const float *x, int pitch, int 
 /* `slice` at the panel. */
 template <int BY>
 static __device__ inline void mote_mma_load_columns(const float *slice, int lane, mote_mma_operand<BY> *to) {
-  constexpr int pitch = mote_slice_pitch<BY>();
+  constexpr int pitch = mote_slice<BY>::pitch;
   const int g = lane / 4, t = lane % 4;
 #pragma unroll
   for (int part = 0; part < mote_mma_operand<BY>::parts; part++)
@@ -110,7 +110,7 @@ template <int ROWS, int BY>
 static __device__ inline void mote_chain_pass_mma(const mote_linear *l, bool started, int panel, int panels,
                                                   const float *x, float *y, mote_weights *weights) {
   constexpr int across = MOTE_CHAIN_WARPS / ROWS, wide = MOTE_PASS / across;
-  constexpr int panel_floats = mote_slice_rows<BY>() * mote_slice_pitch<BY>();
+  constexpr int panel_floats = mote_slice<BY>::floats;
   const int lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32);
   const int row = warp / across * 16 + mote_mma_row(lane), own = warp % across;
   const int in = l->in, x_pitch = mote_pitch(in), y_pitch = mote_pitch(l->out);

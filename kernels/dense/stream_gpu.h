@@ -10,12 +10,10 @@
 
 #define MOTE_CHAIN_THREADS 256
 #define MOTE_CHAIN_WARPS 8
-#define MOTE_THREAD_ROWS 16 /* threads along a tile's rows, and along its columns */
-#define MOTE_SLICE 16       /* inputs between two barriers */
-#define MOTE_PASS 8         /* panels that one pass over the inputs makes, at most */
-#define MOTE_STAGES 3       /* slices in the ring */
-/* A panel's slice and half the banks: two neighbouring panels are read without a conflict. */
-#define MOTE_PANEL_PITCH (MOTE_SLICE * MOTE_PANEL + MOTE_PANEL)
+#define MOTE_THREAD_ROWS 16    /* threads along a tile's rows, and along its columns */
+#define MOTE_SLICE 16          /* inputs between two barriers */
+#define MOTE_PASS 8            /* panels that one pass over the inputs makes, at most */
+#define MOTE_STAGES 3          /* slices in the ring */
 #define MOTE_CHAIN_STATIC 1024 /* bytes that kernels have beside the plan's */
 
 /* How a chain multiplies: by fused multiply-adds (0), or on tensor cores by so many bfloat16 terms of each
@@ -24,18 +22,22 @@
 #define MOTE_MOST_TERMS 3
 #define MOTE_BY_TF32 4
 
-/* A panel's slice for tensor cores: rows of inputs (tf32), or of pairs of inputs, a word a pair and output,
-   term behind term. Between the rows that lanes read at once lie 8 banks (mma_gpu.h). */
-template <int BY> static inline constexpr MOTE_HD int mote_slice_pitch() {
-  return BY == MOTE_BY_TF32 ? MOTE_PANEL + 8 : BY * MOTE_PANEL + 4;
-}
-template <int BY> static inline constexpr MOTE_HD int mote_slice_rows() {
-  return BY == MOTE_BY_TF32 ? MOTE_SLICE : MOTE_SLICE / 2;
-}
+/* How a panel's slice lies in the ring: rows of an input, or of a pair of inputs where tensor cores multiply
+   terms, of so many words, term behind term. For them 8 banks lie between the rows that lanes read at once
+   (mma_gpu.h); multiply-adds want half the banks between panels. */
+template <int BY> struct mote_slice {
+  static constexpr bool pairs = BY != MOTE_BY_FMA && BY != MOTE_BY_TF32;
+  static constexpr int inputs = pairs ? 2 : 1; /* of a row */
+  static constexpr int rows = MOTE_SLICE / inputs;
+  static constexpr int words = pairs ? BY * MOTE_PANEL : MOTE_PANEL;
+  static constexpr int pitch = words + (BY == MOTE_BY_FMA ? 0 : BY == MOTE_BY_TF32 ? 8 : 4);
+  static constexpr int floats = rows * pitch + (BY == MOTE_BY_FMA ? MOTE_PANEL : 0);
+};
+/* Of layers that tensor cores multiply and of those that they do not. */
 template <int BY> static inline constexpr MOTE_HD int mote_stage_floats() {
-  return MOTE_PASS * (mote_slice_rows<BY>() * mote_slice_pitch<BY>() > MOTE_PANEL_PITCH
-                          ? mote_slice_rows<BY>() * mote_slice_pitch<BY>()
-                          : MOTE_PANEL_PITCH);
+  return MOTE_PASS * (mote_slice<BY>::floats > mote_slice<MOTE_BY_FMA>::floats
+                          ? mote_slice<BY>::floats
+                          : mote_slice<MOTE_BY_FMA>::floats);
 }
 template <int BY> static inline constexpr MOTE_HD int mote_ring_floats() {
   return MOTE_STAGES * mote_stage_floats<BY>();
@@ -112,9 +114,13 @@ static inline mote_status mote_check_chain(const mote_device *device, const mote
 
 /* ---- The stream of weights ---- */
 
+/* What is to be copied next: the panels [panel, panel + panels) of a layer's inputs from k on. */
 typedef struct mote_weights {
-  const mote_mlp *chain; /* the one to copy from next; `chains` are left */
-  int chains, layer, panel, k;
+  const mote_mlp *chain; /* of which `chains` are left */
+  int chains, layer, panel, panels, k, in;
+  const float *source; /* of the first panel; the next one's stands `stride` words behind it */
+  int stride;
+  bool suits; /* tensor cores multiply the layer */
   float *ring;
   int to, from; /* stages to fill and to read next */
 } mote_weights;
@@ -124,68 +130,87 @@ template <int BY> static __device__ inline bool mote_layer_suits(const mote_line
   return l->terms.data && l->in >= MOTE_SLICE && (BY == MOTE_BY_TF32 || l->in % 2 == 0);
 }
 
-/* Inputs [k, k + 16) of so many panels, zeros behind the last input. */
-static __device__ inline void mote_slice_fetch(const mote_linear *l, int first, int panels, int k,
-                                               float *stage) {
-  const int quads = MOTE_SLICE * MOTE_PANEL / 4; /* of a panel */
-  for (int i = static_cast<int>(threadIdx.x); i < panels * quads; i += MOTE_CHAIN_THREADS) {
-    const int panel = i / quads, quad = i % quads;
-    const bool there = k + quad / (MOTE_PANEL / 4) < l->in;
-    const float *from = l->weight + (static_cast<int64_t>(first + panel) * l->in + k) * MOTE_PANEL;
-    mote_copy_async(stage + panel * MOTE_PANEL_PITCH + quad * 4, there ? from + quad * 4 : l->weight, there);
+/* At the panels from w->panel on of w->layer; behind the last chain at none. */
+template <int BY> static __device__ inline void mote_weights_aim(mote_weights *w) {
+  w->k = 0;
+  w->panels = 0;
+  w->in = MOTE_SLICE;
+  if (w->chains <= 0) return;
+  const mote_linear *l = &w->chain->layer[w->layer];
+  w->in = l->in;
+  w->panels = min(mote_panels(l->out) - w->panel, MOTE_PASS);
+  w->source = l->weight;
+  w->stride = l->in * MOTE_PANEL;
+  w->suits = false;
+  if constexpr (BY != MOTE_BY_FMA) {
+    w->suits = mote_layer_suits<BY>(l);
+    if (w->suits) {
+      w->source = reinterpret_cast<const float *>(l->terms.data); /* copied as bits */
+      w->stride = l->in / mote_slice<BY>::inputs * mote_slice<BY>::words;
+    }
   }
+  w->source += static_cast<int64_t>(w->panel) * w->stride;
 }
 
-/* The same of what tensor cores multiply: words of pairs of inputs, term behind term, or of inputs (tf32). */
-template <int BY>
-static __device__ inline void mote_slice_fetch_mma(const mote_linear *l, int first, int panels, int k,
-                                                   float *stage) {
-  constexpr int rows = mote_slice_rows<BY>(), inputs = MOTE_SLICE / rows; /* of a row */
-  constexpr int words = BY == MOTE_BY_TF32 ? MOTE_PANEL : BY * MOTE_PANEL, quads = words / 4;
-  const float *weight = reinterpret_cast<const float *>(l->terms.data); /* copied as bits */
-  for (int i = static_cast<int>(threadIdx.x); i < panels * rows * quads; i += MOTE_CHAIN_THREADS) {
-    const int panel = i / (rows * quads), row = i / quads % rows, quad = i % quads;
-    const bool there = k + row * inputs < l->in;
-    const int64_t from = (static_cast<int64_t>(first + panel) * l->in + k) / inputs + row;
-    mote_copy_async(stage + (panel * rows + row) * mote_slice_pitch<BY>() + quad * 4,
-                    there ? weight + from * words + quad * 4 : weight, there);
+/* Behind the last slice of some panels. */
+template <int BY> static __device__ inline void mote_weights_turn(mote_weights *w) {
+  if (w->chains <= 0) return;
+  w->panel += MOTE_PASS;
+  if (w->panel >= mote_panels(w->chain->layer[w->layer].out)) {
+    w->panel = 0;
+    w->layer++;
+  }
+  if (w->layer == w->chain->layers) {
+    w->layer = 0;
+    w->chain++;
+    w->chains--;
+  }
+  mote_weights_aim<BY>(w);
+}
+
+/* 16 bytes a thread and round, zeros behind the last input. What a thread copies within a slice is always the
+   same, so that little has to be worked out between two barriers. */
+template <int BY> static __device__ inline void mote_slice_fetch(const mote_weights *w, float *stage) {
+  typedef mote_slice<BY> slice;
+  constexpr int quads = slice::words / 4, all = slice::rows * quads;
+  constexpr int rounds = (MOTE_PASS * all + MOTE_CHAIN_THREADS - 1) / MOTE_CHAIN_THREADS;
+#pragma unroll
+  for (int round = 0; round < rounds; round++) {
+    const int i = static_cast<int>(threadIdx.x) + round * MOTE_CHAIN_THREADS;
+    const int panel = i / all, quad = i % all, row = quad / quads;
+    if (panel >= w->panels) continue;
+    const bool there = w->k + row * slice::inputs < w->in;
+    mote_copy_async(stage + panel * slice::floats + row * slice::pitch + quad % quads * 4,
+                    w->source + (there ? panel * w->stride + quad * 4 : 0), there);
   }
 }
 
 /* Starts the copy of the next slice, if there is one. */
 template <int BY> static __device__ inline void mote_weights_fetch(mote_weights *w) {
-  if (w->chains > 0) {
-    const mote_linear *l = &w->chain->layer[w->layer];
-    int in = l->in, all = mote_panels(l->out), panels = min(all - w->panel, MOTE_PASS);
-    float *stage = w->ring + w->to * mote_stage_floats<BY>();
-    bool suits = false;
-    if constexpr (BY != MOTE_BY_FMA) {
-      suits = mote_layer_suits<BY>(l);
-      if (suits) mote_slice_fetch_mma<BY>(l, w->panel, panels, w->k, stage);
+  float *stage = w->ring + w->to * mote_stage_floats<BY>();
+  int words = mote_slice<MOTE_BY_FMA>::rows * mote_slice<MOTE_BY_FMA>::words;
+  bool copied = false;
+  if constexpr (BY != MOTE_BY_FMA)
+    if (w->suits) {
+      words = mote_slice<BY>::rows * mote_slice<BY>::words;
+      mote_slice_fetch<BY>(w, stage);
+      copied = true;
     }
-    if (!suits) mote_slice_fetch(l, w->panel, panels, w->k, stage);
-    w->k += MOTE_SLICE;
-    if (w->k >= in) {
-      w->k = 0;
-      w->panel += MOTE_PASS;
-    }
-    if (w->panel >= all) {
-      w->panel = 0;
-      w->layer++;
-    }
-    if (w->layer == w->chain->layers) {
-      w->layer = 0;
-      w->chain++;
-      w->chains--;
-    }
-  }
+  if (!copied) mote_slice_fetch<MOTE_BY_FMA>(w, stage);
   mote_copy_commit();
+  w->k += MOTE_SLICE;
+  w->source += words;
+  if (w->k >= w->in) mote_weights_turn<BY>(w);
   w->to = w->to + 1 < MOTE_STAGES ? w->to + 1 : 0;
 }
 
 template <int BY>
 static __device__ inline mote_weights mote_weights_begin(const mote_mlp *chain, int chains, float *ring) {
-  mote_weights w = {chain, chains, 0, 0, 0, ring, 0, 0};
+  mote_weights w = {};
+  w.chain = chain;
+  w.chains = chains;
+  w.ring = ring;
+  mote_weights_aim<BY>(&w);
   for (int stage = 1; stage < MOTE_STAGES; stage++) mote_weights_fetch<BY>(&w);
   return w;
 }
