@@ -44,9 +44,9 @@ static __device__ inline void mote_chain_pass(const mote_linear *l, bool started
   }
   for (int first = 0; first < in; first += MOTE_SLICE) {
     const float *slice = mote_weights_next<BY>(weights);
-    int end = min(in - first, MOTE_SLICE);
-#pragma unroll 1
-    for (int k = 0; k < end; k += 4) { /* behind the last input are zeros on both sides */
+#pragma unroll
+    for (int k = 0; k < MOTE_SLICE; k += 4) { /* behind the last input are zeros on both sides */
+      if (first + k >= in) break;
       mote_floats<4> a[ROWS];
 #pragma unroll
       for (int r = 0; r < ROWS; r++) a[r] = mote_floats_at<4>(x + r * MOTE_THREAD_ROWS * x_pitch + first + k);
