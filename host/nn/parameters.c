@@ -155,10 +155,9 @@ static mote_status find(mote_parameters *p, const char *name, int64_t rows, int6
 
 /* ---- the arena ---- */
 
-/* Floats of the arena, a multiple of two panels: layers begin at multiples of 64 bytes, and where pairs of
-   their inputs do (terms). */
+/* Floats of the arena, of which layers' begin where they can have terms. */
 static mote_status take(mote_parameters *p, int64_t floats, int64_t *slot) {
-  floats = (floats + 2 * MOTE_PANEL - 1) / (2 * MOTE_PANEL) * (2 * MOTE_PANEL);
+  floats = (floats + MOTE_TERMS_FLOATS - 1) / MOTE_TERMS_FLOATS * MOTE_TERMS_FLOATS;
   *slot = p->slots;
   p->slots += floats;
   if (p->placing) return MOTE_OK;

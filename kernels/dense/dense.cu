@@ -107,15 +107,19 @@ static mote_status gated(mote_stream *stream, int64_t n, const int32_t *count, i
 
 /* ---- terms ---- */
 
-/* A thread a pair of inputs of an output. */
-static __global__ void terms_kernel(int64_t floats, int64_t pairs, const float *packed, int terms,
+/* Of each four inputs of a panel: term behind term, the 16 outputs, two words each, of which one is two
+   inputs. A thread a word's terms. */
+static __global__ void terms_kernel(int64_t floats, int64_t words, const float *packed, int terms,
                                     uint32_t *out) {
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x, row = i / MOTE_PANEL;
-  const int c = static_cast<int>(i % MOTE_PANEL);
-  if (row >= pairs) return;
-  const int64_t low = 2 * row * MOTE_PANEL + c, high = low + MOTE_PANEL;
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  const int64_t fours = i / (2 * MOTE_PANEL);
+  const int word = static_cast<int>(i % (2 * MOTE_PANEL));
+  if (i >= words) return;
+  const int64_t low = fours * MOTE_TERMS_FLOATS + word % 2 * 2 * MOTE_PANEL + word / 2,
+                high = low + MOTE_PANEL;
   float x = low < floats ? packed[low] : 0, y = high < floats ? packed[high] : 0;
-  for (int t = 0; t < terms; t++) out[(row * terms + t) * MOTE_PANEL + c] = mote_bfloat16_term(&x, &y);
+  for (int t = 0; t < terms; t++)
+    out[(fours * terms + t) * 2 * MOTE_PANEL + word] = mote_bfloat16_term(&x, &y);
 }
 
 /* Of tf32 a "term" is half a word of the nearest float that has its bits. */
@@ -124,22 +128,23 @@ static __global__ void tf32_kernel(int64_t floats, const float *packed, uint32_t
   if (i < floats) out[i] = mote_tf32(packed[i]);
 }
 
-static int64_t term_pairs(int64_t floats) {
-  return (floats + 2 * MOTE_PANEL - 1) / (2 * MOTE_PANEL);
+static int64_t term_words(int64_t floats) {
+  return (floats + MOTE_TERMS_FLOATS - 1) / MOTE_TERMS_FLOATS * (MOTE_TERMS_FLOATS / 2);
 }
 
 static size_t terms_room(int count, int64_t floats) {
-  return sizeof(uint32_t) * static_cast<size_t>(count * MOTE_PANEL * term_pairs(floats));
+  return sizeof(uint32_t) * static_cast<size_t>(count * term_words(floats));
 }
 
 static mote_status make_terms(mote_stream *stream, int64_t floats, const float *packed, int count,
                               uint16_t *terms) {
-  const int64_t pairs = term_pairs(floats);
+  const int64_t words = term_words(floats);
+  uint32_t *out = reinterpret_cast<uint32_t *>(terms);
   if (stream->device->precision == MOTE_PRECISION_TF32)
     return MOTE_LAUNCH(tf32_kernel, mote_grid(floats, MOTE_CHAIN_THREADS), MOTE_CHAIN_THREADS, 0, stream,
-                       floats, packed, reinterpret_cast<uint32_t *>(terms));
-  return MOTE_LAUNCH(terms_kernel, mote_grid(pairs * MOTE_PANEL, MOTE_CHAIN_THREADS), MOTE_CHAIN_THREADS, 0,
-                     stream, floats, pairs, packed, count, reinterpret_cast<uint32_t *>(terms));
+                       floats, packed, out);
+  return MOTE_LAUNCH(terms_kernel, mote_grid(words, MOTE_CHAIN_THREADS), MOTE_CHAIN_THREADS, 0, stream,
+                     floats, words, packed, count, out);
 }
 
 /* Products of float32 are those of fused multiply-adds. */

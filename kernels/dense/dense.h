@@ -27,8 +27,11 @@ typedef enum mote_activation {
   MOTE_GELU
 } mote_activation; /* GELU: the exact one */
 
+/* What layers begin at multiples of, in an arena of which devices make terms: four inputs of a panel. */
+#define MOTE_TERMS_FLOATS (4 * MOTE_PANEL)
+
 /* Packed weights as sums of bfloat16, which some devices multiply instead (terms.h): `count` terms of each,
-   at so many times its place in its arena. NULL: none. */
+   at so many times its place in its arena, in the device's own order. NULL: none. */
 typedef struct mote_terms {
   const uint16_t *data;
   int count;

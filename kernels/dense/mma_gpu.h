@@ -61,15 +61,20 @@ static __device__ inline void mote_mma_load_columns(const float *slice, int lane
   constexpr int pitch = mote_slice<BY>::pitch;
   const int g = lane / 4, t = lane % 4;
 #pragma unroll
-  for (int part = 0; part < mote_mma_operand<BY>::parts; part++)
+  for (int part = 0; part < mote_mma_operand<BY>::parts; part++) {
+    if constexpr (BY == MOTE_BY_TF32) {
 #pragma unroll
-    for (int i = 0; i < 2; i++) {
-      const float *from = BY == MOTE_BY_TF32 ? slice + (part * 8 + i * 4 + t) * pitch
-                                             : slice + (2 * t + i) * pitch + part * MOTE_PANEL;
-      const mote_floats<2> pair = mote_floats_at<2>(from + 2 * g);
+      for (int i = 0; i < 2; i++) {
+        const mote_floats<2> two = mote_floats_at<2>(slice + (part * 8 + i * 4 + t) * pitch + 2 * g);
 #pragma unroll
-      for (int tile = 0; tile < 2; tile++) to->columns[part][tile][i] = __float_as_uint(pair.at[tile]);
+        for (int tile = 0; tile < 2; tile++) to->columns[part][tile][i] = __float_as_uint(two.at[tile]);
+      }
+    } else { /* as they are wanted: the two words of a tile's column side by side */
+      const mote_floats<4> four = mote_floats_at<4>(slice + t * pitch + part * 2 * MOTE_PANEL + 4 * g);
+#pragma unroll
+      for (int i = 0; i < 4; i++) to->columns[part][i / 2][i % 2] = __float_as_uint(four.at[i]);
     }
+  }
 }
 
 /* Products i + j < parts of terms i of rows and j of columns, the smallest first; by tf32 the two halves. */

@@ -26,11 +26,11 @@
    terms, of so many words, term behind term. For them 8 banks lie between the rows that lanes read at once
    (mma_gpu.h); multiply-adds want half the banks between panels. */
 template <int BY> struct mote_slice {
-  static constexpr bool pairs = BY != MOTE_BY_FMA && BY != MOTE_BY_TF32;
-  static constexpr int inputs = pairs ? 2 : 1; /* of a row */
+  static constexpr bool terms = BY != MOTE_BY_FMA && BY != MOTE_BY_TF32;
+  static constexpr int inputs = terms ? 4 : 1; /* of a row */
   static constexpr int rows = MOTE_SLICE / inputs;
-  static constexpr int words = pairs ? BY * MOTE_PANEL : MOTE_PANEL;
-  static constexpr int pitch = words + (BY == MOTE_BY_FMA ? 0 : BY == MOTE_BY_TF32 ? 8 : 4);
+  static constexpr int words = terms ? BY * 2 * MOTE_PANEL : MOTE_PANEL;
+  static constexpr int pitch = words + (BY == MOTE_BY_FMA ? 0 : 8);
   static constexpr int floats = rows * pitch + (BY == MOTE_BY_FMA ? MOTE_PANEL : 0);
 };
 /* Of layers that tensor cores multiply and of those that they do not. */
@@ -125,9 +125,9 @@ typedef struct mote_weights {
   int to, from; /* stages to fill and to read next */
 } mote_weights;
 
-/* Whether tensor cores multiply a layer: terms are of pairs of inputs, and few do not fill a tile. */
+/* Whether tensor cores multiply a layer: terms are of four inputs at once, and few do not fill a tile. */
 template <int BY> static __device__ inline bool mote_layer_suits(const mote_linear *l) {
-  return l->terms.data && l->in >= MOTE_SLICE && (BY == MOTE_BY_TF32 || l->in % 2 == 0);
+  return l->terms.data && l->in >= MOTE_SLICE && (BY == MOTE_BY_TF32 || l->in % 4 == 0);
 }
 
 /* At the panels from w->panel on of w->layer; behind the last chain at none. */

@@ -244,10 +244,10 @@ private:
     int64_t at;
     const double *gradient;
   };
-  int64_t room(int64_t floats) { /* with a gap, at multiples of 32 floats */
+  int64_t room(int64_t floats) { /* with a gap */
     int64_t at = int64_t(value_.size());
     part_.push_back(at);
-    value_.resize(at + (floats + 2 * MOTE_PANEL - 1) / (2 * MOTE_PANEL) * 2 * MOTE_PANEL + 2 * MOTE_PANEL);
+    value_.resize(at + ((floats - 1) / MOTE_TERMS_FLOATS + 2) * MOTE_TERMS_FLOATS);
     transposed_.resize(value_.size());
     return at;
   }
