@@ -6,7 +6,7 @@
 template <int ROWS, int BY>
 static __global__ void __launch_bounds__(MOTE_CHAIN_THREADS, 2)
     mlp_kernel(int64_t n, const int32_t *count, const __grid_constant__ mote_mlp mlp, mote_rows a,
-               mote_rows b, mote_rows residual, float *out, int out_stride, int second) {
+               mote_rows b, mote_rows residual, float *out, int out_stride, mote_chain_plan plan) {
   MOTE_SHARED_DYNAMIC(float, shared);
   const int rows = MOTE_THREAD_ROWS * ROWS;
   const int64_t first = static_cast<int64_t>(blockIdx.x) * rows;
@@ -15,11 +15,11 @@ static __global__ void __launch_bounds__(MOTE_CHAIN_THREADS, 2)
   const int used = static_cast<int>(min(n - first, static_cast<int64_t>(rows)));
   const int in = mlp.layer[0].in, width = mlp.layer[mlp.layers - 1].out;
   mote_weights weights = mote_weights_begin<BY>(&mlp, 1, shared);
-  float *x = shared + mote_ring_floats<BY>(), *y = shared + second;
+  float *x = shared + mote_ring_floats<BY>(), *y = shared + plan.second;
   mote_chain_fill(a, b, first, used, rows, x, mote_pitch(in));
   for (int r = mote_own_warp(); r < used; r += MOTE_CHAIN_WARPS) /* each lane's columns are its own */
     mote_warp_norm(mlp.before, in, x + r * mote_pitch(in));
-  int at = mote_chain_layers<ROWS, BY>(&mlp, false, x, y, &weights);
+  int at = mote_chain_layers<ROWS, BY>(&mlp, false, x, y, shared + plan.split, &weights);
   __syncthreads();
   mote_chain_write(mlp.behind, residual, first, used, width, at ? y : x, out, out_stride);
 }
@@ -30,7 +30,7 @@ template <int ROWS, int BY> struct launch_mlp {
                          int out_stride) {
     MOTE_TRY(mote_allow_shared(mlp_kernel<ROWS, BY>, plan.bytes, stream));
     return MOTE_LAUNCH(MOTE_KERNEL(mlp_kernel<ROWS, BY>), mote_grid(n, plan.rows), MOTE_CHAIN_THREADS,
-                       plan.bytes, stream, n, count, *chain, a, b, residual, out, out_stride, plan.second);
+                       plan.bytes, stream, n, count, *chain, a, b, residual, out, out_stride, plan);
   }
 };
 
@@ -51,8 +51,8 @@ typedef struct gated_experts {
 template <int ROWS, int BY>
 static __global__ void __launch_bounds__(MOTE_CHAIN_THREADS, 2)
     gated_kernel(int64_t n, const int32_t *count, const __grid_constant__ gated_experts experts, mote_rows a,
-                 mote_rows logits, mote_norm norm, mote_rows residual, float *out, int out_stride, int second,
-                 int behind) {
+                 mote_rows logits, mote_norm norm, mote_rows residual, float *out, int out_stride,
+                 mote_chain_plan plan) {
   MOTE_SHARED_DYNAMIC(float, shared);
   const int rows = MOTE_THREAD_ROWS * ROWS;
   const int64_t first = static_cast<int64_t>(blockIdx.x) * rows;
@@ -62,11 +62,12 @@ static __global__ void __launch_bounds__(MOTE_CHAIN_THREADS, 2)
   const mote_mlp *one = &experts.expert[0];
   const int width = one->layer[one->layers - 1].out, pitch = mote_pitch(width);
   mote_weights weights = mote_weights_begin<BY>(one, experts.count, shared);
-  float *x = shared + mote_ring_floats<BY>(), *y = shared + second, *sum = shared + behind;
+  float *x = shared + mote_ring_floats<BY>(), *y = shared + plan.second, *sum = shared + plan.behind;
   for (int e = 0; e < experts.count; e++) {
     if (e) __syncthreads(); /* the expert before has been taken up */
     mote_chain_fill(a, {}, first, used, rows, x, mote_pitch(one->layer[0].in));
-    const float *result = mote_chain_layers<ROWS, BY>(&experts.expert[e], false, x, y, &weights) ? y : x;
+    const float *result =
+        mote_chain_layers<ROWS, BY>(&experts.expert[e], false, x, y, shared + plan.split, &weights) ? y : x;
     __syncthreads();
     for (int r = mote_own_warp(); r < used; r += MOTE_CHAIN_WARPS) {
       float gate = mote_gate(experts.count, logits.data + (first + r) * logits.stride, e);
@@ -86,7 +87,7 @@ template <int ROWS, int BY> struct launch_gated {
     MOTE_TRY(mote_allow_shared(gated_kernel<ROWS, BY>, plan.bytes, stream));
     return MOTE_LAUNCH(MOTE_KERNEL(gated_kernel<ROWS, BY>), mote_grid(n, plan.rows), MOTE_CHAIN_THREADS,
                        plan.bytes, stream, n, count, experts, a, logits, norm, residual, out, out_stride,
-                       plan.second, plan.behind);
+                       plan);
   }
 };
 

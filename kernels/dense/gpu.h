@@ -90,10 +90,11 @@ static __device__ inline void mote_chain_pass(const mote_linear *l, bool started
 }
 
 /* All layers, on what buffer 0 holds; which buffer then holds the result. Takes a barrier from the caller
-   before that is read. `started`: buffer 1 holds what the first layer's sums start from, visible to all. */
+   before that is read. `split`: the plan's room. `started`: buffer 1 holds what the first layer's sums start
+   from, visible to all. */
 template <int ROWS, int BY>
 static __device__ inline int mote_chain_layers(const mote_mlp *mlp, bool started, float *first, float *second,
-                                               mote_weights *weights) {
+                                               float *split, mote_weights *weights) {
   int layers = mlp->layers;
   for (int i = 0; i < layers; i++) {
     const mote_linear *l = &mlp->layer[i];
@@ -105,7 +106,7 @@ static __device__ inline int mote_chain_layers(const mote_mlp *mlp, bool started
       int panels = min(all - panel, MOTE_PASS);
       if constexpr (BY != MOTE_BY_FMA)
         if (mote_layer_suits<BY>(l)) {
-          mote_chain_pass_mma<ROWS, BY>(l, begun, panel, panels, x, y, weights);
+          mote_chain_pass_mma<ROWS, BY>(l, begun, panel, panels, x, y, split, weights);
           continue;
         }
       if (panels > 4)

@@ -109,11 +109,49 @@ static __device__ inline mote_floats<4> mote_mma_result(const mote_mma_sums &sum
   return y;
 }
 
+/* Fragments of all rows, split ahead of a layer: of each block of 16 rows and slice, term behind term, four
+   words a lane. */
+template <int BY>
+static __device__ inline float *mote_mma_place(float *split, int block, int slices, int slice, int term,
+                                               int lane) {
+  return split + (((block * slices + slice) * BY + term) * 32 + lane) * 4;
+}
+
+template <int ROWS, int BY>
+static __device__ inline void mote_mma_split(const float *x, int pitch, int slices, float *split) {
+  for (int i = static_cast<int>(threadIdx.x); i < ROWS * slices * 32; i += MOTE_CHAIN_THREADS) {
+    const int lane = i % 32, slice = i / 32 % slices, block = i / 32 / slices;
+    mote_mma_operand<BY> operand;
+    mote_mma_load_rows<BY>(x + (block * 16 + mote_mma_row(lane)) * pitch + slice * MOTE_SLICE, pitch, lane,
+                           &operand);
+#pragma unroll
+    for (int term = 0; term < BY; term++) {
+      mote_floats<4> words;
+#pragma unroll
+      for (int w = 0; w < 4; w++) words.at[w] = __uint_as_float(operand.rows[term][w]);
+      mote_floats_put<4>(mote_mma_place<BY>(split, block, slices, slice, term, lane), words);
+    }
+  }
+}
+
+template <int BY>
+static __device__ inline void mote_mma_load_split(float *split, int block, int slices, int slice, int lane,
+                                                  mote_mma_operand<BY> *to) {
+#pragma unroll
+  for (int term = 0; term < BY; term++) {
+    const mote_floats<4> words =
+        mote_floats_at<4>(mote_mma_place<BY>(split, block, slices, slice, term, lane));
+#pragma unroll
+    for (int w = 0; w < 4; w++) to->rows[term][w] = __float_as_uint(words.at[w]);
+  }
+}
+
 /* As mote_chain_pass() of gpu.h. A warp has 16 rows, and `wide` panels `across` apart: as many panels as may
    be, since rows are what is split. */
 template <int ROWS, int BY>
 static __device__ inline void mote_chain_pass_mma(const mote_linear *l, bool started, int panel, int panels,
-                                                  const float *x, float *y, mote_weights *weights) {
+                                                  const float *x, float *y, float *split,
+                                                  mote_weights *weights) {
   constexpr int across = MOTE_CHAIN_WARPS / ROWS, wide = MOTE_PASS / across;
   constexpr int panel_floats = mote_slice<BY>::floats;
   const int lane = static_cast<int>(threadIdx.x % 32), warp = static_cast<int>(threadIdx.x / 32);
@@ -121,13 +159,24 @@ static __device__ inline void mote_chain_pass_mma(const mote_linear *l, bool sta
   const int in = l->in, x_pitch = mote_pitch(in), y_pitch = mote_pitch(l->out);
   const mote_activation activation = l->activation;
   mote_mma_sums sums[wide] = {};
+  const float *tile = x;
   x += row * x_pitch;
   y += row * y_pitch + panel * MOTE_PANEL + 4 * (lane % 4);
   for (int first = 0; first < in; first += MOTE_SLICE) {
     const float *slice = mote_weights_next<BY>(weights);
-    if (own >= panels) continue;
     mote_mma_operand<BY> operand;
-    mote_mma_load_rows<BY>(x + first, x_pitch, lane, &operand);
+    if constexpr (mote_splits_ahead<ROWS, BY>()) {
+      const int slices = (in + MOTE_SLICE - 1) / MOTE_SLICE;
+      if (first == 0 && panel == 0) {
+        mote_mma_split<ROWS, BY>(tile, x_pitch, slices, split);
+        __syncthreads();
+      }
+      if (own >= panels) continue;
+      mote_mma_load_split<BY>(split, warp / across, slices, first / MOTE_SLICE, lane, &operand);
+    } else {
+      if (own >= panels) continue;
+      mote_mma_load_rows<BY>(x + first, x_pitch, lane, &operand);
+    }
 #pragma unroll
     for (int p = 0; p < wide; p++) {
       if (own + p * across >= panels) continue;

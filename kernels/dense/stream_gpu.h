@@ -39,6 +39,12 @@ template <int BY> static inline constexpr MOTE_HD int mote_stage_floats() {
                           ? mote_slice<BY>::floats
                           : mote_slice<MOTE_BY_FMA>::floats);
 }
+/* Whether rows are split into terms ahead of a layer, once for all warps that multiply them; of tiles of 64
+   only two warps multiply a row's block, and room is short. */
+template <int ROWS, int BY> static inline constexpr MOTE_HD bool mote_splits_ahead() {
+  return ROWS <= 2 && mote_slice<BY>::terms;
+}
+
 template <int BY> static inline constexpr MOTE_HD int mote_ring_floats() {
   return MOTE_STAGES * mote_stage_floats<BY>();
 }
@@ -54,8 +60,9 @@ static inline MOTE_HD int mote_pitch(int width) {
 typedef struct mote_chain_plan {
   int by;     /* how it multiplies */
   int rows;   /* of a tile */
-  int second; /* where the second buffer begins, and the room behind it, in floats */
+  int second; /* where the second buffer begins, the room behind it, and the one for split rows, in floats */
   int behind;
+  int split;
   size_t bytes;
 } mote_chain_plan;
 
@@ -81,8 +88,9 @@ static inline int mote_ring_floats_by(int by) {
    `n` of them keep each multiprocessor busy. */
 static inline mote_chain_plan mote_plan_chain(const mote_device *device, const mote_mlp *mlp, int extra,
                                               int64_t n) {
-  int wide[2] = {0, 0};
+  int wide[2] = {0, 0}, most = 0;
   for (int l = 0; l < mlp->layers; l++) {
+    if (mlp->layer[l].in > most) most = mlp->layer[l].in;
     int from = mote_pitch(mlp->layer[l].in), to = mote_pitch(mlp->layer[l].out);
     if (from > wide[l % 2]) wide[l % 2] = from;
     if (to > wide[1 - l % 2]) wide[1 - l % 2] = to;
@@ -94,7 +102,10 @@ static inline mote_chain_plan mote_plan_chain(const mote_device *device, const m
   for (plan.rows = 64;; plan.rows /= 2) {
     plan.second = mote_ring_floats_by(plan.by) + plan.rows * wide[0];
     plan.behind = plan.second + plan.rows * wide[1];
-    plan.bytes = sizeof(float) * static_cast<size_t>(plan.behind + plan.rows * extra);
+    plan.split = plan.behind + plan.rows * extra;
+    const int terms = plan.by != MOTE_BY_TF32 && plan.rows <= 32 ? plan.by : 0; /* half a float each */
+    plan.bytes =
+        sizeof(float) * static_cast<size_t>(plan.split + plan.rows * (mote_pitch(most) - 4) * terms / 2);
     if ((plan.bytes <= room && n > plan.rows / 2 * blocks) || plan.rows == 16) return plan;
   }
 }

@@ -81,7 +81,8 @@ static __device__ void add_run(const pass_job *job, const int32_t *receiver, int
 
 template <int ROWS, int BY>
 static __global__ void __launch_bounds__(MOTE_CHAIN_THREADS, 2)
-    pass_kernel(const __grid_constant__ mote_mlp mlp, const __grid_constant__ pass_job job, int second) {
+    pass_kernel(const __grid_constant__ mote_mlp mlp, const __grid_constant__ pass_job job,
+                mote_chain_plan plan) {
   MOTE_SHARED_DYNAMIC(float, shared);
   __shared__ int32_t receiver[MOST_ROWS];
   const int rows = MOTE_THREAD_ROWS * ROWS, thread = static_cast<int>(threadIdx.x);
@@ -89,11 +90,11 @@ static __global__ void __launch_bounds__(MOTE_CHAIN_THREADS, 2)
   if (first >= edges) return;
   const int used = static_cast<int>(min(edges - first, static_cast<int64_t>(rows)));
   mote_weights weights = mote_weights_begin<BY>(&mlp, 1, shared);
-  float *x = shared + mote_ring_floats<BY>(), *y = shared + second;
+  float *x = shared + mote_ring_floats<BY>(), *y = shared + plan.second;
   if (thread < used) receiver[thread] = job.edges.receiver[first + thread];
   gather(&job, mlp.layer[0].out, first, used, rows, x, y);
   __syncthreads();
-  float *message = mote_chain_layers<ROWS, BY>(&mlp, true, x, y, &weights) ? y : x;
+  float *message = mote_chain_layers<ROWS, BY>(&mlp, true, x, y, shared + plan.split, &weights) ? y : x;
   __syncthreads();
   finish(&job, mlp.behind, first, used, message);
   __syncthreads();
@@ -128,7 +129,7 @@ template <int ROWS, int BY> struct launch_pass {
                          const pass_job &job) {
     MOTE_TRY(mote_allow_shared(pass_kernel<ROWS, BY>, plan.bytes, stream));
     return MOTE_LAUNCH(MOTE_KERNEL(pass_kernel<ROWS, BY>), mote_grid(job.edges.capacity, plan.rows),
-                       MOTE_CHAIN_THREADS, plan.bytes, stream, *mlp, job, plan.second);
+                       MOTE_CHAIN_THREADS, plan.bytes, stream, *mlp, job, plan);
   }
 };
 
