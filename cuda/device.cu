@@ -65,6 +65,17 @@ static mote_status cuda_synchronize(mote_stream *stream) {
   return MOTE_OK;
 }
 
+/* An event may be destroyed before it has come to pass. */
+static mote_status cuda_stream_wait(mote_stream *stream, mote_stream *other) {
+  cudaEvent_t event;
+  MOTE_CUDA_TRY(select_device(stream->device));
+  MOTE_CUDA_TRY(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+  cudaError_t error = cudaEventRecord(event, mote_native(other));
+  if (error == cudaSuccess) error = cudaStreamWaitEvent(mote_native(stream), event, 0);
+  cudaEventDestroy(event);
+  return error == cudaSuccess ? MOTE_OK : mote_cuda_fail(error, "one stream's wait for another");
+}
+
 /* A copy from pageable memory returns once the source has been staged, so the caller may reuse it at once; a
    recorded one would read the source at each replay instead, and is refused. */
 static mote_status cuda_copy(mote_stream *stream, void *to, const void *from, size_t bytes, mote_copy kind) {
@@ -178,10 +189,10 @@ static void cuda_close(mote_device *device) {
 }
 
 static const mote_runtime cuda_runtime = {
-    cuda_allocate,      cuda_release,      cuda_stream_create, cuda_stream_destroy,
-    cuda_synchronize,   cuda_copy,         cuda_fill,          cuda_timer_create,
-    cuda_timer_destroy, cuda_timer_mark,   cuda_timer_read,    cuda_capture_begin,
-    cuda_capture_end,   cuda_graph_launch, cuda_graph_destroy, cuda_close,
+    cuda_allocate,      cuda_release,    cuda_stream_create, cuda_stream_destroy, cuda_synchronize,
+    cuda_stream_wait,   cuda_copy,       cuda_fill,          cuda_timer_create,   cuda_timer_destroy,
+    cuda_timer_mark,    cuda_timer_read, cuda_capture_begin, cuda_capture_end,    cuda_graph_launch,
+    cuda_graph_destroy, cuda_close,
 };
 
 /* ---- The plugin ---- */

@@ -203,6 +203,11 @@ mote_status mote_stream_synchronize(mote_stream *stream) {
   return stream->device->runtime->stream_synchronize(stream);
 }
 
+mote_status mote_stream_wait(mote_stream *stream, mote_stream *other) {
+  const mote_runtime *runtime = stream->device->runtime;
+  return runtime->stream_wait ? runtime->stream_wait(stream, other) : MOTE_OK;
+}
+
 /* ---- Buffers ---- */
 
 mote_status mote_buffer_reserve(mote_buffer *buffer, mote_device *device, size_t bytes) {

@@ -30,6 +30,8 @@ typedef struct mote_runtime {
   mote_status (*stream_create)(mote_device *device, void **native);
   void (*stream_destroy)(mote_device *device, void *native);
   mote_status (*stream_synchronize)(mote_stream *stream);
+  mote_status (*stream_wait)(mote_stream *stream,
+                             mote_stream *other); /* NULL: work is done when it is given */
   mote_status (*copy)(mote_stream *stream, void *to, const void *from, size_t bytes, mote_copy kind);
   mote_status (*fill)(mote_stream *stream, void *memory, int byte, size_t bytes);
   mote_status (*timer_create)(mote_device *device, void **timer);
@@ -61,7 +63,7 @@ struct mote_device {
 #undef MOTE_FAMILY_MEMBER
 
 /* The entry point of a device plugin, the symbol "mote_plugin" of its shared object. */
-#define MOTE_PLUGIN_ABI 1
+#define MOTE_PLUGIN_ABI 2
 typedef struct mote_plugin {
   int abi; /* MOTE_PLUGIN_ABI */
   int (*device_count)(const char **reason);
@@ -82,6 +84,9 @@ mote_status mote_device_open_again(const mote_device *device, int workers, mote_
 mote_status mote_stream_create(mote_device *device, mote_stream **stream);
 void mote_stream_destroy(mote_stream *stream); /* NULL is allowed */
 mote_status mote_stream_synchronize(mote_stream *stream);
+/* What is given to `stream` from now on begins when all that `other` was given by now has ended. While
+   `other` is recorded, `stream` takes part in the recording, until `other` has waited for it in turn. */
+mote_status mote_stream_wait(mote_stream *stream, mote_stream *other);
 static inline int mote_stream_threads(const mote_stream *stream) {
   return stream->device->threads;
 }

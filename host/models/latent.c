@@ -227,13 +227,17 @@ static mote_status plan_rows(mote_stream *stream, const mote_latent *l, mote_lat
   return MOTE_OK;
 }
 
-mote_status mote_latent_run(mote_stream *stream, const mote_latent *l, mote_latent_room *room, int plan,
-                            const float *position, const float *h, float *out) {
-  const mote_latent_config *c = &l->config;
+mote_status mote_latent_look(mote_stream *stream, const mote_latent *l, mote_latent_room *room, int plan,
+                             const float *position) {
   MOTE_TRY(mote_latent_search(stream, l, room->reached, room->reaching, plan, position, room->particles,
                               room->row_of.data, room->point_of.data, room->weight.data, room->count.data,
                               &room->scan));
-  if (plan) MOTE_TRY(plan_rows(stream, l, room));
+  return plan ? plan_rows(stream, l, room) : MOTE_OK;
+}
+
+mote_status mote_latent_evaluate(mote_stream *stream, const mote_latent *l, mote_latent_room *room,
+                                 const float *position, const float *h, float *out) {
+  const mote_latent_config *c = &l->config;
   mote_latent_frame frame = {.particles = room->particles,
                              .rows = room->rows,
                              .count = room->count.data,

@@ -116,10 +116,12 @@ mote_status mote_latent_forward(mote_stream *stream, const mote_latent *latent,
 /* A graph's arrays as kernels take them. */
 mote_edges mote_edges_of(const mote_graph *graph);
 
-/* Searches and forward over a room. A list of more rows than `room->rows` spoils what comes out; `plan` counts them
-   anew, and waits. */
-mote_status mote_latent_run(mote_stream *stream, const mote_latent *latent, mote_latent_room *room, int plan,
-                            const float *position, const float *h, float *out);
+/* An evaluation over a room, in two parts, of which the first needs positions alone: searches, and forward. A
+   list of more rows than `room->rows` spoils what comes out; `plan` counts them anew, and waits. */
+mote_status mote_latent_look(mote_stream *stream, const mote_latent *latent, mote_latent_room *room, int plan,
+                             const float *position);
+mote_status mote_latent_evaluate(mote_stream *stream, const mote_latent *latent, mote_latent_room *room,
+                                 const float *position, const float *h, float *out);
 
 /* ---- The way back, for training ---- */
 

@@ -64,6 +64,7 @@ static mote_status make(mote_stepper *s, const mote_stepper_options *o) {
   mote_model_integration(s->model, o->metadata, &s->integration);
   mote_model_pair_forces(s->model, o->metadata, s->radius, &s->forces);
   MOTE_TRY(mote_stream_create(s->device, &s->stream));
+  MOTE_TRY(mote_stream_create(s->device, &s->side));
   MOTE_TRY(mote_graph_create(s->device, &graph, &s->graph));
   MOTE_TRY(reserve(s));
   MOTE_TRY(upload_types(s, o->particle_type));
@@ -99,6 +100,7 @@ void mote_stepper_destroy(mote_stepper *s) {
                         &s->pair,    &s->rest,    &s->rest_length};
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) mote_buffer_free(all[k]);
   mote_stream_destroy(s->stream);
+  mote_stream_destroy(s->side);
   free(s);
 }
 

@@ -14,7 +14,7 @@ extern "C" {
 struct mote_stepper {
   const mote_model *model;
   mote_device *device;
-  mote_stream *stream;
+  mote_stream *stream, *side; /* side: of the latent part's searches, beside the layers before it */
   int64_t count;
   int prescribed, started;
   float radius;

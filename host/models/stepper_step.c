@@ -64,12 +64,21 @@ static mote_status interact(mote_stepper *s, mote_stream *stream, int first, int
   return MOTE_OK;
 }
 
+static mote_status look(mote_stepper *s, mote_stream *stream, int plan) {
+  return mote_latent_look(stream, &s->model->latent, &s->latent, plan, mote_stepper_position(s));
+}
+
+static mote_status evaluate_latent(mote_stepper *s, mote_stream *stream) {
+  int from = s->model->config.layers_before & 1;
+  return mote_latent_evaluate(stream, &s->model->latent, &s->latent, mote_stepper_position(s),
+                              s->h[from].data, s->h[!from].data);
+}
+
+/* All of the latent part, one behind the other. */
 static mote_status latent(mote_stepper *s, mote_stream *stream, int plan) {
-  const mote_model *m = s->model;
-  if (!m->config.has_latent) return MOTE_OK;
-  int from = m->config.layers_before & 1;
-  return mote_latent_run(stream, &m->latent, &s->latent, plan, mote_stepper_position(s), s->h[from].data,
-                         s->h[!from].data);
+  if (!s->model->config.has_latent) return MOTE_OK;
+  MOTE_TRY(look(s, stream, plan));
+  return evaluate_latent(s, stream);
 }
 
 static mote_status decode(mote_stepper *s, mote_stream *stream) {
@@ -112,9 +121,21 @@ static mote_step_guard guard_of(const mote_stepper *s) {
   return guard;
 }
 
+/* The latent part's searches want positions alone, and run beside the layers before it. */
 static mote_status run(mote_stepper *s, mote_stream *stream, int plan) {
-  for (int phase = 0; phase < MOTE_PHASES; phase++)
-    MOTE_TRY(mote_stepper_phase(s, stream, (mote_phase)phase, plan));
+  const int has_latent = s->model->config.has_latent;
+  if (has_latent) {
+    MOTE_TRY(mote_stream_wait(s->side, stream));
+    MOTE_TRY(look(s, s->side, plan));
+  }
+  for (int phase = 0; phase < MOTE_PHASES; phase++) {
+    if (phase != MOTE_PHASE_LATENT || !has_latent) {
+      MOTE_TRY(mote_stepper_phase(s, stream, (mote_phase)phase, plan));
+      continue;
+    }
+    MOTE_TRY(mote_stream_wait(stream, s->side));
+    MOTE_TRY(evaluate_latent(s, stream));
+  }
   mote_step_guard guard = guard_of(s);
   return s->device->feature->advance(stream, s->count, &s->integration, &guard, s->acceleration.data,
                                      s->type.data, s->prescribed ? s->goal.data : NULL, s->history.data,

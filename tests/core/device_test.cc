@@ -1,4 +1,5 @@
 /* Devices: opening by name, clear refusals, buffers that stop allocating, replay and timers. */
+#include "host/core/error.h"
 #include "tests/support/testing.h"
 
 #include <cstring>
@@ -72,6 +73,56 @@ TEST_P(DeviceTest, ReplayRunsTheStepEachTime) {
     EXPECT_EQ(std::vector<unsigned char>(64, 7), bytes.host());
   }
   mote_replay_reset(&replay);
+}
+
+namespace {
+
+/* A second stream copies what the first one made, and is waited for, or not. */
+struct Forked {
+  mote_stream *side;
+  unsigned char *made, *copied, *early, *late;
+  bool joins;
+};
+
+mote_status fork(void *context, mote_stream *stream) {
+  auto *f = static_cast<Forked *>(context);
+  MOTE_TRY(mote_fill_bytes(stream, f->made, 9, 64));
+  MOTE_TRY(mote_stream_wait(f->side, stream));
+  MOTE_TRY(mote_copy_on_device(f->side, f->copied, f->made, 64));
+  MOTE_TRY(mote_copy_on_device(stream, f->early, f->copied, 64)); /* a mistake: nobody waited */
+  if (!f->joins) return MOTE_OK;
+  MOTE_TRY(mote_stream_wait(stream, f->side));
+  return mote_copy_on_device(stream, f->late, f->copied, 64);
+}
+
+} // namespace
+
+TEST_P(DeviceTest, StreamsForkAndJoinInARecording) {
+  Device device(GetParam());
+  Array<unsigned char> made(device, 64), copied(device, 64), early(device, 64), late(device, 64);
+  Forked f = {nullptr, made, copied, early, late, true};
+  MOTE_ASSERT_OK(mote_stream_create(device.device, &f.side));
+  mote_replay replay = {};
+  for (int run = 0; run < 4; run++) {
+    for (unsigned char *bytes : {f.made, f.copied, f.early, f.late})
+      MOTE_ASSERT_OK(mote_fill_bytes(device.stream, bytes, run, 64));
+    MOTE_ASSERT_OK(mote_replay_run(&replay, device.stream, fork, &f));
+    EXPECT_EQ(std::vector<unsigned char>(64, 9), late.host()) << run;
+    if (GetParam() == "emu" && run > 0) { /* once recorded, the copy comes as late as it may there */
+      EXPECT_EQ(std::vector<unsigned char>(64, (unsigned char)run), early.host()) << run;
+    }
+  }
+  mote_replay_reset(&replay);
+  f.joins = false;
+  MOTE_ASSERT_OK(mote_replay_run(&replay, device.stream, fork, &f));
+  MOTE_ASSERT_OK(mote_stream_synchronize(f.side));
+  if (!mote_test::is_cpu(GetParam())) { /* recordings have to end in one stream */
+    EXPECT_EQ(MOTE_ERROR_DEVICE, mote_replay_run(&replay, device.stream, fork, &f));
+    f.joins = true;
+    for (int run = 0; run < 3; run++) MOTE_EXPECT_OK(mote_replay_run(&replay, device.stream, fork, &f));
+  }
+  mote_replay_reset(&replay);
+  mote_stream_destroy(f.side);
 }
 
 TEST_P(DeviceTest, TimersMeasureForwards) {

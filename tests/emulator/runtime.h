@@ -18,8 +18,11 @@ cudaError_t fail_call(cudaError_t error, const char *text);
 
 } // namespace mote_emulator
 
+/* A recording; a stream that another's recording forked into has one of its own until it is joined. */
 struct CUgraph_st {
   std::vector<mote_emulator::work> jobs;
+  std::vector<CUstream_st *> forked; /* streams that take part and are not joined yet */
+  CUgraph_st *of = nullptr;          /* the recording that a forked stream's is part of */
 };
 struct CUgraphExec_st {
   std::vector<mote_emulator::work> jobs;

@@ -1,7 +1,10 @@
 /* The emulated runtime's streams, events and graphs. A recording keeps each piece of work as a closure, and a
-   replay calls them in order: pointers are checked then, so that a graph that outlives a buffer is caught. */
+   replay calls them in order: pointers are checked then, so that a graph that outlives a buffer is caught.
+   What a second stream does in a recording comes as late as it may, when the first one waits for it: who
+   reads it before that, or overwrites what it reads, is found out. */
 #include "tests/emulator/runtime.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "tests/emulator/launch.h"
@@ -9,6 +12,7 @@
 struct CUevent_st {
   std::chrono::steady_clock::time_point at;
   bool marked = false;
+  CUstream_st *stream = nullptr; /* that it was recorded on, in a recording */
 };
 
 namespace mote_emulator {
@@ -58,7 +62,25 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 cudaError_t cudaStreamQuery(cudaStream_t) {
   return take_error();
 }
-cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) {
+/* Outside of recordings all work is done when it is given. */
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  if (!event->stream || event->stream == stream) return cudaSuccess;
+  CUgraph_st *given = event->stream->recorded;
+  if (!given)
+    return fail_call(cudaErrorStreamCaptureIsolation, "cudaStreamWaitEvent: the event's recording has ended");
+  if (!stream->recorded && !given->of) { /* forks */
+    stream->recorded = new CUgraph_st;
+    stream->recorded->of = given;
+    given->forked.push_back(stream);
+    return cudaSuccess;
+  }
+  if (given->of != stream->recorded)
+    return fail_call(cudaErrorStreamCaptureIsolation, "cudaStreamWaitEvent between two recordings");
+  std::vector<CUstream_st *> &forked = stream->recorded->forked; /* joins */
+  forked.erase(std::find(forked.begin(), forked.end(), event->stream));
+  for (work &job : given->jobs) stream->recorded->jobs.push_back(std::move(job));
+  event->stream->recorded = nullptr;
+  delete given;
   return cudaSuccess;
 }
 
@@ -74,11 +96,12 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   delete event;
   return cudaSuccess;
 }
+/* In a recording an event is but what others may wait for. */
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  on_stream(stream, [event] {
-    event->at = std::chrono::steady_clock::now();
-    event->marked = true;
-  });
+  event->stream = stream && stream->recorded ? stream : nullptr;
+  if (event->stream) return cudaSuccess;
+  event->at = std::chrono::steady_clock::now();
+  event->marked = true;
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t) {
@@ -107,9 +130,15 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph) {
   *graph = nullptr;
   if (!stream || !stream->recorded)
     return fail_call(cudaErrorIllegalState, "the stream is not being recorded");
+  if (stream->recorded->of)
+    return fail_call(cudaErrorStreamCaptureUnmatched, "the recording was begun on another stream");
   std::swap(*graph, stream->recorded);
   recorder = nullptr;
-  return cudaSuccess;
+  if ((*graph)->forked.empty()) return cudaSuccess;
+  for (CUstream_st *side : (*graph)->forked) delete std::exchange(side->recorded, nullptr);
+  delete std::exchange(*graph, nullptr);
+  return fail_call(cudaErrorStreamCaptureUnjoined,
+                   "a recording ended without waiting for a stream that it forked into");
 }
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus *status) {
   *status = stream && stream->recorded ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
