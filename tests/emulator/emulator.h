@@ -7,7 +7,9 @@
      - threadIdx & co., static __shared__, MOTE_SHARED_DYNAMIC, __constant__ with an initialiser
      - __syncthreads and its _count/_and/_or forms, __syncwarp, __shfl*_sync, __ballot/any/all_sync,
        __match_any_sync, __reduce_*_sync (warp.h)
-     - asynchronous copies through cuda/async.h (copy.h)
+     - asynchronous copies through cuda/async.h (copy.h); products of tensor cores through cuda/mma.h, by
+       mote_emulator::warp_collect, which runs a function once on what all lanes of a warp leave
+     - recordings of several streams, which fork and join by events
      - atomics, __ldg, fences, the usual bit and math intrinsics (intrinsics.h)
      - kernels that are templates (give every template argument); structs and lambdas as arguments
    Not supported:
@@ -31,6 +33,7 @@
        poison, and fails when a bit of the outcome differs: missing barriers, races between blocks, reads of
        unwritten shared memory. A kernel whose result rightly depends on the order (slots taken by atomicAdd)
        fails it. In a test, for a scope: mote_test::Verified guard(device), see control.h.
+     - MOTE_EMU_TRACE=FILE: a line a launch: kernel, blocks, threads a block, bytes of dynamic shared memory
      - MOTE_PLUGIN_DIR=build/latest/checked: the checked build, which sees each load and store of the kernels
        and needs no luck with orders or values (access.cc). `make checked` runs all tests on it. */
 #ifndef MOTE_EMULATOR_H
