@@ -131,7 +131,7 @@ static mote_status reconstruct(void *context, mote_stream *stream) {
   side *s = context;
   (void)stream;
   for (int k = 0; k < s->steps; k++) MOTE_TRY(enqueue_reconstruction(s));
-  return mote_stream_synchronize(s->stepper->stream);
+  return mote_reconstruction_settle(s->reconstruction);
 }
 
 static mote_status both(void *context, mote_stream *stream) {
@@ -141,7 +141,8 @@ static mote_status both(void *context, mote_stream *stream) {
     MOTE_TRY(mote_stepper_advance(s->stepper, NULL));
     MOTE_TRY(enqueue_reconstruction(s));
   }
-  return mote_stepper_settle(s->stepper);
+  MOTE_TRY(mote_stepper_settle(s->stepper));
+  return mote_reconstruction_settle(s->reconstruction);
 }
 
 /* Of one step. */

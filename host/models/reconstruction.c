@@ -275,10 +275,17 @@ static mote_status run_frame(mote_reconstruction *r, mote_stream *stream) {
   return mote_replay_run(&r->replay, stream, mote_reconstruction_frame, r);
 }
 
+/* The frame before still reads `next`; what is enqueued on `stream` behind this may overwrite `sparse`. */
 mote_status mote_reconstruction_enqueue(mote_reconstruction *r, mote_stream *stream, const float *sparse) {
   size_t bytes = (size_t)r->options.sparse_count * (size_t)r->options.dim * 4;
+  MOTE_TRY(mote_stream_wait(stream, r->stream));
   MOTE_TRY(mote_copy_on_device(stream, r->next.data, sparse, bytes));
-  return run_frame(r, stream);
+  MOTE_TRY(mote_stream_wait(r->stream, stream));
+  return run_frame(r, r->stream);
+}
+
+mote_status mote_reconstruction_settle(mote_reconstruction *r) {
+  return mote_stream_synchronize(r->stream);
 }
 
 mote_status mote_reconstruction_advance(mote_reconstruction *r, const float *sparse) {

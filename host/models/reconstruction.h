@@ -46,8 +46,11 @@ double mote_reconstruction_sparse_spacing(const mote_reconstruction_options *opt
 /* Sets gravity and bounds from a recording's metadata; dim, counts and dense_spacing are set. */
 void mote_reconstruction_place(const mote_metadata *metadata, mote_reconstruction_options *options);
 
-/* mote_reconstruction_advance from device memory, on another stream of the device, without waiting. */
+/* mote_reconstruction_advance from device memory that another stream of the device makes, without waiting:
+   the frame runs beside what that stream is given next. And the wait for it; mote_reconstruction_read() waits
+   by itself. */
 mote_status mote_reconstruction_enqueue(mote_reconstruction *r, mote_stream *stream, const float *sparse);
+mote_status mote_reconstruction_settle(mote_reconstruction *r);
 
 /* Which expert of `learned` speaks for each of n particles of a trajectory: from its label "material", of
    all particles (`chosen` NULL) or the chosen ones. -1 for all where nobody knows what the matter is. */

@@ -105,41 +105,65 @@ static const float *next_goal(mote_rollout_state *s, int64_t frame, mote_status 
   return s->goal + values;
 }
 
-/* Enqueues a step; `waits`: it is looked at. */
-static mote_status step(mote_rollout_state *s, int64_t frame, int waits, mote_rollout_summary *summary) {
+static void add_time(double took, int64_t before, double *sum, double *first) {
+  if (before)
+    *sum += took;
+  else
+    *first = took;
+}
+
+/* Enqueues a step; the first one, which plans, is waited for. */
+static mote_status step(mote_rollout_state *s, int64_t frame, mote_rollout_summary *summary) {
   mote_status status = MOTE_OK;
   const float *goal = next_goal(s, frame, &status);
   MOTE_TRY(status);
   double start = mote_clock_seconds();
   MOTE_TRY(mote_stepper_advance(s->stepper, goal));
-  if (waits || !summary->steps) MOTE_TRY(mote_stepper_settle(s->stepper));
-  double took = mote_clock_seconds() - start;
-  if (summary->steps++)
-    summary->step_seconds += took;
-  else
-    summary->first_step_seconds = took;
+  if (!summary->steps) MOTE_TRY(mote_stepper_settle(s->stepper));
+  add_time(mote_clock_seconds() - start, summary->steps++, &summary->step_seconds,
+           &summary->first_step_seconds);
   return MOTE_OK;
 }
 
-/* What is written of a frame, in s->dense. */
-static mote_status show(mote_rollout_state *s, mote_rollout_summary *summary) {
-  if (!s->reconstruction) return mote_stepper_read(s->stepper, s->dense, NULL);
+static mote_status settle(mote_rollout_state *s, mote_rollout_summary *summary) {
   double start = mote_clock_seconds();
-  MOTE_TRY(
-      mote_reconstruction_enqueue(s->reconstruction, s->stepper->stream, mote_stepper_position(s->stepper)));
-  MOTE_TRY(mote_stream_synchronize(s->stepper->stream));
-  double took = mote_clock_seconds() - start;
-  if (summary->reconstructed++)
-    summary->reconstruct_seconds += took;
-  else
-    summary->first_reconstruct_seconds = took;
-  return mote_reconstruction_read(s->reconstruction, s->dense, NULL);
+  MOTE_TRY(mote_stepper_settle(s->stepper));
+  if (summary->steps > 1) summary->step_seconds += mote_clock_seconds() - start;
+  return MOTE_OK;
 }
 
 static mote_status append(mote_rollout_state *s, int64_t frame, mote_rollout_summary *summary) {
   const float *values[] = {s->dense};
   MOTE_TRY(mote_trajectory_append(s->writer, (double)frame * s->frame_seconds, values));
   summary->frames++;
+  return MOTE_OK;
+}
+
+/* Enqueues a frame's reconstruction, or writes it where there is nothing to reconstruct. */
+static mote_status show(mote_rollout_state *s, int64_t frame, mote_rollout_summary *summary) {
+  MOTE_TRY(settle(s, summary));
+  if (!s->reconstruction) {
+    MOTE_TRY(mote_stepper_read(s->stepper, s->dense, NULL));
+    return append(s, frame, summary);
+  }
+  double start = mote_clock_seconds();
+  MOTE_TRY(
+      mote_reconstruction_enqueue(s->reconstruction, s->stepper->stream, mote_stepper_position(s->stepper)));
+  s->pending = frame;
+  s->pending_seconds = mote_clock_seconds() - start;
+  return MOTE_OK;
+}
+
+/* The frame whose reconstruction is under way, if there is one. */
+static mote_status finish_frame(mote_rollout_state *s, mote_rollout_summary *summary) {
+  if (s->pending < 0) return MOTE_OK;
+  double start = mote_clock_seconds();
+  MOTE_TRY(mote_reconstruction_settle(s->reconstruction));
+  add_time(s->pending_seconds + mote_clock_seconds() - start, summary->reconstructed++,
+           &summary->reconstruct_seconds, &summary->first_reconstruct_seconds);
+  MOTE_TRY(mote_reconstruction_read(s->reconstruction, s->dense, NULL));
+  MOTE_TRY(append(s, s->pending, summary));
+  s->pending = -1;
   return MOTE_OK;
 }
 
@@ -164,20 +188,21 @@ static int report(const mote_rollout_state *s, const mote_monitor *monitor, int6
                            s->trajectories * steps);
 }
 
+/* On a GPU a frame is reconstructed, read and written while the next step runs. */
 static mote_status roll(mote_rollout_state *s, const mote_rollout_job *job, const mote_monitor *monitor,
                         mote_rollout_summary *summary) {
   int64_t steps = job->steps ? job->steps : s->info.frames - s->frames;
   int every = job->every > 0 ? job->every : 1;
+  s->pending = -1;
   MOTE_TRY(write_history(s, every, summary));
   for (int64_t k = 1; k <= steps && !s->stopped; k++) {
     int64_t frame = s->frames - 1 + k;
-    MOTE_TRY(step(s, frame, k % every == 0, summary));
-    if (k % every == 0) {
-      MOTE_TRY(show(s, summary));
-      MOTE_TRY(append(s, frame, summary));
-    }
+    MOTE_TRY(step(s, frame, summary));
+    MOTE_TRY(finish_frame(s, summary));
+    if (k % every == 0) MOTE_TRY(show(s, frame, summary));
     s->stopped = report(s, monitor, k, steps);
   }
+  MOTE_TRY(finish_frame(s, summary));
   return mote_stepper_edge_count(s->stepper, &summary->edges);
 }
 

@@ -30,6 +30,8 @@ typedef struct mote_rollout_state {
   int32_t *chosen;        /* (stepped), of all particles */
   int32_t *type, *expert; /* (stepped) */
   int32_t *labels;        /* three rows of all particles */
+  int64_t pending;        /* the frame whose reconstruction is under way and not written yet; -1: none */
+  double pending_seconds; /* that the host has spent on it */
 } mote_rollout_state;
 
 /* Opens the input. */

@@ -53,7 +53,8 @@ typedef struct mote_rollout_summary {
   int64_t particles, stepped;               /* of the last trajectory */
   int64_t steps, frames;                    /* in all; frames written, the histories' included */
   int64_t edges;                            /* of the last step */
-  double step_seconds, reconstruct_seconds; /* in all, without the first of each, which plan and record (but
+  double step_seconds, reconstruct_seconds; /* that the host waited for each, in all (on a GPU the two
+                                               overlap); without the first of each, which plan and record (but
                                                with those of later trajectories) */
   double first_step_seconds, first_reconstruct_seconds;
   int64_t reconstructed; /* frames */
