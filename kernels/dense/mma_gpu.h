@@ -3,7 +3,8 @@
    The trick: the products are those of kernels/dense/terms.h. A float32 is a sum of bfloat16 terms, of which
    two carry 16 bits and three all 24, and tensor cores multiply such terms exactly; of two terms three
    products are taken, of three six, the small ones summed apart from the large ones. Activations stay float32
-   in shared memory and are split as they are read; weights come split (make_terms).
+   in shared memory; they are split as they are read, or, where many warps read the same, ahead of their
+   layer. Weights come split (make_terms).
 
    Which input is which of a product's depth is free, so a lane takes four neighbouring inputs of a row at
    once; and which output is which column, so that a lane ends with four neighbouring outputs. Rows are dealt

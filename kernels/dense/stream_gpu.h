@@ -22,8 +22,8 @@
 #define MOTE_MOST_TERMS 3
 #define MOTE_BY_TF32 4
 
-/* How a panel's slice lies in the ring: rows of an input, or of a pair of inputs where tensor cores multiply
-   terms, of so many words, term behind term. For them 8 banks lie between the rows that lanes read at once
+/* How a panel's slice lies in the ring: rows of an input, or of four where tensor cores multiply terms, term
+   behind term, of so many words. For tensor cores 8 banks lie between the rows that lanes read at once
    (mma_gpu.h); multiply-adds want half the banks between panels. */
 template <int BY> struct mote_slice {
   static constexpr bool terms = BY != MOTE_BY_FMA && BY != MOTE_BY_TF32;
