@@ -3,8 +3,9 @@
 # scripts/pack.sh makes of one. Stages, in this order, all by default: tests (all test programs on the device `cuda`),
 # sanitizer (the kernel tests under compute-sanitizer's four tools), demo, bench, peers (a step against PyTorch's on the same
 # GPU, where Python has torch, scipy and h5py); and only if named, profile (kernels against their floors, by Nsight
-# Compute's counters: kernel_floors.py). What fails is said first, in the summary at the end; logs and figures lie in
-# $MOTE_GPU_OUTPUT (gpu-output/), the figures as <gpu>.json too.
+# Compute's counters: kernel_floors.py). What fails is said in the summary at the end, as is what the sanitizer had no time
+# for ($MOTE_GPU_SECONDS for all, 480); logs and figures lie in $MOTE_GPU_OUTPUT (gpu-output/), the figures as <gpu>.json
+# too.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 if [ $# -lt 1 ] || [ ! -x "$1/mote" ]; then
@@ -20,9 +21,12 @@ done
 out=${MOTE_GPU_OUTPUT:-gpu-output}
 jobs=${MOTE_GPU_JOBS:-$(nproc)}
 patience=${MOTE_GPU_PATIENCE:-150} # seconds that a test program, or one under the sanitizer, may take
+seconds=${MOTE_GPU_SECONDS:-480}   # that all may take: what is left for the sanitizer, the demo and figures apart
+sanitized=$(($(date +%s) + seconds - 210 - patience / 2)) # no part of the sanitizer begins later
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive} OMP_NUM_THREADS=${OMP_NUM_THREADS:-2}
 [ -d "$build/lib" ] && export LD_LIBRARY_PATH="$build/lib:${LD_LIBRARY_PATH:-}"
 mkdir -p "$out/tests" "$out/sanitizer"
+rm -f "$out"/sanitizer/*.late
 out=$(cd "$out" && pwd)
 failures="$out/failures.txt"
 : >"$failures"
@@ -53,6 +57,7 @@ run_sanitizer() {
   local tool=$1 program=$2 shard=$3 shards=$4 name log
   name=$(basename "$program")
   [ "$shards" -gt 1 ] && name+=.$shard
+  [ "$(date +%s)" -gt "$sanitized" ] && echo "$name" >>"$out/sanitizer/$tool.late" && return
   log="$out/sanitizer/$name.$tool.log"
   local options=()
   [ "$tool" = memcheck ] && options=(--report-api-errors no)
@@ -65,7 +70,7 @@ run_sanitizer() {
   [ $code -eq 0 ] || [ $code -eq 124 ] || echo "sanitizer/$name $tool: exit $code" >>"$failures"
 }
 export -f run_test run_sanitizer
-export out patience failures
+export out patience failures sanitized
 
 has() { [[ $stages == *" $1 "* ]]; }
 programs() { for p in "$build"/tests/*; do [ -f "$p" ] && [ -x "$p" ] && echo "$p"; done; }
@@ -86,6 +91,9 @@ if has sanitizer; then
     for tool in memcheck synccheck initcheck racecheck; do
       kernel_shards | sed "s/^/$tool /"
     done | xargs -P "$jobs" -L1 bash -c 'run_sanitizer "$@"' _ | tee "$out/sanitizer.txt"
+    for late in "$out"/sanitizer/*.late; do
+      [ -s "$late" ] && echo "sanitizer/$(basename "$late" .late): $(wc -l <"$late") parts not begun in $seconds s" >>"$failures"
+    done
   else
     echo "sanitizer: compute-sanitizer is not on this machine" | tee -a "$failures"
   fi
