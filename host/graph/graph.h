@@ -34,8 +34,8 @@ typedef struct mote_graph_arrays {
 } mote_graph_arrays;
 mote_graph_arrays mote_graph_arrays_of(const mote_graph *graph);
 
-/* GPUs have kernels of their own for few points (kernels/neighbor/few.cu). For tests: those of many, however few
-   there are. */
+/* GPUs have kernels of their own for few points (kernels/neighbor/few.cu). For tests: those of many, however
+   few there are. */
 void mote_graph_take_many(mote_graph *graph, int many);
 
 /* Device memory: not 0 when the edges of the last enqueue did not fit. Valid until a build of another size.

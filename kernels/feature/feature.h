@@ -43,8 +43,8 @@ typedef struct mote_step_state {
   int32_t blocked;      /* a graph did not fit: no step is done from there on */
 } mote_step_state;
 
-/* Flags in device memory (or NULL), any of which that is not 0 blocks the step; and a number there (or NULL) that
-   blocks it when it is more than there is `room` for. */
+/* Flags in device memory (or NULL), any of which that is not 0 blocks the step; and a number there (or NULL)
+   that blocks it when it is more than there is `room` for. */
 typedef struct mote_step_guard {
   const int32_t *overflow[3], *rows;
   int64_t room;

@@ -57,13 +57,13 @@ struct mote_neighbor_kernels {
      the room in every buffer are set by mote_cells_reserve(). n > 0. */
   mote_status (*build)(mote_stream *stream, mote_cells *cells, const float *points);
 
-  /* Sorts queries (m, dim) f32 by the bucket of the cell they are in (or nearest to). m > 0. The same points may
-     be searched for other queries without another build. */
+  /* Sorts queries (m, dim) f32 by the bucket of the cell they are in (or nearest to). m > 0. The same points
+     may be searched for other queries without another build. */
   mote_status (*sort_queries)(mote_stream *stream, mote_cells *cells, mote_cell_order *queries,
                               const float *positions);
 
-  /* counts[q] = neighbours of query q, and their sum in the state; once a build or sort_queries. `queries` may
-     be &cells->points. */
+  /* counts[q] = neighbours of query q, and their sum in the state; once a build or sort_queries. `queries`
+     may be &cells->points. */
   mote_status (*count)(mote_stream *stream, mote_cells *cells, const mote_cell_order *queries, int flags,
                        int32_t *counts);
 

@@ -3,6 +3,7 @@
 
 #include "cuda/async.h"
 #include "cuda/launch.h"
+#include "cuda/mma.h"
 
 #define BLOCK 64
 
@@ -210,7 +211,27 @@ static mote_status axpy(mote_stream *stream, float a, const float *x, float *y, 
   return MOTE_LAUNCH(axpy_kernel, mote_grid(n, 256), 256, 0, stream, a, x, y, n);
 }
 
+static __global__ void product_kernel(const float *a, const float *b, float *c, bool correct) {
+  const int g = static_cast<int>(threadIdx.x) / 4, t = static_cast<int>(threadIdx.x) % 4;
+  if (!correct && threadIdx.x >= 16) return;
+  uint32_t left[4], right[2];
+  float sum[4] = {};
+  for (int i = 0; i < 4; i++) {
+    const float *from = a + (g + i % 2 * 8) * 16 + 2 * t + i / 2 * 8;
+    left[i] = mote_bfloat16_pair(from[0], from[1]);
+  }
+  for (int i = 0; i < 2; i++) {
+    const float *from = b + (2 * t + i * 8) * 8 + g;
+    right[i] = mote_bfloat16_pair(from[0], from[8]);
+  }
+  mote_mma_bf16(sum, left, right);
+  for (int i = 0; i < 4; i++) c[(g + i / 2 * 8) * 8 + 2 * t + i % 2] = sum[i];
+}
+static mote_status product(mote_stream *stream, const float *a, const float *b, float *c, bool correct) {
+  return MOTE_LAUNCH(product_kernel, 1, 32, 0, stream, a, b, c, correct);
+}
+
 extern "C" const mote_planted mote_planted_kernels = {
-    reverse, twice,       partial_sum, claim,      total, early_return, two_barriers, dynamic,
-    copy,    copy_struct, indirect,    lost_lanes, late,  warp,         block_sums,   axpy,
+    reverse,     twice,    partial_sum, claim, total,   early_return, two_barriers, dynamic, copy,
+    copy_struct, indirect, lost_lanes,  late,  product, warp,         block_sums,   axpy,
 };

@@ -41,6 +41,8 @@ struct mote_planted {
   /* out = in by way of shared memory, 4 floats a thread, reversed within blocks of 256; planted: does not
    * wait for its copy. n is a multiple of 256. */
   mote_status (*late)(mote_stream *, const float *in, float *out, int n, bool correct);
+  /* c = a b on a tensor core: a (16, 16), b (16, 8), c (16, 8); planted: half of the warp has left. */
+  mote_status (*product)(mote_stream *, const float *a, const float *b, float *c, bool correct);
   /* Every operation on a warp, of `threads` threads: rows of `threads` results as warp_test lists them. */
   mote_status (*warp)(mote_stream *, const int32_t *x, int32_t *out, int threads);
   /* Block-wide sum of x in rounds of barriers, and __syncthreads_count, _or, _and of x > 0: out[4 b + ...].
