@@ -135,7 +135,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_O)
 
 test-programs: all $(TEST_PROGRAMS) $(EMULATOR)
 # Every kernel test once more on the emulated device, each load and store watched.
-checked: test-programs
+checked: test-programs $(CHECKED)
 	@MOTE_PLUGIN_DIR=$(abspath $(BUILD)/checked) GTEST_FILTER='*emu*' scripts/run_tests.sh $(BUILD)
 test: test-programs
 	@scripts/run_tests.sh $(BUILD)

