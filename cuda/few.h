@@ -1,4 +1,5 @@
-/* What one block does with values of its threads, or of a few thousand elements, in a fixed order. */
+/* What one block does with values of its threads, or of a few thousand elements, in a fixed order; and where
+   a key begins among sorted ones. */
 #ifndef MOTE_CUDA_FEW_H
 #define MOTE_CUDA_FEW_H
 
@@ -63,17 +64,24 @@ static __device__ inline int32_t mote_pair_index(unsigned long long pair) {
   return static_cast<int32_t>(pair & 0xffffffffu);
 }
 
-/* The first of n sorted pairs with a key of at least `key`. */
-static __device__ inline int mote_pair_from(const unsigned long long *pairs, int n, uint32_t key) {
-  int low = 0, high = n;
+/* The first place among n sorted keys with one of at least `wanted`; key_at(place) tells them. */
+template <typename KeyAt>
+static __device__ inline int32_t mote_first_from(int64_t n, int64_t wanted, KeyAt key_at) {
+  int64_t low = 0, high = n;
   while (low < high) {
-    const int middle = (low + high) / 2;
-    if (mote_pair_key(pairs[middle]) < key)
+    const int64_t middle = (low + high) / 2;
+    if (static_cast<int64_t>(key_at(middle)) < wanted)
       low = middle + 1;
     else
       high = middle;
   }
-  return low;
+  return static_cast<int32_t>(low);
+}
+static __device__ inline int32_t mote_key_from(const uint32_t *keys, int64_t n, int64_t wanted) {
+  return mote_first_from(n, wanted, [=](int64_t place) { return keys[place]; });
+}
+static __device__ inline int32_t mote_pair_from(const unsigned long long *pairs, int64_t n, int64_t wanted) {
+  return mote_first_from(n, wanted, [=](int64_t place) { return mote_pair_key(pairs[place]); });
 }
 
 /* Room for n pairs: a power of two, at least 2. */

@@ -1,6 +1,6 @@
-/* Products on tensor cores: D = A B + C of a warp's 16 x 16 x 8 (bfloat16) or 16 x 8 x 8 (tf32) tile, sums in
-   float32. Lane = 4 g + t, with g of 0..7 and t of 0..3, holds (PTX ISA, fragments of mma.m16n8k16 and
-   mma.m16n8k8)
+/* Products on tensor cores: C += A B of a warp's tile, C of 16 x 8 sums in float32, A of 16 rows and B of 8
+   columns, of 16 inputs each (bfloat16) or 8 (tf32). Lane = 4 g + t, with g of 0..7 and t of 0..3, holds (PTX
+   ISA, fragments of mma.m16n8k16 and mma.m16n8k8)
 
      C      rows g, g, g + 8, g + 8, columns 2t, 2t + 1, 2t, 2t + 1
      A bf16 rows g, g + 8, g, g + 8, of the inputs 2t, 2t + 1 (two words), 2t + 8, 2t + 9 (two words)

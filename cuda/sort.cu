@@ -4,8 +4,8 @@
 
 #include <limits.h>
 
-#include "cuda/launch.h"
 #include "cuda/few.h"
+#include "cuda/launch.h"
 
 #ifdef MOTE_EMULATOR
 #include <thrust/execution_policy.h>

@@ -64,7 +64,7 @@ static mote_status make(mote_stepper *s, const mote_stepper_options *o) {
   mote_model_integration(s->model, o->metadata, &s->integration);
   mote_model_pair_forces(s->model, o->metadata, s->radius, &s->forces);
   MOTE_TRY(mote_stream_create(s->device, &s->stream));
-  MOTE_TRY(mote_stream_create(s->device, &s->side));
+  if (s->model->config.has_latent) MOTE_TRY(mote_stream_create(s->device, &s->side));
   MOTE_TRY(mote_graph_create(s->device, &graph, &s->graph));
   MOTE_TRY(reserve(s));
   MOTE_TRY(upload_types(s, o->particle_type));

@@ -310,20 +310,9 @@ static inline MOTE_HD float mote_parameter_gradient(const mote_activations *t, c
   return i < MOTE_HIDDEN ? t->second_out[i] * d3[j] : d3[j];
 }
 
-/* field row += weight * basis, summed over the bases. */
 /* Where entry i of an affine field stands in a fit's row. */
 static inline MOTE_HD int mote_field_entry(int i) {
   return i < 3 ? i : 4 * ((i - 3) % 3 + 1) + (i - 3) / 3;
-}
-
-static inline MOTE_HD void mote_add_bases(const float *weight, const float *basis, float *field) {
-  for (int k = 0; k < MOTE_BASES; k++) {
-    const float *b = basis + k * MOTE_AFFINE;
-    for (int c = 0; c < 3; c++) {
-      field[c] += weight[k] * b[c];
-      for (int a = 0; a < 3; a++) field[4 * (a + 1) + c] += weight[k] * b[3 + 3 * c + a];
-    }
-  }
 }
 
 /* d3 of an expert from the gradient of the node's affine field: weight = share * 2 tanh(o / 2). */

@@ -54,7 +54,7 @@ static inline void mote_forward_together(const float *p, const float *norm,
     }
 }
 
-/* mote_add_bases, the sum over bases in vectors first. */
+/* field row += weight * basis, summed over the bases in vectors first. */
 static inline void mote_add_bases_fast(const float *weight, const float *basis, float *field) {
   float sum[MOTE_AFFINE] = {0};
   for (int k = 0; k < MOTE_BASES; k++)

@@ -17,9 +17,8 @@
 #define MOTE_CHAIN_STATIC 1024 /* bytes that kernels have beside the plan's */
 
 /* How a chain multiplies: by fused multiply-adds (0), or on tensor cores by so many bfloat16 terms of each
-   value (1 to MOTE_MOST_TERMS), or by tf32; layers that do not suit by multiply-adds all the same. */
+   value (1 to 3), or by tf32; layers that do not suit by multiply-adds all the same. */
 #define MOTE_BY_FMA 0
-#define MOTE_MOST_TERMS 3
 #define MOTE_BY_TF32 4
 
 /* How a panel's slice lies in the ring: rows of an input, or of four where tensor cores multiply terms, term

@@ -1,6 +1,7 @@
 /* The reverse of message passing on the GPU: edges are the rows of a chain (dense/reverse_gpu.h), whose first
    layer starts from what both ends give it. Receivers and senders gather the edges' gradients, a thread a
    value, in the order of their edges. */
+#include "cuda/few.h"
 #include "cuda/sort.h"
 #include "kernels/dense/reverse_gpu.h"
 #include "kernels/message/message_backward.h"
@@ -22,15 +23,7 @@ static __global__ void begin_kernel(int64_t capacity, int64_t senders, const uin
                                     int32_t *row_offsets) {
   const int64_t s = static_cast<int64_t>(blockIdx.x) * BLOCK + threadIdx.x;
   if (s > senders) return;
-  int64_t low = 0, high = capacity;
-  while (low < high) {
-    const int64_t middle = (low + high) / 2;
-    if (key[middle] < s)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  row_offsets[s] = static_cast<int32_t>(low);
+  row_offsets[s] = mote_key_from(key, capacity, s);
 }
 
 mote_status mote_gpu_group(mote_stream *stream, const mote_edges *edges, int64_t senders,

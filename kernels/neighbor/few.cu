@@ -7,18 +7,6 @@
 #define SORTING 1024 /* threads of the one block */
 #define SEARCHING 128
 
-/* The coordinates of a point's cell. */
-static __device__ void locate(const mote_cells_state *state, const float *point, int dim,
-                              double inverse_width, int32_t cell[3]) {
-  for (int a = 0; a < 3; a++) cell[a] = a < dim ? mote_cells_locate(state, a, point[a], inverse_width) : 0;
-}
-
-static __device__ bool is_finite(const float *point, int dim) {
-  bool finite = true;
-  for (int a = 0; a < dim; a++) finite = finite && mote_is_finite_bits(point[a]);
-  return finite;
-}
-
 struct order_view {
   const float *points;
   uint32_t *keys;
@@ -53,10 +41,7 @@ static __device__ void sort_into_cells(const order_view &v, const mote_cells_sta
       continue;
     }
     const float *point = v.points + static_cast<int64_t>(i) * v.dim;
-    int32_t cell[3];
-    locate(state, point, v.dim, v.inverse_width, cell);
-    pairs[i] = mote_pair_of(mote_cells_bucket(state, v.table_bits, cell), i);
-    if (!is_finite(point, v.dim)) atomicMin(bad, i);
+    pairs[i] = mote_pair_of(bucket_of(state, point, i, v.dim, v.inverse_width, v.table_bits, bad), i);
   }
   mote_block_sort(pairs, v.room);
   for (int i = static_cast<int>(threadIdx.x); i < v.n; i += SORTING) {
@@ -68,32 +53,11 @@ static __device__ void sort_into_cells(const order_view &v, const mote_cells_sta
   }
 }
 
-/* The box of the occupied cells, in shared memory. Whole warps take part in the reductions. */
+/* The box of the occupied cells, in shared memory, by the one block. */
 static __device__ void find_box(const order_view &v, mote_cells_state *state) {
-  if (threadIdx.x == 0) {
-    for (int a = 0; a < 3; a++) {
-      state->low[a] = a < v.dim ? INT32_MAX : 0;
-      state->high[a] = a < v.dim ? INT32_MIN : 0;
-    }
-    state->bad_point = state->bad_query = INT32_MAX;
-    state->overflow = state->dense = 0;
-    state->edges = 0;
-  }
+  if (threadIdx.x == 0) start_state(state, v.dim);
   __syncthreads();
-  for (int a = 0; a < v.dim; a++) {
-    int32_t low = INT32_MAX, high = INT32_MIN;
-    for (int i = static_cast<int>(threadIdx.x); i < v.n; i += SORTING) {
-      const int32_t c = mote_cell_coordinate(v.points[static_cast<int64_t>(i) * v.dim + a], v.inverse_width);
-      low = min(low, c);
-      high = max(high, c);
-    }
-    low = __reduce_min_sync(ALL_LANES, low);
-    high = __reduce_max_sync(ALL_LANES, high);
-    if (threadIdx.x % WARP == 0) {
-      atomicMin(&state->low[a], low);
-      atomicMax(&state->high[a], high);
-    }
-  }
+  widen_box(v.points, v.n, v.dim, v.inverse_width, state);
   __syncthreads();
   if (threadIdx.x == 0) state->dense = mote_cells_fit(state, v.table_bits);
   __syncthreads();
@@ -107,7 +71,7 @@ static __global__ void __launch_bounds__(SORTING)
   sort_into_cells(v, &state, pairs, &state.bad_point);
   const int buckets = 1 << v.table_bits;
   for (int bucket = static_cast<int>(threadIdx.x); bucket <= buckets; bucket += SORTING)
-    start[bucket] = mote_pair_from(pairs, v.n, static_cast<uint32_t>(bucket));
+    start[bucket] = mote_pair_from(pairs, v.n, bucket);
   if (threadIdx.x == 0) *kept = state; /* complete since the sort's barriers */
 }
 
@@ -148,11 +112,8 @@ mote_status mote_neighbor_sort_few(mote_stream *stream, mote_cells *cells, mote_
 static __device__ int32_t visit_by_warp(const search_view &v, int64_t place, int lane, int32_t *to) {
   const float x = v.qx[place], y = v.qy[place], z = v.qz[place];
   const int32_t self = v.exclude_self ? v.query_index[place] : -1;
-  const int32_t cell[3] = {mote_cells_locate(v.state, 0, x, v.inverse_width),
-                           mote_cells_locate(v.state, 1, y, v.inverse_width),
-                           v.dim == 3 ? mote_cells_locate(v.state, 2, z, v.inverse_width) : 0};
   int32_t begin[27], end[27], found = 0;
-  const int ranges = mote_cells_around(v.state, v.table_bits, v.dim, v.start, cell, 1, begin, end);
+  const int ranges = ranges_around(v, x, y, z, begin, end);
   for (int r = 0; r < ranges; r++)
     for (int32_t first = begin[r]; first < end[r]; first += WARP) {
       const int32_t i = first + lane;

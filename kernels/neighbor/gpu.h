@@ -12,6 +12,51 @@ static __device__ inline int64_t own_element() {
   return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
 }
 
+/* Of nothing yet. */
+static __device__ inline void start_state(mote_cells_state *state, int dim) {
+  for (int a = 0; a < 3; a++) {
+    state->low[a] = a < dim ? INT32_MAX : 0;
+    state->high[a] = a < dim ? INT32_MIN : 0;
+  }
+  state->bad_point = state->bad_query = INT32_MAX;
+  state->overflow = 0;
+  state->edges = 0;
+  state->dense = 0;
+}
+
+/* The state's box takes up points, of which each thread of the grid takes some. Every thread of every warp
+   takes part in the reduction, with or without points. */
+static __device__ inline void widen_box(const float *points, int64_t n, int dim, double inverse_width,
+                                        mote_cells_state *state) {
+  for (int a = 0; a < dim; a++) {
+    int32_t low = INT32_MAX, high = INT32_MIN;
+    for (int64_t i = own_element(); i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
+      const int32_t c = mote_cell_coordinate(points[i * dim + a], inverse_width);
+      low = min(low, c);
+      high = max(high, c);
+    }
+    low = __reduce_min_sync(ALL_LANES, low);
+    high = __reduce_max_sync(ALL_LANES, high);
+    if (threadIdx.x % WARP == 0) {
+      atomicMin(&state->low[a], low);
+      atomicMax(&state->high[a], high);
+    }
+  }
+}
+
+/* Of point i; where it is not finite, *bad becomes i if that is less. */
+static __device__ inline uint32_t bucket_of(const mote_cells_state *state, const float *point, int32_t i,
+                                            int dim, double inverse_width, int table_bits, int32_t *bad) {
+  int32_t cell[3] = {0, 0, 0};
+  bool finite = true;
+  for (int a = 0; a < dim; a++) {
+    cell[a] = mote_cells_locate(state, a, point[a], inverse_width);
+    finite = finite && mote_is_finite_bits(point[a]);
+  }
+  if (!finite) atomicMin(bad, i);
+  return mote_cells_bucket(state, table_bits, cell);
+}
+
 /* A search as its kernels see it. */
 struct search_view {
   const mote_cells_state *state;
@@ -42,6 +87,15 @@ static inline search_view view_of(const mote_cells *cells, const mote_cell_order
   v.exclude_self = !!(flags & MOTE_NEIGHBOR_EXCLUDE_SELF);
   v.queries = static_cast<int32_t>(queries->count);
   return v;
+}
+
+/* The ranges of candidates around a receiver at (x, y, z), and how many there are. */
+static __device__ inline int ranges_around(const search_view &v, float x, float y, float z, int32_t begin[27],
+                                           int32_t end[27]) {
+  const int32_t cell[3] = {mote_cells_locate(v.state, 0, x, v.inverse_width),
+                           mote_cells_locate(v.state, 1, y, v.inverse_width),
+                           v.dim == 3 ? mote_cells_locate(v.state, 2, z, v.inverse_width) : 0};
+  return mote_cells_around(v.state, v.table_bits, v.dim, v.start, cell, 1, begin, end);
 }
 
 static __device__ inline bool fits(const mote_cells_state *state, int64_t capacity) {

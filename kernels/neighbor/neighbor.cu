@@ -2,6 +2,7 @@
    read the same candidates; then a warp a row puts the senders in ascending order by a bitonic network. All
    that the host would want to know (bounds, number of edges, overflow) stays in the state on the device. Few
    points or receivers have kernels of their own (few.cu). */
+#include "cuda/few.h"
 #include "kernels/neighbor/gpu.h"
 
 #include "kernels/array/array.h"
@@ -12,33 +13,12 @@
 /* ---- Sorting into cells ---- */
 
 static __global__ void start_state_kernel(mote_cells_state *state, int dim) {
-  for (int a = 0; a < 3; a++) {
-    state->low[a] = a < dim ? INT32_MAX : 0;
-    state->high[a] = a < dim ? INT32_MIN : 0;
-  }
-  state->bad_point = state->bad_query = INT32_MAX;
-  state->overflow = 0;
-  state->edges = 0;
-  state->dense = 0;
+  start_state(state, dim);
 }
 
-/* Every thread of every warp takes part in the reduction, with or without points. */
 static __global__ void box_kernel(const float *points, int64_t n, int dim, double inverse_width,
                                   mote_cells_state *state) {
-  for (int a = 0; a < dim; a++) {
-    int32_t low = INT32_MAX, high = INT32_MIN;
-    for (int64_t i = own_element(); i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
-      int32_t c = mote_cell_coordinate(points[i * dim + a], inverse_width);
-      low = c < low ? c : low;
-      high = c > high ? c : high;
-    }
-    low = __reduce_min_sync(ALL_LANES, low);
-    high = __reduce_max_sync(ALL_LANES, high);
-    if (threadIdx.x % WARP == 0) {
-      atomicMin(&state->low[a], low);
-      atomicMax(&state->high[a], high);
-    }
-  }
+  widen_box(points, n, dim, inverse_width, state);
 }
 
 static __global__ void decide_kernel(mote_cells_state *state, int table_bits) {
@@ -50,15 +30,8 @@ static __global__ void keys_kernel(const float *points, int64_t n, int dim, doub
                                    uint32_t *keys, int32_t *order) {
   int64_t i = own_element();
   if (i >= n) return;
-  int32_t cell[3] = {0, 0, 0};
-  bool finite = true;
-  for (int a = 0; a < dim; a++) {
-    cell[a] = mote_cells_locate(state, a, points[i * dim + a], inverse_width);
-    finite = finite && mote_is_finite_bits(points[i * dim + a]);
-  }
-  keys[i] = mote_cells_bucket(state, table_bits, cell);
+  keys[i] = bucket_of(state, points + i * dim, static_cast<int32_t>(i), dim, inverse_width, table_bits, bad);
   order[i] = static_cast<int32_t>(i);
-  if (!finite) atomicMin(bad, static_cast<int32_t>(i));
 }
 
 static __global__ void gather_kernel(const float *points, const int32_t *order, int64_t n, int64_t stride,
@@ -75,15 +48,7 @@ static __global__ void gather_kernel(const float *points, const int32_t *order, 
 static __global__ void starts_kernel(const uint32_t *keys, int64_t n, int table_bits, int32_t *start) {
   int64_t bucket = own_element();
   if (bucket > static_cast<int64_t>(1) << table_bits) return;
-  int64_t low = 0, high = n;
-  while (low < high) {
-    int64_t middle = (low + high) / 2;
-    if (keys[middle] < bucket)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  start[bucket] = static_cast<int32_t>(low);
+  start[bucket] = mote_key_from(keys, n, bucket);
 }
 
 static mote_status sort_order(mote_stream *stream, mote_cells *cells, mote_cell_order *order,
@@ -133,11 +98,8 @@ static mote_status sort_queries(mote_stream *stream, mote_cells *cells, mote_cel
 static __device__ int32_t visit(const search_view &v, int64_t place, int32_t *to) {
   float x = v.qx[place], y = v.qy[place], z = v.qz[place];
   int32_t self = v.exclude_self ? v.query_index[place] : -1;
-  int32_t cell[3] = {mote_cells_locate(v.state, 0, x, v.inverse_width),
-                     mote_cells_locate(v.state, 1, y, v.inverse_width),
-                     v.dim == 3 ? mote_cells_locate(v.state, 2, z, v.inverse_width) : 0};
   int32_t begin[27], end[27], found = 0;
-  int ranges = mote_cells_around(v.state, v.table_bits, v.dim, v.start, cell, 1, begin, end);
+  int ranges = ranges_around(v, x, y, z, begin, end);
   for (int r = 0; r < ranges; r++)
     for (int32_t i = begin[r]; i < end[r]; i++) {
       if (!mote_neighbor_hit(mote_distance2(v.px[i] - x, v.py[i] - y, v.pz[i] - z), v.radius2, v.inclusive))

@@ -70,16 +70,7 @@ static __global__ void bin_kernel(int dim, int64_t n, const float *position, mot
 /* Bin b begins at the first sorted key that is not below b. */
 static __global__ void starts_kernel(int64_t n, int64_t bins, const uint32_t *keys, int32_t *bin_start) {
   int64_t b = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-  if (b > bins) return;
-  int64_t low = 0, high = n;
-  while (low < high) {
-    int64_t middle = (low + high) / 2;
-    if ((int64_t)keys[middle] < b)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  bin_start[b] = (int32_t)low;
+  if (b <= bins) bin_start[b] = mote_key_from(keys, n, b);
 }
 
 /* Where i < stride is a place among the particles in their order. */
@@ -112,8 +103,7 @@ static __global__ void __launch_bounds__(ARRANGING)
     if (i < n) order[i] = particle;
     pack_row(dim, n, i, particle, position, increment, rows, stride);
   }
-  for (int b = (int)threadIdx.x; b <= bin_count; b += ARRANGING)
-    bin_start[b] = mote_pair_from(pairs, n, (uint32_t)b);
+  for (int b = (int)threadIdx.x; b <= bin_count; b += ARRANGING) bin_start[b] = mote_pair_from(pairs, n, b);
 }
 
 static mote_status arrange(mote_stream *stream, int dim, int64_t n, const float *position,
